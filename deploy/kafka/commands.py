@@ -1,0 +1,46 @@
+"""Running other programs to their end, bounded, with an error that shows what they said."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from deploy.kafka.broker import WayClosed
+
+TAIL_LINES = 15
+
+
+class CommandFailed(Exception):
+    """A program ended with an error or ran out of time; the message ends with what it printed last."""
+
+
+def found(program: str) -> str:
+    """The path of `program`. Raises WayClosed when the machine does not have it."""
+    path = shutil.which(program)
+    if path is None:
+        raise WayClosed(f"there is no `{program}` command")
+    return path
+
+
+def run(command: Sequence[str], *, limit_s: float) -> str:
+    """What `command` printed, errors included. Raises CommandFailed."""
+    try:
+        done = subprocess.run(  # noqa: S603  # the commands are our own
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(f"`{command[0]}` did not end within {limit_s:.0f} s") from error
+    if done.returncode != 0:
+        raise CommandFailed(f"`{command[0]}` failed with status {done.returncode}:\n{tail(done.stdout)}")
+    return done.stdout
+
+
+def tail(text: str) -> str:
+    """The last lines of `text`."""
+    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])

@@ -1,0 +1,74 @@
+"""Kafka's jars and the Java that runs them: KAFKA_HOME's, or fetched once through Maven into var/kafka-libs."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deploy.kafka.broker import WayClosed
+from deploy.kafka.commands import CommandFailed, found, run
+
+PROJECT = Path(__file__).parents[2]
+CACHE = PROJECT / "var" / "kafka-libs"
+POM = Path(__file__).with_name("pom.xml")
+KAFKA_JAR = "kafka_2.13-*.jar"
+JAVA_MIN = 17  # what a broker of Kafka 4 needs
+FETCH_LIMIT_S = 600.0
+
+
+def find_java() -> str:
+    """The path of a Java that can run the broker: JAVA_HOME's, else the one on the PATH. Raises WayClosed."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home) / "bin")) if home else None
+    java = java or found("java")
+    try:
+        version = re.search(r'version "(\d+)', run([java, "-version"], limit_s=30))
+    except CommandFailed as error:
+        raise WayClosed(str(error)) from error
+    if version is None or int(version[1]) < JAVA_MIN:
+        raise WayClosed(f"Kafka needs Java {JAVA_MIN} or later; {java} is {version[1] if version else 'unknown'}")
+    return java
+
+
+def find_jars(tell: Callable[[str], None]) -> Path:
+    """The directory of the jars of one Kafka; the first call may fetch 44 MB. Raises WayClosed."""
+    home = os.environ.get("KAFKA_HOME")
+    libs = Path(home) / "libs" if home else _fetched(tell)
+    if not any(libs.glob(KAFKA_JAR)):
+        raise WayClosed(f"{libs} has no {KAFKA_JAR}: set KAFKA_HOME to an unpacked Kafka, or unset it")
+    return libs
+
+
+def version_of(libs: Path) -> str:
+    """The version of the Kafka in `libs`, as its jar is named."""
+    jar = next(libs.glob(KAFKA_JAR))
+    return jar.stem.rpartition("-")[2]
+
+
+def _fetched(tell: Callable[[str], None]) -> Path:
+    # Named by the pom's digest and moved there when complete: what has the name is whole and of this version.
+    libs = CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    if libs.is_dir():
+        return libs
+    mvn = found("mvn")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed, or its process dies
+        if not libs.is_dir():
+            tell("fetching Kafka's jars through Maven, 44 MB, once")
+            _fetch(mvn, libs)
+    return libs
+
+
+def _fetch(mvn: str, libs: Path) -> None:
+    with TemporaryDirectory(dir=CACHE) as partial:
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}/libs"]
+        try:
+            run([mvn, "-B", "-q", "-f", str(POM), *copy], limit_s=FETCH_LIMIT_S)
+        except CommandFailed as error:
+            raise WayClosed(f"Kafka's jars could not be fetched: {error}") from error
+        (Path(partial) / "libs").rename(libs)

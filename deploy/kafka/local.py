@@ -1,0 +1,132 @@
+"""A broker as a process of this machine, from Kafka's jars, with its data in a temporary directory."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import ClassVar
+
+from deploy.kafka.broker import Broker, Kind, StartFailed
+from deploy.kafka.commands import CommandFailed, run, tail
+from deploy.kafka.janitor import Janitor
+from deploy.kafka.jars import find_jars, find_java, version_of
+from deploy.kafka.ports import free_ports
+from deploy.kafka.properties import Placement, as_file, settings
+from deploy.kafka.readiness import wait_until_serves
+
+CLUSTER_ID = "c2VudGltZW50LXdvcmtlcg"  # any 16 bytes in base64; these say "sentiment-worker"
+JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC")
+LOGGING = Path(__file__).with_name("log4j2.properties")
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30.0
+# Killing comes first, and may still be going on when the files are removed.
+CLEAN_UP = 'kill -s KILL -- "-$(cat "$1/pid")"; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
+
+
+class LocalBroker(Broker):
+    """Kafka in its own process group; it does not outlive this process, even when that is killed."""
+
+    kind: ClassVar[Kind] = "local"
+
+    def __init__(self, *, port: int | None, tell: Callable[[str], None]) -> None:
+        """Find Java and the jars; the first time may fetch them. Raises WayClosed."""
+        self._java = find_java()
+        self._jars = find_jars(tell)
+        self.name = f"local Apache Kafka {version_of(self._jars)}"
+        self._internal_ports = free_ports(3)
+        self._port = port or self._internal_ports[2]
+        self.address = f"127.0.0.1:{self._port}"
+        self._directory: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._janitor: Janitor | None = None
+
+    def start(self) -> None:
+        """See Broker."""
+        directory = self._directory or self._prepare()
+        with (directory / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # the command is our own
+                self._command("kafka.Kafka", str(directory / "server.properties")),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is for us: we stop the broker in order
+            )
+        process = self._process
+        (directory / "pid").write_text(str(process.pid))
+        if not wait_until_serves(self._port, limit_s=START_LIMIT_S, alive=lambda: process.poll() is None):
+            raise StartFailed(f"local Kafka does not answer at {self.address}; its log ends:\n{self.log_tail()}")
+
+    def stop(self) -> None:
+        """See Broker. A broker that does not end in 30 s is killed."""
+        self.resume()  # a frozen process cannot end in order
+        self._signal(signal.SIGTERM)
+        try:
+            self._forget_process(limit_s=STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """See Broker."""
+        self._signal(signal.SIGKILL)
+        self._forget_process(limit_s=STOP_LIMIT_S)
+
+    def pause(self) -> None:
+        """See Broker."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """See Broker."""
+        self._signal(signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        """See Broker."""
+        return tail((self._directory / "kafka.log").read_text(errors="replace")) if self._directory else ""
+
+    def close(self) -> None:
+        """See Broker."""
+        self.kill()  # in good order would take seconds, for data that nobody will read
+        if self._directory is not None:
+            shutil.rmtree(self._directory)
+            self._directory = None
+        if self._janitor is not None:
+            self._janitor.release()
+            self._janitor = None
+
+    def _prepare(self) -> Path:
+        directory = Path(mkdtemp(prefix="sentiment-kafka-"))
+        self._directory = directory
+        self._janitor = Janitor(["/bin/sh", "-c", CLEAN_UP, "clean-up", str(directory)])
+        broker_port, controller_port, _ = self._internal_ports
+        placement = Placement(
+            client_host="127.0.0.1",
+            client_port=self._port,
+            advertised=self.address,
+            broker_port=broker_port,
+            controller_port=controller_port,
+            data_dir=str(directory / "data"),
+        )
+        properties = directory / "server.properties"
+        properties.write_text(as_file(settings(placement)))
+        try:
+            run(self._command("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)), limit_s=60)
+        except CommandFailed as error:
+            raise StartFailed(f"local Kafka could not prepare its storage: {error}") from error
+        return directory
+
+    def _command(self, main_class: str, *arguments: str) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={LOGGING}"
+        return [self._java, *JVM_OPTIONS, logging, "-cp", f"{self._jars}/*", main_class, *arguments]
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
+    def _forget_process(self, *, limit_s: float) -> None:
+        if self._process is None or self._directory is None:
+            return
+        self._process.wait(timeout=limit_s)
+        (self._directory / "pid").unlink(missing_ok=True)  # the number is free for another process from here on
+        self._process = None

@@ -1,0 +1,207 @@
+"""The parts of an artifact as bytes, and back. Decoding trusts nothing and raises ValueError, saying what is wrong.
+
+Reading and writing files, digests and the naming of files in errors are `model.artifact`'s.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from model.network import BiLstmClassifier, NetworkConfig
+from model.sentiment_rnn import SentimentRNN, SentimentRnnConfig
+from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
+
+FORMAT_VERSION = 1
+
+# A config that asks for more is a mistake, and would be slow to build even without memory.
+_MAX_SIZE = 10_000_000
+_MAX_SIZES = {"n_layers": 64}
+
+Network = BiLstmClassifier | SentimentRNN
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Probability = sigmoid(logit / temperature + bias); fitted on reviews that training did not see."""
+
+    temperature: float = 1.0
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0 and math.isfinite(self.bias)):
+            raise ValueError(f"temperature must be positive, and both finite: {self}")
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(positive) of logits of any shape."""
+        # The sigmoid as a tanh: exact to float64 rounding, and no exponential that could overflow.
+        return 0.5 * (1.0 + np.tanh(0.5 * (logits / self.temperature + self.bias)))
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactConfig:
+    """What config.json says."""
+
+    name: str
+    version: str
+    created: str  # RFC 3339
+    network: NetworkConfig | SentimentRnnConfig
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    """What belongs together."""
+
+    padding: str  # the side on which shorter reviews are filled up
+    config: type[NetworkConfig] | type[SentimentRnnConfig]
+    tokenizer: type[WordTokenizer] | type[ReferenceTokenizer]
+
+
+_ARCHITECTURES = {
+    "bilstm": _Architecture("right", NetworkConfig, WordTokenizer),
+    "sentiment_rnn": _Architecture("left", SentimentRnnConfig, ReferenceTokenizer),
+}
+
+
+def architecture_of(config: ArtifactConfig) -> str:
+    """The name under which config.json knows this kind of network."""
+    return next(name for name, kind in _ARCHITECTURES.items() if isinstance(config.network, kind.config))
+
+
+def to_json(document: Mapping[str, Any]) -> bytes:
+    """Indented, for people and diffs; ASCII, because a lone surrogate in a word has no UTF-8."""
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def from_json(content: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for anything else, however deep or strange."""
+    try:
+        document = json.loads(content, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is not JSON that can be read: nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ValueError("it is JSON, but not an object")
+    return document
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number in JSON")
+
+
+def config_to_json(config: ArtifactConfig) -> dict[str, Any]:
+    """What stands in config.json."""
+    architecture = architecture_of(config)
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": config.name,
+        "version": config.version,
+        "created": config.created,
+        "architecture": architecture,
+        "padding": _ARCHITECTURES[architecture].padding,
+        "network": asdict(config.network),
+        "calibration": asdict(config.calibration),
+    }
+
+
+def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
+    """Inverse of `config_to_json`."""
+    if document.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"format_version is not {FORMAT_VERSION}, the one that this program reads")
+    architecture = document.get("architecture")
+    if not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
+        raise ValueError(f"architecture is not one of {', '.join(_ARCHITECTURES)}")
+    kind = _ARCHITECTURES[architecture]
+    if document.get("padding") != kind.padding:
+        raise ValueError(f"padding must be {kind.padding!r} for {architecture}")
+    network: NetworkConfig | SentimentRnnConfig = _read_fields(kind.config, document.get("network"), "network")
+    calibration = _read_fields(Calibration, document.get("calibration"), "calibration")
+    about = {key: document.get(key) for key in ("name", "version", "created")}
+    for key, value in about.items():
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{key} must be a text")
+    return ArtifactConfig(**about, network=network, calibration=calibration)
+
+
+def _read_fields(kind: type[T], document: object, name: str) -> T:
+    """A flat dataclass from a JSON object with exactly its fields, each of exactly its type."""
+    hints = get_type_hints(kind)
+    if not isinstance(document, dict) or document.keys() != hints.keys():
+        raise ValueError(f"{name} must be an object with the fields {', '.join(hints)}")
+    for field, wanted in hints.items():
+        value = document[field]
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise ValueError(f"{name}.{field} must be of type {wanted.__name__}")
+        if wanted is int and not 1 <= value <= _MAX_SIZES.get(field, _MAX_SIZE):
+            raise ValueError(f"{name}.{field} must be from 1 to {_MAX_SIZES.get(field, _MAX_SIZE)}")
+    return kind(**document)
+
+
+def config_of(network: Network) -> NetworkConfig | SentimentRnnConfig:
+    """The sizes of a network."""
+    return SentimentRnnConfig.of(network) if isinstance(network, SentimentRNN) else network.config
+
+
+def weights_to_bytes(network: nn.Module, dtype: torch.dtype) -> bytes:
+    """The state dict as safetensors, rounded to `dtype`. Raises ValueError for weights that are not finite in it."""
+    weights = {
+        name: weight.detach().to("cpu", dtype).contiguous() for name, weight in network.state_dict().items()
+    }
+    _check_finite(weights)
+    return safetensors.torch.save(weights)
+
+
+def network_from_bytes(config: ArtifactConfig, content: bytes) -> Network:
+    """The network of `config` with these weights, as float32 on the CPU, in evaluation mode."""
+    try:
+        stored = safetensors.torch.load(content)
+    except (SafetensorError, KeyError) as error:  # KeyError: a type of number that torch does not have
+        raise ValueError(f"it is not a safetensors file that can be read ({error})") from error
+    with torch.device("meta"):  # shapes without memory: a config that lies about sizes costs nothing
+        network = _build(config.network)
+    _check_shapes(stored, network.state_dict())
+    _check_finite(stored)
+    network.load_state_dict({name: weight.float() for name, weight in stored.items()}, assign=True)
+    return network.eval()
+
+
+def _build(config: NetworkConfig | SentimentRnnConfig) -> Network:
+    return config.build() if isinstance(config, SentimentRnnConfig) else BiLstmClassifier(config)
+
+
+def _check_shapes(stored: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    if stored.keys() != wanted.keys():
+        differing = ", ".join(sorted(stored.keys() ^ wanted.keys())[:3])
+        raise ValueError(f"it does not hold the weights of the network in config.json (see {differing})")
+    for name, weight in stored.items():
+        if weight.shape != wanted[name].shape:
+            expected = tuple(wanted[name].shape)
+            raise ValueError(f"{name} has the shape {tuple(weight.shape)}; config.json asks for {expected}")
+        if weight.dtype not in (torch.float16, torch.float32):
+            raise ValueError(f"{name} is stored as {weight.dtype}, not as float16 or float32")
+
+
+def _check_finite(weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        if not weight.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite in {weight.dtype}")
+
+
+def check_tokenizer(tokenizer: Tokenizer, config: ArtifactConfig) -> None:
+    """Raise ValueError where `tokenizer` is not of the network's kind or has ids that the network lacks."""
+    architecture = architecture_of(config)
+    if not isinstance(tokenizer, _ARCHITECTURES[architecture].tokenizer):
+        raise ValueError(f"it is not of the type that {architecture} needs")
+    if tokenizer.vocab_size > config.network.vocab_size:
+        raise ValueError(f"it has {tokenizer.vocab_size} ids, the network only {config.network.vocab_size}")

@@ -1,0 +1,78 @@
+"""The contract between whoever has texts and whatever computes their scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model answers, for provenance in every result."""
+
+    name: str
+    version: str
+    sha256: str  # of the artifact's manifest: two artifacts with the same digest score alike
+    engine: str  # for people and logs, e.g. "torch cpu fp32, 2 threads"
+    tolerance: float  # largest difference of a probability from the fp32 single-review result
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """One text as the network reads it."""
+
+    ids: NDArray[np.int32]  # (T,), 0 <= T <= the network's limit, no padding
+    unknown: int  # how many of the kept words the vocabulary does not have
+    truncated: bool  # whether words were dropped to fit the limit
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """One row a text, in the order given."""
+
+    probabilities: NDArray[np.float32]  # (B,), calibrated P(positive) in [0, 1], always finite
+    tokens: NDArray[np.int32]  # (B,), words that the network read
+    truncated: NDArray[np.bool_]  # (B,), whether words were dropped to fit the limit
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+
+class Predictor(Protocol):
+    """Scores texts. Tokenizing is split off so that it can run beside the computation and price a batch.
+
+    A row's result does not depend on its batch: order and company change it by `info.tolerance` at most
+    (1e-5 in fp32). A text without a single word carries no evidence and scores exactly 0.5.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, version and digest of the model and the engine that runs it."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Any str is accepted (NUL, lone surrogates, emoji, 10 MB); never raises. Safe from any thread."""
+        ...
+
+    def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
+        """Score B >= 0 rows; the engine sorts and pads as it likes and answers in the order given.
+
+        Blocks. Call from one thread only, always the same.
+        Raises BatchFailed: this batch could not be scored (out of memory, a result that is not finite).
+        Raises EngineBroken: no later call can succeed.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Run the engine once at its usual shapes, on the thread that will call `predict`. Raises as `predict`."""
+        ...
+
+
+def score_texts(predictor: Predictor, texts: Sequence[str]) -> Predictions:
+    """Tokenize and predict in one call, for those who have nothing to overlap."""
+    return predictor.predict(predictor.tokenize(texts))

@@ -1,0 +1,180 @@
+"""Text to word ids. Two tokenizers: the reference notebook's, and the production one.
+
+Both accept any str, bound the work that a huge text can cause, and keep no state between calls, so that any
+thread may use them. `to_json` gives their word list and limits, and `tokenizer_from_json` reads them back.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from model.predictor import TokenizedText
+
+UNKNOWN_ID = 1  # of WordTokenizer; the reference has no such id
+FIRST_WORD_ID = 2
+
+
+class Tokenizer(Protocol):
+    """What every tokenizer offers."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, padding (0) included: all ids are below it."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """No text gives more tokens than this."""
+        ...
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """Any str is accepted; never raises."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that `tokenizer_from_json` needs to make an equal one, as JSON values."""
+        ...
+
+
+class ReferenceTokenizer:
+    """The notebook's rules: lower case, no punctuation, split at blanks, first known words kept, others dropped.
+
+    Ids count from 1 by frequency (`words[0]` is 1). A text is cut to `max_chars` before anything else is done,
+    which is more than the longest IMDB review has; a text that was cut counts as truncated.
+    """
+
+    _PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+    def __init__(self, words: Sequence[str], max_tokens: int = 200) -> None:
+        self.words = tuple(words)
+        self.max_tokens = max_tokens
+        self.max_chars = 100 * max_tokens
+        self._ids = {word: index for index, word in enumerate(self.words, start=1)}
+
+    @classmethod
+    def build(cls, texts: Iterable[str], max_tokens: int = 200) -> Self:
+        """All words of `texts`, the most frequent first; equally frequent ones in order of appearance."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(cls._split(text))
+        return cls([word for word, _ in counts.most_common()], max_tokens)
+
+    @property
+    def vocab_size(self) -> int:
+        """Words and padding."""
+        return len(self.words) + 1
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """The first `max_tokens` known words; `unknown` counts the words dropped beside them."""
+        words = self._split(text[: self.max_chars])
+        known = [i for i in map(self._ids.get, words) if i is not None]
+        kept = known[: self.max_tokens]
+        return TokenizedText(
+            ids=np.fromiter(kept, np.int32, len(kept)),
+            unknown=len(words) - len(known),
+            truncated=len(known) > len(kept) or len(text) > self.max_chars,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Tokenizer`."""
+        return {"type": "reference", "max_tokens": self.max_tokens, "words": list(self.words)}
+
+    @classmethod
+    def _split(cls, text: str) -> list[str]:
+        return text.lower().translate(cls._PUNCTUATION).split()
+
+
+class _WordIds(dict[str, int]):
+    """A word's id, or UNKNOWN_ID; a `dict` so that `map` looks up without a Python call for each word."""
+
+    def __missing__(self, _word: str) -> int:
+        return UNKNOWN_ID
+
+
+class WordTokenizer:
+    """Words (with apostrophes), numbers, ratings out of ten, `!` and `?`; the first `head` and last `tail` kept.
+
+    Ids: 0 padding, 1 unknown, words from 2. Opinions stand at a review's ends, hence head and tail. Of a text
+    longer than `max_chars` only the ends that can hold so many tokens are read; it counts as truncated.
+    """
+
+    # Possessive quantifiers: no way back is kept, which is both faster and linear in the worst case.
+    # "8/10" and "8.5/10" are one word: their parts would say nothing or the contrary.
+    _WORD = re.compile(r"\w++(?:'\w++|(?:\.\d++)?/10\b)?+|[!?]")
+    _CHARS_PER_TOKEN = 16  # about three times what English needs, blank included
+
+    def __init__(self, words: Sequence[str], head: int = 128, tail: int = 272) -> None:
+        self.words = tuple(words)
+        self.head = head
+        self.tail = tail
+        self.max_tokens = head + tail
+        self.max_chars = self._CHARS_PER_TOKEN * self.max_tokens
+        self._ids = _WordIds((word, index) for index, word in enumerate(self.words, start=FIRST_WORD_ID))
+
+    @classmethod
+    def build(cls, texts: Iterable[str], vocab_size: int = 20_000) -> Self:
+        """The `vocab_size` most frequent words of `texts`; equally frequent ones in order of appearance."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(cls._split(text))
+        return cls([word for word, _ in counts.most_common(vocab_size)])
+
+    @property
+    def vocab_size(self) -> int:
+        """Words, padding and unknown."""
+        return len(self.words) + FIRST_WORD_ID
+
+    def tokenize(self, text: str) -> TokenizedText:
+        """All tokens, or the first `head` and the last `tail` where there are more."""
+        if len(text) <= self.max_chars:
+            words = self._split(text)
+            truncated = len(words) > self.max_tokens
+            if truncated:
+                words = words[: self.head] + words[len(words) - self.tail :]
+        else:
+            words = self._ends(text)
+            truncated = True
+        ids = list(map(self._ids.__getitem__, words))
+        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), ids.count(UNKNOWN_ID), truncated)
+
+    def to_json(self) -> dict[str, Any]:
+        """See `Tokenizer`."""
+        return {"type": "words", "head": self.head, "tail": self.tail, "words": list(self.words)}
+
+    def _ends(self, text: str) -> list[str]:
+        first = self._split(text[: self._CHARS_PER_TOKEN * self.head])[: self.head]
+        last = self._split(text[len(text) - self._CHARS_PER_TOKEN * self.tail :])
+        return first + last[max(0, len(last) - self.tail) :]
+
+    @classmethod
+    def _split(cls, text: str) -> list[str]:
+        plain = text.lower().replace("<br />", " ").replace("_", " ").replace("’", "'")
+        return cls._WORD.findall(plain)
+
+
+def tokenizer_from_json(document: Mapping[str, Any]) -> Tokenizer:
+    """Inverse of `to_json`. Raises ValueError, saying what is wrong, for anything else."""
+    match document:
+        case {"type": "reference", "max_tokens": int(max_tokens), "words": list(words), **rest} if not rest:
+            _check(words, max_tokens=max_tokens)
+            return ReferenceTokenizer(words, max_tokens)
+        case {"type": "words", "head": int(head), "tail": int(tail), "words": list(words), **rest} if (
+            not rest
+        ):
+            _check(words, head=head, tail=tail)
+            return WordTokenizer(words, head, tail)
+    raise ValueError("it is not a tokenizer of a known type with that type's fields")
+
+
+def _check(words: list[Any], **limits: int) -> None:
+    for name, value in limits.items():
+        if isinstance(value, bool) or not 1 <= value <= 100_000:
+            raise ValueError(f"{name} must be a number from 1 to 100000, but is {value}")
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError("every word must be a string")
+    if len(set(words)) != len(words):
+        raise ValueError("a word stands twice in the word list")

@@ -1,0 +1,296 @@
+"""The HTTP face answers probes whatever its other clients do."""
+
+import gc
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.parser import text_string_to_metric_families
+
+from worker import http
+from worker.errors import PortInUse
+
+LIMIT_S = 10.0  # far above what an answer takes, far below the suite's own limit
+Address = tuple[str, int]
+
+
+class SwitchedHealth:
+    """A health whose two answers a test sets."""
+
+    def __init__(self) -> None:
+        self.is_live = (True, "progressing")
+        self.is_ready = (True, "progressing")
+        self.asked_s: list[float] = []
+
+    def live(self, now_s: float) -> tuple[bool, str]:
+        self.asked_s.append(now_s)
+        return self.is_live
+
+    def ready(self, now_s: float) -> tuple[bool, str]:
+        self.asked_s.append(now_s)
+        return self.is_ready
+
+
+@pytest.fixture
+def health() -> SwitchedHealth:
+    return SwitchedHealth()
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Counter("reviews_total", "Reviews scored.", registry=registry).inc(7)
+    return registry
+
+
+@pytest.fixture
+def address(health: SwitchedHealth, registry: CollectorRegistry) -> Iterator[Address]:
+    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+        yield address
+
+
+@contextmanager
+def request(address: Address, path: str, *, method: str = "GET", accept: str | None = None) -> Iterator[HTTPResponse]:
+    connection = HTTPConnection(*address, timeout=LIMIT_S)
+    try:
+        connection.request(method, path, headers={} if accept is None else {"Accept": accept})
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+@contextmanager
+def raw(address: Address, sent: bytes = b"") -> Iterator[socket.socket]:
+    with socket.create_connection(address, timeout=LIMIT_S) as client:
+        client.sendall(sent)
+        yield client
+
+
+def answer_to(address: Address, sent: bytes) -> bytes:
+    with raw(address, sent) as client:
+        client.shutdown(socket.SHUT_WR)
+        return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    answer = b""
+    try:
+        while chunk := client.recv(65536):
+            answer += chunk
+    except ConnectionResetError:  # the server hung up on bytes it had not read
+        pass
+    return answer
+
+
+def test_metrics_are_served_in_prometheus_text_format(address: Address) -> None:
+    with request(address, "/metrics") as response:
+        families = {family.name: family for family in text_string_to_metric_families(response.read().decode())}
+    assert response.status == 200
+    assert families["reviews"].samples[0].value == 7
+
+
+def test_metrics_are_served_as_openmetrics_to_whoever_accepts_it(address: Address) -> None:
+    with request(address, "/metrics", accept="application/openmetrics-text; version=1.0.0") as response:
+        assert (response.getheader("Content-Type") or "").startswith("application/openmetrics-text")
+        assert response.read().endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", "é;;=,"])
+def test_a_strange_accept_header_gets_the_plain_format(address: Address, accept: str) -> None:
+    with request(address, "/metrics", accept=accept) as response:
+        assert response.status == 200
+        assert b"reviews_total 7.0" in response.read()
+
+
+@pytest.mark.parametrize(("path", "which"), [("/livez", "is_live"), ("/readyz", "is_ready")])
+def test_a_probe_tells_the_verdict_and_its_reason(
+    address: Address, health: SwitchedHealth, path: str, which: str
+) -> None:
+    with request(address, path) as response:
+        assert (response.status, response.read()) == (200, b"progressing\n")
+    setattr(health, which, (False, "no partition is assigned"))
+    with request(address, path) as response:
+        assert (response.status, response.read()) == (503, b"no partition is assigned\n")
+
+
+def test_health_is_asked_with_the_monotonic_clock(address: Address, health: SwitchedHealth) -> None:
+    before_s = time.monotonic()
+    with request(address, "/livez"):
+        pass
+    assert before_s <= health.asked_s[0] <= time.monotonic()
+
+
+def test_the_index_names_the_pages(address: Address) -> None:
+    with request(address, "/") as response:
+        index = response.read()
+    assert all(page in index for page in (b"/metrics", b"/livez", b"/readyz"))
+
+
+def test_a_query_does_not_change_the_page(address: Address) -> None:
+    with request(address, "/livez?verbose=1") as response:
+        assert response.status == 200
+
+
+def test_head_sends_the_headers_of_get_without_the_body(address: Address) -> None:
+    with request(address, "/livez", method="HEAD") as response:
+        assert (response.status, response.getheader("Content-Length"), response.read()) == (200, "12", b"")
+
+
+def test_an_unknown_page_is_not_found(address: Address) -> None:
+    with request(address, "/admin") as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"])
+def test_other_methods_are_refused(address: Address, method: str) -> None:
+    with request(address, "/livez", method=method) as response:
+        assert response.status == 501
+
+
+def test_no_answer_tells_a_version_or_echoes_the_client(address: Address) -> None:
+    answers = answer_to(address, b"GET / HTTP/1.0\r\n\r\n") + answer_to(address, b"CANARY /livez HTTP/1.0\r\n\r\n")
+    assert b"Python" not in answers
+    assert b"CANARY" not in answers
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\r\n\r\n",
+        b"\x00" * 100 + b"\n\n",
+        b"GET /livez HTTP/99999999999.x\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + b"a: b\r\n" * 500 + b"\r\n",
+        b"",
+    ],
+    ids=["tls", "nul", "version", "no-path", "many-headers", "nothing"],
+)
+def test_garbage_is_answered_with_an_error_or_closed(address: Address, garbage: bytes) -> None:
+    assert b" 200 " not in answer_to(address, garbage)
+    with request(address, "/livez") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nX: "], ids=["request-line", "header"])
+def test_a_head_beyond_the_bound_is_refused(address: Address, head: bytes) -> None:
+    assert answer_to(address, head + b"a" * http.MAX_REQUEST_BYTES + b"\r\n\r\n").startswith(b"HTTP/1.0 431 ")
+
+
+def test_clients_that_say_nothing_do_not_keep_others_from_an_answer(address: Address) -> None:
+    """Three times the limit of connections stands open and silent; the probe still gets through."""
+    with ExitStack() as silent:
+        for _ in range(3 * http.MAX_CONNECTIONS):
+            silent.enter_context(raw(address, b"GET /livez"))
+        with request(address, "/livez") as response:
+            assert response.status == 200
+
+
+def test_the_oldest_connection_gives_way_at_the_limit(address: Address) -> None:
+    with raw(address, b"GET /livez") as oldest, ExitStack() as later:
+        for _ in range(http.MAX_CONNECTIONS):
+            later.enter_context(raw(address))
+        assert read_all(oldest) == b""
+
+
+def test_a_client_that_trickles_is_cut_off_as_a_whole(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, the request does not."""
+    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.2)
+    stopped = threading.Event()
+    with raw(address, b"GET /livez") as client:
+        trickle = threading.Thread(target=send_a_byte_at_a_time, args=(client, stopped))
+        trickle.start()
+        assert read_all(client) == b""
+        stopped.set()
+        trickle.join(LIMIT_S)
+
+
+def send_a_byte_at_a_time(client: socket.socket, stopped: threading.Event) -> None:
+    while not stopped.wait(0.02):
+        try:
+            client.sendall(b"x")
+        except OSError:
+            return
+
+
+def test_many_probes_at_once_are_all_answered(address: Address) -> None:
+    statuses: list[int] = []
+
+    def probe() -> None:
+        with request(address, "/readyz") as response:
+            statuses.append(response.status)
+
+    probes = [threading.Thread(target=probe) for _ in range(http.MAX_CONNECTIONS // 2)]
+    for thread in probes:
+        thread.start()
+    for thread in probes:
+        thread.join(LIMIT_S)
+    assert statuses == [200] * len(probes)
+
+
+def test_a_taken_port_is_named_with_the_setting_to_change(
+    address: Address, registry: CollectorRegistry, health: SwitchedHealth
+) -> None:
+    host, port = address
+    with (
+        pytest.raises(PortInUse, match=rf"{host}:{port}: .*in use.*SENTIMENT_HTTP_PORT") as refused,
+        http.serve(host, port, registry=registry, health=health),
+    ):
+        pass
+    assert refused.value.exit_code == 7
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "a" * 70])
+def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, health: SwitchedHealth, host: str) -> None:
+    with (
+        pytest.raises(PortInUse, match=f"{host}:8080.*SENTIMENT_HTTP_HOST"),
+        http.serve(host, 8080, registry=registry, health=health),
+    ):
+        pass
+
+
+def test_the_port_is_free_and_nothing_is_left_open_after_the_end(
+    registry: CollectorRegistry, health: SwitchedHealth
+) -> None:
+    """With a client still hanging on; a socket left to the garbage collector would warn, which fails here."""
+    before = set(threading.enumerate())
+    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+        hanging = socket.create_connection(address, timeout=LIMIT_S)
+        with request(address, "/livez") as response:
+            assert response.status == 200
+    assert read_all(hanging) == b""
+    hanging.close()
+    assert set(threading.enumerate()) <= before
+    gc.collect()
+    with (
+        pytest.raises(urllib.error.URLError),
+        urllib.request.urlopen(f"http://{address[0]}:{address[1]}/livez", timeout=LIMIT_S),
+    ):
+        pass
+    with http.serve(*address, registry=registry, health=health):
+        pass
+
+
+def test_a_failing_collector_is_logged_and_costs_only_its_own_request(
+    health: SwitchedHealth, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def collect(self) -> None:
+            raise RuntimeError("this collector is broken")
+
+        def describe(self) -> list[object]:
+            return []
+
+    registry = CollectorRegistry()
+    registry.register(Broken())  # type: ignore[arg-type]  # broken on purpose
+    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+        assert answer_to(address, b"GET /metrics HTTP/1.0\r\n\r\n") == b""
+        with request(address, "/livez") as response:
+            assert response.status == 200
+    assert "this collector is broken" in caplog.text

@@ -1,0 +1,221 @@
+"""Reads the review files and decides which review may be used for what.
+
+Three kinds of reviews never enter training, whatever the recipe: the official test, the originals of the
+published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev set.
+A review is kept out together with every other review of the same text, under whatever id it stands.
+"""
+
+import json
+import lzma
+import random
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TextIO
+
+from training.errors import DatasetError
+
+DEV_LIST = "dev_ids.txt.xz"
+KEPT_OUT_LIST = "train_ids_kept_out.txt.xz"
+DUPLICATES_LIST = "test_ids_dup_of_train.txt.xz"
+NOTEBOOK_ORDER_LIST = "notebook_order.txt.xz"
+
+_NOTEBOOK_TRAIN_LINES = 20_000
+_NOTEBOOK_VALIDATION_LINES = 2_500
+_LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One review of a data file."""
+
+    id: str
+    label: int | None  # 0 negative, 1 positive, None where the data set gives no label
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The ids that the splits are made of; `shipped` reads those of the package."""
+
+    dev: frozenset[str]  # of train; their films do not appear in the rest of train
+    kept_out: frozenset[str]  # of train; originals of contrast and counterfactual sets
+    test_duplicates: frozenset[str]  # of test; their text also stands in train
+    notebook_order: tuple[str, ...]  # of train; line by line the reviews.txt of the reference notebook
+
+    @classmethod
+    def shipped(cls) -> "Lists":
+        """Read the lists that come with this package."""
+        return cls(
+            dev=frozenset(_shipped_lines(DEV_LIST)),
+            kept_out=frozenset(_shipped_lines(KEPT_OUT_LIST)),
+            test_duplicates=frozenset(_shipped_lines(DUPLICATES_LIST)),
+            notebook_order=tuple(_shipped_lines(NOTEBOOK_ORDER_LIST)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Which review is used for what, and which ids a batch must never hold."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    unlabelled: tuple[Example, ...]
+    tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, for the report alone
+    test_duplicates: frozenset[str]
+    forbidden: frozenset[str]  # kept out, dev and every test
+    excluded: dict[str, int]  # why -> how many reviews were taken out of training for it
+
+    def limited(self, count: int) -> "Splits":
+        """At most `count` reviews of each part, drawn at random but always the same: for quick trials."""
+        return replace(
+            self,
+            train=_sample(self.train, count),
+            dev=_sample(self.dev, count),
+            unlabelled=_sample(self.unlabelled, count),
+            tests={name: _sample(rows, count) for name, rows in self.tests.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImdbFiles:
+    """The Large Movie Review Dataset as `python -m training fetch` lays it out under one directory."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    unlabelled: tuple[Example, ...]
+
+    @classmethod
+    def read(cls, data: Path) -> "ImdbFiles":
+        """Read `data`/imdb/{train,test,unsup}.jsonl.xz. Raises DatasetError."""
+        parts = {name: data / "imdb" / f"{name}.jsonl.xz" for name in ("train", "test", "unsup")}
+        missing = [str(path) for path in parts.values() if not path.is_file()]
+        if missing:
+            raise DatasetError(
+                f"no {', no '.join(missing)}: give --data the directory that "
+                "`python -m training fetch --out DIR` made"
+            )
+        return cls(*(tuple(read_examples(path)) for path in parts.values()))
+
+
+def read_examples(path: Path) -> Iterator[Example]:
+    """Yield the reviews of a .jsonl or .jsonl.xz file: objects with id, label (0, 1 or null) and text.
+
+    Raises DatasetError naming the file and the line.
+    """
+    number = 0
+    try:
+        with _open_text(path) as lines:
+            for number, line in enumerate(lines, 1):  # noqa: B007 (the handlers below name the line)
+                yield _to_example(json.loads(line))
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
+    except (lzma.LZMAError, EOFError) as error:
+        raise DatasetError(f"{path} is damaged after line {number}: {error}; fetch it again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path}, line {number}: not a review with id, label and text ({error})") from error
+
+
+def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
+    """Train on everything that may be used, choose on the dev set whose films train does not have."""
+    return _splits(imdb, lists, train=imdb.train, dev_ids=lists.dev, tests={"official test": imdb.test})
+
+
+def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
+    """Split as the reference notebook does: 20,000 / 2,500 / 2,500 in its own order of train.
+
+    Its 2,500 test lines are reported whole, as the notebook does; they take no part in any choice.
+    """
+    by_id = {example.id: example for example in imdb.train}
+    try:
+        ordered = tuple(by_id[id_] for id_ in lists.notebook_order)
+    except KeyError as error:
+        raise DatasetError(f"the notebook's order names {error}, which the train file lacks") from error
+    end = _NOTEBOOK_TRAIN_LINES + _NOTEBOOK_VALIDATION_LINES
+    return _splits(
+        imdb,
+        lists,
+        train=ordered[:end],
+        dev_ids=frozenset(lists.notebook_order[_NOTEBOOK_TRAIN_LINES:end]),
+        tests={"official test": imdb.test, "notebook test": ordered[end:]},
+    )
+
+
+def text_key(text: str) -> str:
+    """What two reviews must share to count as the same text: everything but case, line breaks and spacing."""
+    return " ".join(_LINE_BREAK_TAG.sub(" ", text).casefold().split())
+
+
+def _splits(
+    imdb: ImdbFiles,
+    lists: Lists,
+    *,
+    train: tuple[Example, ...],
+    dev_ids: frozenset[str],
+    tests: dict[str, tuple[Example, ...]],
+) -> Splits:
+    """Take out of `train` and the unlabelled reviews whatever is held out, by id and by text.
+
+    Kept-out reviews leave the dev set too: what chooses the model also shapes it.
+    """
+    dev = tuple(row for row in train if row.id in dev_ids and row.id not in lists.kept_out)
+    kept_out = tuple(row for row in imdb.train if row.id in lists.kept_out)
+    held_out = {
+        "kept out": kept_out,
+        "dev": dev,
+        **tests,
+    }
+    ids = {why: {row.id for row in rows} for why, rows in held_out.items()}
+    texts = {why: {text_key(row.text) for row in rows} for why, rows in held_out.items()}
+    excluded: dict[str, int] = {}
+
+    def usable(row: Example) -> bool:
+        key = text_key(row.text)
+        for why in held_out:
+            if row.id in ids[why]:
+                reason = why
+            elif key in texts[why]:
+                reason = f"same text as {why}"
+            else:
+                continue
+            excluded[reason] = excluded.get(reason, 0) + 1
+            return False
+        return True
+
+    return Splits(
+        train=tuple(filter(usable, train)),
+        dev=dev,
+        unlabelled=tuple(filter(usable, imdb.unlabelled)),
+        tests=tests,
+        test_duplicates=lists.test_duplicates,
+        forbidden=frozenset().union(lists.kept_out, *ids.values()),
+        excluded=excluded,
+    )
+
+
+def _sample(rows: tuple[Example, ...], count: int) -> tuple[Example, ...]:
+    if len(rows) <= count:
+        return rows
+    return tuple(random.Random(0).sample(rows, count))  # noqa: S311 (a sample, not a secret)
+
+
+def _to_example(record: Any) -> Example:
+    id_, label, text = record["id"], record["label"], record["text"]
+    if not isinstance(id_, str) or not isinstance(text, str) or label not in (0, 1, None):
+        raise ValueError("id and text are strings, label is 0, 1 or null")
+    return Example(id_, label, text)
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    opener: Any = lzma.open if path.suffix == ".xz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        yield lines
+
+
+def _shipped_lines(name: str) -> Iterable[str]:
+    packed = files("training").joinpath("lists", name).read_bytes()
+    return lzma.decompress(packed).decode("ascii").splitlines()

@@ -1,0 +1,143 @@
+"""What the worker needs of a broker: a `Source` to read from and a `Sink` to write to.
+
+`offset` is what was read; `next_offset` is what is committed (last finished + 1), as Kafka counts it.
+Both protocols have a real implementation (`worker.kafka_broker`) and a fake (`tests/fakes`), held to one
+contract suite.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from worker.errors import WorkerError
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it was read."""
+
+    partition: TopicPartition
+    offset: int
+    timestamp_ms: int | None  # as the topic stamps it: creation or log-append time, epoch milliseconds
+    key: bytes | None
+    value: bytes | None  # None is a tombstone
+    headers: Headers = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """What holding this record costs, headers left out."""
+        return len(self.key or b"") + len(self.value or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought. Apply `revoked`, then `assigned`, then `records`."""
+
+    records: Sequence[Record] = ()  # ascending offsets within a partition; only of partitions owned now
+    revoked: frozenset[TopicPartition] = frozenset()  # taken from us since the last poll, by agreement or by force
+    assigned: frozenset[TopicPartition] = (
+        frozenset()
+    )  # new to us since the last poll, reading from the committed offset
+
+
+class Source(Protocol):
+    """A member of a consumer group. Use from one thread; every call but `poll` is expected to be short."""
+
+    def poll(self, *, timeout_s: float, max_records: int) -> Polled:
+        """Wait up to `timeout_s` for records; return at once when there are some or the assignment changed.
+
+        A partition that is revoked and assigned again within one poll stands in both sets and reads on from
+        its committed offset. A broker that is away is waited for: the poll returns empty.
+        Raises Fatal where no retry can help (access denied, topic deleted).
+        """
+        ...
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Stop fetching these; polling goes on and keeps the membership. What is not ours is ignored."""
+        ...
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Fetch these again; partitions that are not ours are ignored."""
+        ...
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
+        """Store the offsets for the group and return when the broker has them.
+
+        Raises AssignmentLost: a rebalance came first; nothing was stored. Poll, and drop what was revoked.
+        Raises BrokerUnavailable: not known whether stored; committing the same or more again is safe.
+        """
+        ...
+
+    def rewind(self, *, timeout_s: float) -> None:
+        """Read every owned partition again from its committed offset. Raises BrokerUnavailable."""
+        ...
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Records between what was read and the end of each owned partition, as far as fetches have told."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """Leave the group (a static member stays until its session ends). Idempotent; later calls raise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to be written."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None  # None: by the hash of the key, as Kafka's default partitioner does
+    timestamp_ms: int | None = field(default=None)  # None: now
+
+
+class Receipt(Protocol):
+    """The fate of one `Outgoing`. Reading it never blocks."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the fate is known."""
+        ...
+
+    @property
+    def error(self) -> WorkerError | None:
+        """None while not done and once the broker has stored the message.
+
+        Else DeliveryFailed (sending again may help), AccessDenied or BrokerRefused (it will not).
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Writes messages, many in flight. Use from one thread.
+
+    Messages of one partition are stored in the order sent, each at most once per `send` (idempotent producer,
+    acknowledged by all in-sync replicas).
+    """
+
+    def send(self, message: Outgoing) -> Receipt:
+        """Hand over one message without waiting for the broker; refusals are told by the receipt."""
+        ...
+
+    def flush(self, *, timeout_s: float) -> None:
+        """Wait until every receipt is done. Raises BrokerUnavailable when some are not by then."""
+        ...
+
+    def partition_count(self, topic: str) -> int:
+        """How many partitions `topic` has. Raises TopicMissing, AccessDenied, BrokerUnavailable."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """Send what is buffered, for at most `timeout_s`, and let go; receipts tell the rest. Idempotent."""
+        ...

@@ -1,0 +1,105 @@
+"""The thread that computes, so that a long inference never keeps the consumer from polling.
+
+At most one batch is computed and one lies ready: the engine is never idle while work waits, nothing piles up.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, Protocol, TypeVar
+
+from model.predictor import Predictor, TokenizedText
+from worker.batcher import Batch, Waiting
+from worker.failures import Poison, Score, score_or_isolate
+
+CAPACITY: Final = 2  # one being computed, one ready
+
+
+class Scorable(Waiting, Protocol):
+    """What the engine has to know of a review."""
+
+    @property
+    def text(self) -> TokenizedText:
+        """The review as the network reads it."""
+        ...
+
+
+W = TypeVar("W", bound=Scorable)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch(Generic[W]):
+    """A batch and what became of each row."""
+
+    batch: Batch[W]
+    results: list[Score | Poison]
+    inference_s: float
+
+
+class InferenceThread(Generic[W]):
+    """Owns the predictor from `start` on. All methods are for one other thread: the loop's."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._inbox: SimpleQueue[Batch[W] | None] = SimpleQueue()
+        self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
+        self._warm = threading.Event()
+        self._inside = 0
+        # A daemon: a hung engine must not keep a process alive that was told to exit.
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    @property
+    def warm(self) -> bool:
+        """Whether the engine has run once and takes work at full speed."""
+        return self._warm.is_set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is computed, ready, or waiting to be collected."""
+        return self._inside == 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` may be called."""
+        return self._inside < CAPACITY
+
+    def start(self) -> None:
+        """Start the thread; it warms the engine up first."""
+        self._thread.start()
+
+    def submit(self, batch: Batch[W]) -> None:
+        """Hand over a batch; never blocks. Only while `has_room`."""
+        self._inside += 1
+        self._inbox.put(batch)
+
+    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
+        """Return the next scored batch, waiting for it up to `timeout_s`.
+
+        Raises what ended the thread (EngineBroken, or a bug): no later call can succeed.
+        """
+        try:
+            outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
+        except Empty:
+            return None
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._inside -= 1
+        return outcome
+
+    def close(self, *, timeout_s: float) -> None:
+        """End the thread after what it has; a hung engine is left behind."""
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._predictor.warm_up()
+            self._warm.set()
+            while (batch := self._inbox.get()) is not None:
+                began_s = time.perf_counter()
+                results = score_or_isolate(self._predictor.predict, [row.text for row in batch.rows])
+                self._outbox.put(ScoredBatch(batch, results, time.perf_counter() - began_s))
+        except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
+            self._outbox.put(exc)

@@ -1,0 +1,185 @@
+"""What is on the wire: `Review` in, `ScoredReview` out, and the headers that tell where each came from.
+
+The JSON Schemas in `docs/schemas/` are generated from this file. A reader of version N must be able to read
+version N+1: fields may be added, never renamed, removed or given another meaning.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from worker.broker import Headers, Record
+from worker.errors import UnreadableReview
+
+SCHEMA_VERSION: Final = 1
+SCORE_DECIMALS: Final = 6  # below every engine's tolerance; spares readers the digits of a widened float32
+
+
+class Reason(StrEnum):
+    """Why a record became a dead letter: a bounded set, used in headers and as a metric label."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_REVIEW = "invalid_review"
+    KEYLESS_TOMBSTONE = "keyless_tombstone"
+    UNSCORABLE = "unscorable"
+
+
+class Review(BaseModel):
+    """One value of the input topic. Unknown fields are ignored; types are not coerced."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="ignore", strict=True, title="Review")
+
+    review_id: str | None = Field(
+        None, description="Names the review in the result; `topic-partition-offset` when absent."
+    )
+    text: str = Field(description="The review itself; what the model does not read of a long one is cut.")
+    product_id: str | None = Field(None, description="What is reviewed; not used for scoring.")
+    language: str | None = Field(None, description="BCP 47 tag; not used for scoring.")
+    created_at: AwareDatetime | None = Field(
+        None, description="When the review was written, RFC 3339; not used for scoring."
+    )
+
+
+class Model(BaseModel):
+    """Which model scored a review."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    sha256: str = Field(description="Digest of the artifact's manifest.")
+
+
+class SourceRef(BaseModel):
+    """Where a scored review was read."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+
+    topic: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    timestamp: datetime | None = Field(description="The input record's timestamp.")
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Point at `record`."""
+        return cls(
+            topic=record.partition.topic,
+            partition=record.partition.partition,
+            offset=record.offset,
+            timestamp=None if record.timestamp_ms is None else _utc(record.timestamp_ms),
+        )
+
+
+class ScoredReview(BaseModel):
+    """One value of the output topic."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, title="ScoredReview")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    review_id: str
+    sentiment: Literal["positive", "negative"]
+    score: Annotated[float, Field(ge=0, le=1, description="Calibrated P(positive).")]
+    confidence: Annotated[float, Field(ge=0.5, le=1, description="Calibrated P(`sentiment` is right).")]
+    model: Model
+    tokens: Annotated[int, Field(ge=0, description="Words that the model read.")]
+    truncated: bool = Field(description="Whether the model left out words of a long review.")
+    scored_at: datetime
+    source: SourceRef | None = Field(None, description="Absent when the review did not come from Kafka.")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        review_id: str,
+        probability: float,
+        tokens: int,
+        truncated: bool,
+        model: Model,
+        scored_at: datetime,
+        source: SourceRef | None = None,
+    ) -> Self:
+        """Name the sentiment and its confidence after the probability; 0.5 counts as positive."""
+        score = round(probability, SCORE_DECIMALS)
+        positive = score >= 0.5
+        return cls(
+            review_id=review_id,
+            sentiment="positive" if positive else "negative",
+            score=score,
+            confidence=score if positive else round(1.0 - score, SCORE_DECIMALS),
+            model=model,
+            tokens=tokens,
+            truncated=truncated,
+            scored_at=scored_at,
+            source=source,
+        )
+
+
+def decode_review(value: bytes) -> Review:
+    """Read one value of the input topic.
+
+    Raises UnreadableReview with `invalid_json` (not UTF-8, not JSON, nested too deeply) or `invalid_review`
+    (a field is missing or of the wrong type). The message never quotes the text.
+    """
+    try:
+        return Review.model_validate_json(value)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise UnreadableReview(Reason.INVALID_JSON, first["msg"]) from None
+        field = ".".join(str(part) for part in first["loc"]) or "value"
+        raise UnreadableReview(Reason.INVALID_REVIEW, f"{field}: {first['msg']}") from None
+
+
+def encode_scored(scored: ScoredReview) -> bytes:
+    """Write one value of the output topic: compact JSON in UTF-8."""
+    return scored.__pydantic_serializer__.to_json(scored)
+
+
+def review_id_of(review: Review, record: Record) -> str:
+    """Return the review's own id, else the one that its place in the topic gives it."""
+    if review.review_id is not None:
+        return review.review_id
+    topic, partition = record.partition
+    return f"{topic}-{partition}-{record.offset}"
+
+
+# Every header that the worker writes starts so; a replayed dead letter brings old ones, which are replaced.
+HEADER_PREFIX: Final = "sentiment-"
+
+
+def provenance(record: Record, *, worker_version: str, model: Model) -> Headers:
+    """Return the input's headers (trace context and all), then where it came from and what handled it."""
+    topic, partition = record.partition
+    carried = tuple(header for header in record.headers if not header[0].startswith(HEADER_PREFIX))
+    return (
+        *carried,
+        ("sentiment-source", f"{topic}-{partition}-{record.offset}".encode()),
+        ("sentiment-worker", worker_version.encode()),
+        ("sentiment-model", f"{model.name}@{model.version}".encode()),
+        ("sentiment-model-sha256", model.sha256.encode()),
+    )
+
+
+def dead_letter_headers(
+    record: Record, *, reason: Reason, error: str, failed_at: datetime, worker_version: str, model: Model
+) -> Headers:
+    """Return `provenance` plus why and when the record failed, and its coordinates one by one for tools."""
+    topic, partition = record.partition
+    timestamp = b"" if record.timestamp_ms is None else str(record.timestamp_ms).encode()
+    return (
+        *provenance(record, worker_version=worker_version, model=model),
+        ("sentiment-reason", reason.value.encode()),
+        ("sentiment-error", error[:1000].encode("utf-8", "backslashreplace")),
+        ("sentiment-failed-at", failed_at.isoformat().encode()),
+        ("sentiment-source-topic", topic.encode()),
+        ("sentiment-source-partition", str(partition).encode()),
+        ("sentiment-source-offset", str(record.offset).encode()),
+        ("sentiment-source-timestamp", timestamp),
+    )
+
+
+def _utc(timestamp_ms: int) -> datetime:
+    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)

@@ -1,0 +1,195 @@
+"""Every metric the worker shows, declared once. Names follow Prometheus: base units, `_total`, bounded labels.
+
+Observed per batch, never per review: one call of prometheus-client costs as much as decoding a review.
+"""
+
+from bisect import bisect_left
+from collections import Counter as TallyCounter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from model.predictor import ModelInfo
+from worker.backpressure import Backpressure
+from worker.batcher import Batch, Trigger, W
+from worker.broker import TopicPartition
+from worker.failures import Score
+from worker.messages import Reason
+from worker.outcomes import Outcome
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+TENTHS: Final = tuple(tenth / 10 for tenth in range(1, 11))
+
+
+class BatchHistogram(Collector):
+    """A histogram that takes the values of a whole batch in one call.
+
+    Written by the loop's thread and read by the scraper's: a scrape may see a batch half counted, as with any
+    counter, and never a value twice.
+    """
+
+    def __init__(self, name: str, help_text: str, bounds: Sequence[float], registry: CollectorRegistry) -> None:
+        self._name, self._help, self._bounds = name, help_text, tuple(bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        registry.register(self)
+
+    def observe_all(self, values: Iterable[float]) -> None:
+        """Count each value in the first bucket whose bound is not below it."""
+        for value in values:
+            self._counts[bisect_left(self._bounds, value)] += 1
+            self._sum += value
+
+    def collect(self) -> Iterator[Metric]:
+        """Give Prometheus the cumulative buckets."""
+        buckets, total = [], 0
+        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound == float("inf") else str(float(bound)), float(total)))
+        yield HistogramMetricFamily(self._name, self._help, buckets=buckets, sum_value=self._sum)
+
+    def describe(self) -> Iterator[Metric]:
+        """Name the metric without its samples, so that a second one of the same name is refused."""
+        yield HistogramMetricFamily(self._name, self._help)
+
+
+class Metrics:
+    """All metrics on one registry; children of labelled ones are made here, once."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, help_text: str) -> Counter:
+            return Counter(name, help_text, registry=registry)
+
+        def gauge(name: str, help_text: str) -> Gauge:
+            return Gauge(name, help_text, registry=registry)
+
+        def histogram(name: str, help_text: str, buckets: Sequence[float]) -> Histogram:
+            return Histogram(name, help_text, buckets=buckets, registry=registry)
+
+        # Throughput
+        self.read = counter("sentiment_records_read_total", "Records read from the input topic.")
+        scored = Counter(
+            "sentiment_reviews_scored_total",
+            "Scored reviews stored by the broker.",
+            ["sentiment"],
+            registry=registry,
+        )
+        self.sentiments = {sentiment: scored.labels(sentiment) for sentiment in ("positive", "negative")}
+        dead = Counter(
+            "sentiment_dead_letters_total",
+            "Records sent to the dead-letter topic, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.dead_letters = {reason: dead.labels(reason.value) for reason in Reason}
+        self.tombstones = counter("sentiment_tombstones_total", "Null values passed on under their key.")
+
+        # Batches
+        batches = Counter(
+            "sentiment_batches_total",
+            "Batches handed to the engine, by what made them leave.",
+            ["trigger"],
+            registry=registry,
+        )
+        self.batches = {trigger: batches.labels(trigger.value) for trigger in Trigger}
+        self.batch_size = histogram("sentiment_batch_size_reviews", "Reviews in a batch.", COUNTS)
+        self.padding = histogram("sentiment_batch_padding_ratio", "Padding / padded tokens of a batch.", TENTHS)
+        self.tokens = counter("sentiment_tokens_total", "Words the model read.")
+        self.unknown_tokens = counter("sentiment_unknown_tokens_total", "Words outside the vocabulary.")
+        self.truncated = counter("sentiment_truncated_reviews_total", "Reviews of which words were left out.")
+
+        # Time
+        stages = Histogram(
+            "sentiment_stage_seconds",
+            "Time of one pass of a stage: admit (decode and tokenize a poll), wait (the oldest review of a "
+            "batch before the engine), inference (a batch).",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.admit_s, self.wait_s, self.inference_s = map(stages.labels, ("admit", "wait", "inference"))
+        self.end_to_end = BatchHistogram(
+            "sentiment_end_to_end_seconds",
+            "From the input record's timestamp until the broker has stored its result.",
+            SECONDS,
+            registry,
+        )
+        self.score = BatchHistogram("sentiment_score", "P(positive) of scored reviews.", TENTHS, registry)
+
+        # State
+        self.lag = Gauge(
+            "sentiment_lag_records",
+            "Records between the reading position and the end of the partition.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.partitions = gauge("sentiment_assigned_partitions", "Partitions this worker owns.")
+        self.held_records = gauge("sentiment_held_records", "Records read and not yet finished.")
+        self.held_bytes = gauge("sentiment_held_bytes", "Bytes of the records read and not yet finished.")
+        self.paused = gauge("sentiment_paused", "1 while fetching is paused because the worker holds enough.")
+        self.ready = gauge("sentiment_ready", "1 while the worker scores reviews.")
+
+        # Events
+        self.rebalances = counter("sentiment_rebalances_total", "Changes of the assignment.")
+        self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
+        self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
+
+        self._model = Gauge(
+            "sentiment_model_info",
+            "Constant 1, labelled with the model that scores.",
+            ["name", "version", "sha256", "engine"],
+            registry=registry,
+        )
+
+    def serving(self, model: ModelInfo) -> None:
+        """Name the model in `sentiment_model_info`."""
+        self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
+
+    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
+        """Count a batch that goes to the engine."""
+        self.batches[batch.trigger].inc()
+        self.batch_size.observe(len(batch.rows))
+        self.wait_s.observe(waited_s)
+        if padded := batch.padded_tokens:
+            self.padding.observe(1 - batch.tokens / padded)
+
+    def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
+        """Count what the engine made of a batch; `unknown` is the words the vocabulary does not have."""
+        self.tokens.inc(sum(score.tokens for score in scores))
+        self.unknown_tokens.inc(unknown)
+        self.truncated.inc(sum(score.truncated for score in scores))
+        self.score.observe_all(score.probability for score in scores)
+
+    def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:
+        """Count what the broker acknowledged; `now_s` is epoch seconds, as the records' timestamps are."""
+        kinds = TallyCounter(outcome.dead_because or outcome.sentiment for outcome in outcomes)
+        for kind, number in kinds.items():
+            if isinstance(kind, Reason):
+                self.dead_letters[kind].inc(number)
+            elif kind is None:
+                self.tombstones.inc(number)
+            else:
+                self.sentiments[kind].inc(number)
+        self.end_to_end.observe_all(
+            now_s - outcome.timestamp_ms / 1000 for outcome in outcomes if outcome.timestamp_ms is not None
+        )
+
+    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, ready: bool) -> None:
+        """Show how things stand."""
+        for (topic, partition), records in lag.items():
+            self.lag.labels(topic, str(partition)).set(records)
+        self.partitions.set(partitions)
+        self.held_records.set(held.records)
+        self.held_bytes.set(held.size_bytes)
+        self.paused.set(held.paused)
+        self.ready.set(ready)
+
+    def forget_lag(self, partition: TopicPartition) -> None:
+        """A partition that is someone else's now has its lag shown there."""
+        with suppress(KeyError):  # never shown
+            self.lag.remove(partition.topic, str(partition.partition))

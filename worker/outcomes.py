@@ -1,0 +1,117 @@
+"""What each input record becomes: a result, a dead letter or a tombstone, addressed and ready to send. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import worker
+from model.predictor import ModelInfo
+from worker.broker import Headers, Outgoing, Record, TopicPartition
+from worker.failures import Score
+from worker.messages import (
+    Model,
+    Reason,
+    ScoredReview,
+    SourceRef,
+    dead_letter_headers,
+    encode_scored,
+    provenance,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A topic that results go to."""
+
+    topic: str
+    # The partition is kept where input and target count the same; what the input grows by later goes by its key.
+    partitions: int
+    keeps_partition: bool
+
+    def partition_for(self, record: Record) -> int | None:
+        """Return the record's own partition, or None to choose by the hash of the key."""
+        partition = record.partition.partition
+        return partition if self.keeps_partition and partition < self.partitions else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one record became, and which record it was."""
+
+    partition: TopicPartition
+    generation: int
+    offset: int
+    size_bytes: int  # of the record: what finishing it gives back to the budget
+    timestamp_ms: int | None  # of the record
+    message: Outgoing
+    sentiment: Literal["positive", "negative"] | None = None  # of a result
+    dead_because: Reason | None = None  # of a dead letter
+
+
+class Outcomes:
+    """Makes outcomes; knows where they go and who made them."""
+
+    def __init__(self, *, output: Target, dlq: Target, model: ModelInfo) -> None:
+        self._output = output
+        self._dlq = dlq
+        self._model = Model(name=model.name, version=model.version, sha256=model.sha256)
+
+    def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:
+        """Return the result of a review scored at `at_s`, epoch seconds."""
+        result = ScoredReview.of(
+            review_id=review_id,
+            probability=score.probability,
+            tokens=score.tokens,
+            truncated=score.truncated,
+            model=self._model,
+            scored_at=datetime.fromtimestamp(at_s, tz=UTC),
+            source=SourceRef.of(record),
+        )
+        message = self._address(self._output, record, encode_scored(result), self._provenance(record))
+        return _outcome(record, generation, message, sentiment=result.sentiment)
+
+    def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
+        """Return the record's own bytes, with headers that say what was wrong with them."""
+        headers = dead_letter_headers(
+            record,
+            reason=reason,
+            error=error,
+            failed_at=datetime.fromtimestamp(at_s, tz=UTC),
+            worker_version=worker.__version__,
+            model=self._model,
+        )
+        # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
+        value = b"" if record.value is None and record.key is None else record.value
+        return _outcome(record, generation, self._address(self._dlq, record, value, headers), dead_because=reason)
+
+    def tombstone(self, record: Record, generation: int) -> Outcome:
+        """Return a null value under the same key, so that compaction removes the result as well."""
+        message = self._address(self._output, record, None, self._provenance(record))
+        return _outcome(record, generation, message)
+
+    def _provenance(self, record: Record) -> Headers:
+        return provenance(record, worker_version=worker.__version__, model=self._model)
+
+    @staticmethod
+    def _address(target: Target, record: Record, value: bytes | None, headers: Headers) -> Outgoing:
+        return Outgoing(target.topic, record.key, value, headers, target.partition_for(record))
+
+
+def _outcome(
+    record: Record,
+    generation: int,
+    message: Outgoing,
+    *,
+    sentiment: Literal["positive", "negative"] | None = None,
+    dead_because: Reason | None = None,
+) -> Outcome:
+    return Outcome(
+        partition=record.partition,
+        generation=generation,
+        offset=record.offset,
+        size_bytes=record.size_bytes,
+        timestamp_ms=record.timestamp_ms,
+        message=message,
+        sentiment=sentiment,
+        dead_because=dead_because,
+    )

@@ -1,0 +1,344 @@
+"""The loop: poll, admit, dispatch, collect, deliver. Read it from `run` downwards.
+
+One thread, this one, owns the consumer, the producer and every decision; `InferenceThread` computes beside it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from model.errors import EngineBroken
+from model.predictor import Predictor, TokenizedText
+from worker.backpressure import Backpressure
+from worker.batcher import Batcher
+from worker.broker import Polled, Record, Source, TopicPartition
+from worker.delivery import Delivery
+from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, UnreadableReview
+from worker.failures import Poison
+from worker.health import Health
+from worker.inference import InferenceThread, ScoredBatch
+from worker.messages import Reason, Review, decode_review, review_id_of
+from worker.metrics import Metrics
+from worker.offsets import Offsets
+from worker.ordering import Ordering
+from worker.outcomes import Outcome, Outcomes
+from worker.shutdown import Stop
+
+log = logging.getLogger(__name__)
+
+# How long one poll may wait. Idle, an arriving record ends the wait at once, so this only bounds how late a signal
+# or a due commit is seen. While results are under way the loop looks after them this often.
+IDLE_POLL_S: Final = 0.1
+BUSY_POLL_S: Final = 0.005
+HOUSEKEEPING_S: Final = 1.0  # how often lag and readiness are shown
+REWIND_TIMEOUT_S: Final = 10.0
+CLOSE_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One review on its way through the engine."""
+
+    record: Record
+    generation: int
+    review_id: str
+    text: TokenizedText
+    arrived_s: float  # monotonic
+
+    @property
+    def tokens(self) -> int:
+        """Length as the network reads it."""
+        return len(self.text)
+
+
+class Worker:
+    """Joins the parts; `run` is the whole life between start and exit."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        delivery: Delivery,
+        predictor: Predictor,
+        offsets: Offsets,
+        batcher: Batcher[Work],
+        backpressure: Backpressure,
+        outcomes: Outcomes,
+        metrics: Metrics,
+        health: Health,
+        preserve_order: bool,
+        max_poll_records: int,
+        drain_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._delivery = delivery
+        self._predictor = predictor
+        self._engine: InferenceThread[Work] = InferenceThread(predictor)
+        self._offsets = offsets
+        self._batcher = batcher
+        self._backpressure = backpressure
+        self._ordering: Ordering[Outcome] | None = Ordering() if preserve_order else None
+        self._outcomes = outcomes
+        self._metrics = metrics
+        self._health = health
+        self._max_poll_records = max_poll_records
+        self._drain_timeout_s = drain_timeout_s
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._housekeeping_due_s = 0.0
+        self._must_rewind = False
+
+    # The life of the worker
+
+    def run(self, stop: Stop, *, until_empty: bool = False) -> None:
+        """Score until asked to stop, or until the topic is read to its end; then drain and leave the group.
+
+        Raises Fatal, or whatever broke: then nothing more is committed and the group notices by the session time-out.
+        """
+        self._engine.start()
+        try:
+            while not stop.requested and not (until_empty and self._caught_up()):
+                self._turn()
+            self._drain(stop)
+        except EngineBroken as exc:
+            raise ModelUnusable(f"the engine {self._predictor.info.engine} broke: {exc}. Restart the worker") from exc
+        finally:
+            self._health.stopping = True
+            self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            self._source.close(timeout_s=CLOSE_TIMEOUT_S)
+
+    def _turn(self) -> None:
+        """Go round once. A result that the broker did not store sends everything back to the committed offsets."""
+        try:
+            if not self._engine.warm:
+                self._collect(timeout_s=IDLE_POLL_S)  # raises what broke the warm-up
+            elif self._must_rewind:
+                self._rewind()
+            else:
+                self._admit(self._poll())
+            self._dispatch()
+            self._collect(timeout_s=0 if self._engine.idle else BUSY_POLL_S)
+            self._finish(self._delivery.settle(self._clock()))
+        except DeliveryFailed as exc:
+            self._replay(exc)
+        self._keep_house()
+
+    def _drain(self, stop: Stop) -> None:
+        """Finish what was read, within the budget; what does not fit is scored again by whoever comes next."""
+        self._health.stopping = True
+        deadline_s = self._clock() + self._drain_timeout_s
+        try:
+            while (self._batcher or not self._engine.idle) and self._clock() < deadline_s and not stop.forced:
+                self._dispatch(draining=True)
+                self._collect(timeout_s=BUSY_POLL_S)
+                self._finish(self._delivery.settle(self._clock()))
+            if not stop.forced:
+                self._finish(self._delivery.drain(timeout_s=max(0.0, deadline_s - self._clock())))
+        except (DeliveryFailed, BrokerUnavailable) as exc:
+            log.warning("not everything could be finished and will be scored again: %s", exc)
+        log.info("drained", extra={"left_behind": self._backpressure.records})
+
+    def _caught_up(self) -> bool:
+        lag = self._source.lag()
+        owned = self._offsets.partitions
+        return self._backpressure.records == 0 and bool(owned) and all(lag.get(partition) == 0 for partition in owned)
+
+    # Poll
+
+    def _poll(self) -> Polled:
+        return self._source.poll(
+            timeout_s=self._poll_timeout_s(),
+            max_records=max(1, min(self._max_poll_records, self._backpressure.room_records)),
+        )
+
+    def _poll_timeout_s(self) -> float:
+        """Wait long only when nothing but a new record can make a difference."""
+        if not self._engine.idle:
+            return 0.0
+        linger_s = self._batcher.lingers_for(self._clock())
+        wait_s = BUSY_POLL_S if self._delivery.unfinished else IDLE_POLL_S
+        return wait_s if linger_s is None else min(wait_s, linger_s)
+
+    # Admit
+
+    def _admit(self, polled: Polled) -> None:
+        """Take note of the assignment, then let the readable reviews wait and answer the others at once."""
+        if polled.revoked or polled.assigned:
+            self._reassign(polled.revoked, polled.assigned)
+        if not polled.records:
+            return
+        began_s = time.perf_counter()
+        arrived_s = self._clock()
+        readable: list[tuple[Record, int, Review]] = []
+        for record in polled.records:
+            generation = self._offsets.received(record.partition, record.offset)
+            if self._ordering is not None:
+                self._ordering.expect(record.partition, record.offset)
+            self._backpressure.hold(record.size_bytes)
+            review = self._read(record, generation)
+            if review is not None:
+                readable.append((record, generation, review))
+        texts = self._predictor.tokenize([review.text for _, _, review in readable])
+        for (record, generation, review), text in zip(readable, texts, strict=True):
+            self._batcher.add(Work(record, generation, review_id_of(review, record), text, arrived_s))
+        self._metrics.read.inc(len(polled.records))
+        self._metrics.admit_s.observe(time.perf_counter() - began_s)
+
+    def _read(self, record: Record, generation: int) -> Review | None:
+        """Return the review; what is none is answered at once."""
+        if record.value is not None:
+            try:
+                return decode_review(record.value)
+            except UnreadableReview as exc:
+                self._bury(record, generation, Reason(exc.reason), str(exc))
+        elif record.key is None:
+            self._bury(record, generation, Reason.KEYLESS_TOMBSTONE, "a null value under no key")
+        else:
+            self._publish([self._outcomes.tombstone(record, generation)])
+        return None
+
+    def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
+        self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._wall_clock())])
+        log.warning("dead letter", extra={"record": _name(record), "reason": reason.value, "error": error})
+
+    def _reassign(self, revoked: Collection[TopicPartition], assigned: Collection[TopicPartition]) -> None:
+        for partition in revoked:
+            self._offsets.revoke(partition)
+            self._forget(partition)
+            self._metrics.forget_lag(partition)
+        for partition in assigned:
+            self._begin(partition)
+        self._drop_stale_waiting()
+        if self._backpressure.paused:
+            self._source.pause(assigned)
+        self._metrics.rebalances.inc()
+        self._health.partitions = len(self._offsets.partitions)
+        log.info(
+            "assignment changed",
+            extra={"revoked": _names(revoked), "assigned": _names(assigned), "owned": len(self._offsets.partitions)},
+        )
+
+    def _begin(self, partition: TopicPartition) -> None:
+        self._offsets.assign(partition)
+        self._forget(partition)
+
+    def _forget(self, partition: TopicPartition) -> None:
+        """Drop the results of a generation that is over and wait for their turn."""
+        if self._ordering is not None:
+            for outcome in self._ordering.forget(partition):
+                self._drop(outcome.size_bytes)
+
+    def _drop_stale_waiting(self) -> None:
+        """Reviews of a lost partition need no engine: their new owner scores them."""
+        for work in self._batcher.discard(lambda work: not self._is_current(work)):
+            self._drop(work.record.size_bytes)
+
+    def _drop(self, size_bytes: int) -> None:
+        self._backpressure.release(1, size_bytes)
+        self._metrics.stale.inc()
+
+    # Dispatch and collect
+
+    def _dispatch(self, *, draining: bool = False) -> None:
+        """Give the engine what the batcher finds worth going; a busy engine has one batch lying ready."""
+        while self._engine.has_room:
+            now_s = self._clock()
+            batch = self._batcher.take(now_s, engine_idle=self._engine.idle, draining=draining)
+            if batch is None:
+                return
+            self._metrics.dispatched(batch, waited_s=now_s - batch.rows[0].arrived_s)
+            self._engine.submit(batch)
+
+    def _collect(self, *, timeout_s: float) -> None:
+        """Turn scored batches into outcomes, dropping rows whose partition was lost meanwhile."""
+        scored = self._engine.collect(timeout_s=timeout_s)
+        while scored is not None:
+            self._metrics.inference_s.observe(scored.inference_s)
+            self._take_over(scored)
+            scored = self._engine.collect(timeout_s=0)
+
+    def _take_over(self, scored: ScoredBatch[Work]) -> None:
+        at_s = self._wall_clock()
+        outcomes, scores = [], []
+        for work, result in zip(scored.batch.rows, scored.results, strict=True):
+            if not self._is_current(work):
+                self._drop(work.record.size_bytes)
+            elif isinstance(result, Poison):
+                self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error)
+            else:
+                outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
+                scores.append(result)
+        self._publish(outcomes)
+        self._metrics.scored(scores, unknown=sum(work.text.unknown for work in scored.batch.rows))
+
+    def _is_current(self, work: Work) -> bool:
+        return self._offsets.is_current(work.record.partition, work.generation)
+
+    # Deliver
+
+    def _publish(self, outcomes: Sequence[Outcome]) -> None:
+        """Hand outcomes to the delivery, each when the ones before it in its partition are there."""
+        if self._ordering is None:
+            self._delivery.publish(outcomes)
+            return
+        for outcome in outcomes:
+            self._delivery.publish(self._ordering.complete(outcome.partition, outcome.offset, outcome))
+
+    def _finish(self, stored: Sequence[Outcome]) -> None:
+        """Count what the broker has, and give its room back."""
+        if not stored:
+            return
+        self._backpressure.release(len(stored), sum(outcome.size_bytes for outcome in stored))
+        self._metrics.stored(stored, now_s=self._wall_clock())
+        self._health.progressed(self._clock())
+
+    def _replay(self, failure: DeliveryFailed) -> None:
+        """Forget all that is under way; it is read again from the committed offsets."""
+        log.warning("a result was not stored, going back to the committed offsets: %s", failure)
+        self._metrics.replays.inc()
+        for outcome in self._delivery.restart():
+            self._drop(outcome.size_bytes)
+        for partition in self._offsets.partitions:
+            self._begin(partition)
+        self._drop_stale_waiting()
+        self._must_rewind = True
+
+    def _rewind(self) -> None:
+        """Nothing may be read before this worked: reading on would skip what was forgotten."""
+        try:
+            self._source.rewind(timeout_s=REWIND_TIMEOUT_S)
+        except BrokerUnavailable as exc:
+            log.warning("the broker is away, will try again to go back: %s", exc)
+        else:
+            self._must_rewind = False
+
+    # Housekeeping
+
+    def _keep_house(self) -> None:
+        now_s = self._clock()
+        self._health.warm = self._engine.warm
+        self._health.turned(now_s, work_waits=self._backpressure.records > 0)
+        if self._backpressure.changed():
+            steer = self._source.pause if self._backpressure.paused else self._source.resume
+            steer(self._offsets.partitions)
+        if now_s >= self._housekeeping_due_s:
+            self._housekeeping_due_s = now_s + HOUSEKEEPING_S
+            self._metrics.state(
+                lag=self._source.lag(),
+                partitions=len(self._offsets.partitions),
+                held=self._backpressure,
+                ready=self._health.ready(now_s)[0],
+            )
+
+
+def _name(record: Record) -> str:
+    return f"{record.partition.topic}-{record.partition.partition}-{record.offset}"
+
+
+def _names(partitions: Collection[TopicPartition]) -> list[str]:
+    return sorted(f"{topic}-{partition}" for topic, partition in partitions)
