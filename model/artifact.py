@@ -32,8 +32,8 @@ from model.artifact_parts import (
     config_from_json,
     config_of,
     config_to_json,
-    from_json,
     network_from_bytes,
+    object_from_json,
     to_json,
     weights_to_bytes,
 )
@@ -157,7 +157,7 @@ def _manifest(files: Mapping[str, bytes]) -> bytes:
 
 def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
     """Size and digest of each file. The names are ours, so that no manifest can point outside its directory."""
-    document = from_json(manifest)
+    document = object_from_json(manifest)
     if document.get("format_version") != FORMAT_VERSION:
         raise ValueError(f"format_version is not {FORMAT_VERSION}, the one that this program reads")
     entries = document.get("files")
@@ -175,9 +175,9 @@ def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
 
 def _decode(files: Mapping[str, bytes], directory: Path) -> Artifact:
     with _blame(directory / CONFIG):
-        config = config_from_json(from_json(files[CONFIG]))
+        config = config_from_json(object_from_json(files[CONFIG]))
     with _blame(directory / TOKENIZER):
-        tokenizer = tokenizer_from_json(from_json(files[TOKENIZER]))
+        tokenizer = tokenizer_from_json(object_from_json(files[TOKENIZER]))
         check_tokenizer(tokenizer, config)
     with _blame(directory / WEIGHTS):
         network = network_from_bytes(config, files[WEIGHTS])

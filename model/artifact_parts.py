@@ -83,17 +83,22 @@ def to_json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
-def from_json(content: bytes) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for anything else, however deep or strange."""
+def from_json(content: bytes) -> Any:
+    """Any JSON value. Raises ValueError for what is not JSON, however deep or strange."""
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
+        return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValueError("it is not JSON that can be read: nested too deeply") from None
+        raise ValueError("it is nested too deeply to be read") from None
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise ValueError("it is JSON, but not an object")
-    return document
+
+
+def object_from_json(content: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for anything else."""
+    match from_json(content):
+        case dict() as document:
+            return document
+    raise ValueError("it is JSON, but not an object")
 
 
 def _refuse_constant(constant: str) -> None:
@@ -127,11 +132,10 @@ def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
         raise ValueError(f"padding must be {kind.padding!r} for {architecture}")
     network: NetworkConfig | SentimentRnnConfig = _read_fields(kind.config, document.get("network"), "network")
     calibration = _read_fields(Calibration, document.get("calibration"), "calibration")
-    about = {key: document.get(key) for key in ("name", "version", "created")}
-    for key, value in about.items():
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{key} must be a text")
-    return ArtifactConfig(**about, network=network, calibration=calibration)
+    match document:
+        case {"name": str(name), "version": str(version), "created": str(created)} if name and version:
+            return ArtifactConfig(name, version, created, network, calibration)
+    raise ValueError("name, version and created must be texts, and the first two not empty")
 
 
 def _read_fields(kind: type[T], document: object, name: str) -> T:
@@ -155,9 +159,7 @@ def config_of(network: Network) -> NetworkConfig | SentimentRnnConfig:
 
 def weights_to_bytes(network: nn.Module, dtype: torch.dtype) -> bytes:
     """The state dict as safetensors, rounded to `dtype`. Raises ValueError for weights that are not finite in it."""
-    weights = {
-        name: weight.detach().to("cpu", dtype).contiguous() for name, weight in network.state_dict().items()
-    }
+    weights = {name: weight.detach().to("cpu", dtype).contiguous() for name, weight in network.state_dict().items()}
     _check_finite(weights)
     return safetensors.torch.save(weights)
 
@@ -201,7 +203,7 @@ def _check_finite(weights: Mapping[str, Tensor]) -> None:
 def check_tokenizer(tokenizer: Tokenizer, config: ArtifactConfig) -> None:
     """Raise ValueError where `tokenizer` is not of the network's kind or has ids that the network lacks."""
     architecture = architecture_of(config)
-    if not isinstance(tokenizer, _ARCHITECTURES[architecture].tokenizer):
+    if type(tokenizer) is not _ARCHITECTURES[architecture].tokenizer:
         raise ValueError(f"it is not of the type that {architecture} needs")
     if tokenizer.vocab_size > config.network.vocab_size:
         raise ValueError(f"it has {tokenizer.vocab_size} ids, the network only {config.network.vocab_size}")

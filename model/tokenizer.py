@@ -162,9 +162,7 @@ def tokenizer_from_json(document: Mapping[str, Any]) -> Tokenizer:
         case {"type": "reference", "max_tokens": int(max_tokens), "words": list(words), **rest} if not rest:
             _check(words, max_tokens=max_tokens)
             return ReferenceTokenizer(words, max_tokens)
-        case {"type": "words", "head": int(head), "tail": int(tail), "words": list(words), **rest} if (
-            not rest
-        ):
+        case {"type": "words", "head": int(head), "tail": int(tail), "words": list(words), **rest} if not rest:
             _check(words, head=head, tail=tail)
             return WordTokenizer(words, head, tail)
     raise ValueError("it is not a tokenizer of a known type with that type's fields")

@@ -95,8 +95,7 @@ class ImdbFiles:
         missing = [str(path) for path in parts.values() if not path.is_file()]
         if missing:
             raise DatasetError(
-                f"no {', no '.join(missing)}: give --data the directory that "
-                "`python -m training fetch --out DIR` made"
+                f"no {', no '.join(missing)}: give --data the directory that `python -m training fetch --out DIR` made"
             )
         return cls(*(tuple(read_examples(path)) for path in parts.values()))
 

@@ -91,7 +91,7 @@ class Batcher(Generic[W]):
         """Seconds until an idle engine would get a batch; None when nothing waits."""
         if not self._waiting:
             return None
-        return max(0.0, self._waiting[0].arrived_s + self._limits.linger_s - now_s)
+        return max(0.0, self._lingered_s - now_s)
 
     def take(self, now_s: float, *, engine_idle: bool, draining: bool = False) -> Batch[W] | None:
         """Remove and return the next batch, or None while it pays to wait.
@@ -109,12 +109,17 @@ class Batcher(Generic[W]):
         return Batch(rows, trigger)
 
     def _why_now(self, now_s: float, *, engine_idle: bool, draining: bool) -> Trigger | None:
-        waited_s = now_s - self._waiting[0].arrived_s
         if draining:
             return Trigger.DRAIN
-        if not engine_idle or waited_s < self._limits.linger_s:
+        if not engine_idle or now_s < self._lingered_s:
             return None
-        return Trigger.DEADLINE if waited_s >= self._limits.max_wait_s else Trigger.IDLE
+        overdue = now_s - self._waiting[0].arrived_s >= self._limits.max_wait_s
+        return Trigger.DEADLINE if overdue else Trigger.IDLE
+
+    @property
+    def _lingered_s(self) -> float:
+        """When the oldest will have had its chance of company."""
+        return self._waiting[0].arrived_s + self._limits.linger_s
 
     def _choose(self, now_s: float) -> tuple[tuple[W, ...], Trigger | None]:
         """Return the oldest row and its company, and what made the batch full, if it is."""

@@ -65,8 +65,9 @@ class InferenceThread(Generic[W]):
         return self._inside < CAPACITY
 
     def start(self) -> None:
-        """Start the thread; it warms the engine up first."""
-        self._thread.start()
+        """Start the thread, unless it runs already; it warms the engine up first."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def submit(self, batch: Batch[W]) -> None:
         """Hand over a batch; never blocks. Only while `has_room`."""

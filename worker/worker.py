@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # How long one poll may wait. Idle, an arriving record ends the wait at once, so this only bounds how late a signal
 # or a due commit is seen. While results are under way the loop looks after them this often.
 IDLE_POLL_S: Final = 0.1
-BUSY_POLL_S: Final = 0.005
+BUSY_POLL_S: Final = 0.01
 HOUSEKEEPING_S: Final = 1.0  # how often lag and readiness are shown
 REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -99,10 +99,10 @@ class Worker:
 
         Raises Fatal, or whatever broke: then nothing more is committed and the group notices by the session time-out.
         """
-        self._engine.start()
+        self.start()
         try:
             while not stop.requested and not (until_empty and self._caught_up()):
-                self._turn()
+                self.turn()
             self._drain(stop)
         except EngineBroken as exc:
             raise ModelUnusable(f"the engine {self._predictor.info.engine} broke: {exc}. Restart the worker") from exc
@@ -112,7 +112,11 @@ class Worker:
             self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._source.close(timeout_s=CLOSE_TIMEOUT_S)
 
-    def _turn(self) -> None:
+    def start(self) -> None:
+        """Start the engine's thread, unless it runs; it warms up while the loop turns."""
+        self._engine.start()
+
+    def turn(self) -> None:
         """Go round once. A result that the broker did not store sends everything back to the committed offsets."""
         try:
             if not self._engine.warm:

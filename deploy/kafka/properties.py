@@ -24,7 +24,7 @@ def settings(placement: Placement) -> dict[str, str]:
     """Every setting of the broker, by Kafka's own name."""
     filled = Template(TEMPLATE.read_text()).substitute(asdict(placement))
     lines = (line for line in filled.splitlines() if line and not line.startswith("#"))
-    return dict(line.split("=", 1) for line in lines)  # type: ignore[misc]  # split makes a list, here of two
+    return dict(line.split("=", 1) for line in lines)
 
 
 def as_file(values: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Whether a broker serves: it is asked in Kafka's own protocol, as an open port alone proves nothing.
 
-Docker's proxy accepts connections long before the broker behind it does.
+Docker's proxy accepts connections long before the broker behind it does. Kafka itself opens its listeners last,
+when the node is unfenced: a broker that answers serves every request.
 """
 
 import socket

@@ -1,0 +1,189 @@
+"""What the demo knows of a run: nothing but what it published and what it read back.
+
+Pure: entries in, numbers out; the time is in the entries. All times are epoch seconds.
+"""
+
+import math
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from deploy.demo.sample import LabelledReview
+from worker.broker import TopicPartition
+
+LATEST: Final = 50  # scored reviews kept for showing
+NOW_S: Final = 2.0  # "reviews/s now" is the mean of so long
+SLICE_S: Final = 0.5  # of the history of throughput
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A review that was handed to the producer."""
+
+    review: LabelledReview
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the worker says of a review."""
+
+    sentiment: Literal["positive", "negative"]
+    score: float  # P(positive)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One message read back: a scored review, or a dead letter (`verdict` is None)."""
+
+    partition: TopicPartition
+    offset: int
+    review_id: str
+    read_at_s: float
+    sent_at_s: float | None  # timestamp of the review's own message, where the answer tells it
+    verdict: Verdict | None
+
+
+Entry = Published | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scored review beside what its writer meant."""
+
+    review: LabelledReview
+    verdict: Verdict
+
+    @property
+    def is_right(self) -> bool:
+        """Whether verdict and label agree."""
+        return self.verdict.sentiment == self.review.sentiment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The numbers at one moment."""
+
+    published: int  # reviews
+    answered: int  # of them, those with an answer or more
+    scored: int  # of them, those with a score
+    right: int  # of them, those whose first score agrees with the label
+    dead_letters: int  # messages in the dead-letter topic
+    duplicated: int  # answers beyond the first to a review
+    unexpected: int  # answers to what was never published
+    elapsed_s: float  # from the first review published to the last answer read
+    per_s: float  # answers per second of `elapsed_s`
+    per_s_now: float
+    per_s_history: tuple[float, ...]  # of every SLICE_S so far, oldest first
+    latency_p50_s: float | None  # from the timestamp of the review's message until its answer was read
+    latency_p99_s: float | None
+    latest: tuple[Row, ...]  # newest first
+
+    @property
+    def lost(self) -> int:
+        """Reviews published and not answered; until the end, those that are under way."""
+        return self.published - self.answered
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the scored reviews whose score agrees with the label."""
+        return self.right / self.scored if self.scored else None
+
+
+class Scoreboard:
+    """Takes entries in any order in which a review is published before it is answered."""
+
+    def __init__(self) -> None:
+        self._reviews: dict[str, LabelledReview] = {}
+        self._first_published_s: float | None = None
+        self._seen: set[tuple[TopicPartition, int]] = set()
+        self._answers: Counter[str] = Counter()
+        self._verdicts: dict[str, bool] = {}  # id to whether it is right
+        self._dead_letters = 0
+        self._unexpected = 0
+        self._read_at_s: list[float] = []
+        self._latencies_s: list[float] = []
+        self._latest: deque[Row] = deque(maxlen=LATEST)
+
+    def take(self, entry: Entry) -> bool:
+        """Count an entry; says whether it is the first answer to a review. Raises ValueError for an id published twice.
+
+        A message read twice, which a reader's rebalance can bring about, counts once: its place in the topic tells.
+        """
+        if isinstance(entry, Published):
+            self._publish(entry)
+            return False
+        place = (entry.partition, entry.offset)
+        if place in self._seen:
+            return False
+        self._seen.add(place)
+        self._dead_letters += entry.verdict is None
+        review = self._reviews.get(entry.review_id)
+        if review is None:
+            self._unexpected += 1
+            return False
+        self._answers[entry.review_id] += 1
+        self._time(entry)
+        if entry.verdict is not None:
+            row = Row(review, entry.verdict)
+            self._verdicts.setdefault(review.review_id, row.is_right)
+            self._latest.appendleft(row)
+        return self._answers[entry.review_id] == 1
+
+    def snapshot(self, now_s: float) -> Snapshot:
+        """The numbers; `now_s` matters for throughput alone."""
+        self._latencies_s.sort()  # nearly sorted from the last time: cheap
+        self._read_at_s.sort()
+        start_s = self._first_published_s
+        elapsed_s = self._read_at_s[-1] - start_s if self._read_at_s and start_s is not None else 0.0
+        return Snapshot(
+            published=len(self._reviews),
+            answered=len(self._answers),
+            scored=len(self._verdicts),
+            right=sum(self._verdicts.values()),
+            dead_letters=self._dead_letters,
+            duplicated=self._answers.total() - len(self._answers),
+            unexpected=self._unexpected,
+            elapsed_s=elapsed_s,
+            per_s=self._answers.total() / elapsed_s if elapsed_s > 0 else 0.0,
+            per_s_now=self._rate(now_s - NOW_S, now_s),
+            per_s_history=self._history(now_s),
+            latency_p50_s=percentile(self._latencies_s, 50),
+            latency_p99_s=percentile(self._latencies_s, 99),
+            latest=tuple(self._latest),
+        )
+
+    def _publish(self, entry: Published) -> None:
+        if entry.review.review_id in self._reviews:
+            raise ValueError(f"{entry.review.review_id} was published twice")
+        self._reviews[entry.review.review_id] = entry.review
+        if self._first_published_s is None:
+            self._first_published_s = entry.at_s
+
+    def _time(self, answer: Answer) -> None:
+        self._read_at_s.append(answer.read_at_s)
+        if answer.sent_at_s is not None:
+            self._latencies_s.append(answer.read_at_s - answer.sent_at_s)
+
+    def _rate(self, from_s: float, to_s: float) -> float:
+        """Answers per second read from `from_s` on and before `to_s`; there is no time before the first review."""
+        from_s = max(from_s, to_s if self._first_published_s is None else self._first_published_s)
+        if to_s <= from_s:
+            return 0.0
+        return (bisect_left(self._read_at_s, to_s) - bisect_left(self._read_at_s, from_s)) / (to_s - from_s)
+
+    def _history(self, now_s: float) -> tuple[float, ...]:
+        if self._first_published_s is None:
+            return ()
+        slices = max(0, math.floor((now_s - self._first_published_s) / SLICE_S))
+        starts = (self._first_published_s + number * SLICE_S for number in range(slices))
+        return tuple(self._rate(start_s, start_s + SLICE_S) for start_s in starts)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """The smallest of the `ordered` values that `percent` % of them do not exceed (nearest rank); None of none."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

@@ -1,0 +1,175 @@
+"""A broker in a container: the official image, or the one that build-image.sh makes where no hub can be reached.
+
+The docker command finds the daemon and the image; testcontainers, a development dependency, runs the container.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
+
+from deploy.kafka.broker import Broker, Kind, StartFailed, WayClosed
+from deploy.kafka.commands import CommandFailed, found, run, tail
+from deploy.kafka.janitor import Janitor
+from deploy.kafka.ports import free_ports
+from deploy.kafka.properties import Placement, as_variables, settings
+from deploy.kafka.readiness import wait_until_serves
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+OFFICIAL_IMAGE = "apache/kafka:4.3.0"
+BUILT_IMAGE = "sentiment-worker/kafka:4.3.0"
+ANSWER_LIMIT_S = 10.0
+PULL_LIMIT_S = 60.0
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 30
+CLIENT_PORT = 9092  # inside the container, as all ports below
+CONTROLLER_PORT = 9093
+BROKER_PORT = 9094
+JVM_VARIABLES = {"KAFKA_HEAP_OPTS": "-Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC"}
+
+
+class DockerBroker(Broker):
+    """Kafka in a container that does not outlive this process, even when that is killed."""
+
+    kind: ClassVar[Kind] = "docker"
+
+    def __init__(self, *, port: int | None, tell: Callable[[str], None]) -> None:
+        """Find the daemon and an image; may pull one. Raises WayClosed."""
+        if find_spec("testcontainers") is None:
+            raise WayClosed("the testcontainers package is not installed; `make setup` installs it")
+        self._docker = found("docker")
+        self._image = _find_image(self._docker, tell)
+        self.name = f"Apache Kafka in container {self._image}"
+        self._port = port or free_ports(1)[0]
+        self.address = f"127.0.0.1:{self._port}"
+        self._created: DockerContainer | None = None
+        self._janitor: Janitor | None = None
+
+    def start(self) -> None:
+        """See Broker."""
+        with _docker_errors("start"):
+            if self._created is None:
+                self._create()
+            else:
+                self._container.start()
+        if not wait_until_serves(self._port, limit_s=START_LIMIT_S, alive=self._is_running):
+            raise StartFailed(f"{self.name} does not answer at {self.address}; its log ends:\n{self.log_tail()}")
+
+    def stop(self) -> None:
+        """See Broker. A container that does not end in 30 s is killed."""
+        self.resume()  # a frozen container cannot end in order
+        with _docker_errors("stop"):
+            self._container.stop(timeout=STOP_LIMIT_S)
+
+    def kill(self) -> None:
+        """See Broker."""
+        self.resume()  # Docker refuses to kill a frozen container
+        with _docker_errors("kill"):
+            self._container.kill()
+            self._container.wait(timeout=STOP_LIMIT_S)
+
+    def pause(self) -> None:
+        """See Broker."""
+        with _docker_errors("pause"):
+            self._container.pause()
+
+    def resume(self) -> None:
+        """See Broker."""
+        with _docker_errors("resume"):
+            if self._status() == "paused":
+                self._container.unpause()
+
+    def log_tail(self) -> str:
+        """See Broker."""
+        with _docker_errors("read the log of"):
+            return tail(self._container.logs().decode(errors="replace"))
+
+    def close(self) -> None:
+        """See Broker."""
+        if self._created is not None:
+            with _docker_errors("remove"):
+                self._created.stop(force=True, delete_volume=True)
+            self._created = None
+        if self._janitor is not None:
+            self._janitor.release()
+            self._janitor = None
+
+    def _create(self) -> None:
+        from testcontainers.core.config import testcontainers_config
+        from testcontainers.core.container import DockerContainer
+
+        testcontainers_config.ryuk_disabled = True  # our janitor does the same, without a second image to pull
+        name = f"sentiment-kafka-{uuid4().hex[:12]}"
+        self._janitor = Janitor([self._docker, "rm", "--force", "--volumes", name])
+        self._created = DockerContainer(self._image, env=self._environment(), name=name)
+        # For this machine alone: the annotation has no place for the interface, Docker does.
+        self._created.ports[f"{CLIENT_PORT}/tcp"] = ("127.0.0.1", self._port)  # type: ignore[assignment]
+        self._created.start()
+
+    def _environment(self) -> dict[str, str]:
+        placement = Placement(
+            client_host="0.0.0.0",  # noqa: S104  # inside the container; published on loopback only
+            client_port=CLIENT_PORT,
+            advertised=self.address,
+            broker_port=BROKER_PORT,
+            controller_port=CONTROLLER_PORT,
+            data_dir="/tmp/kafka-data",  # noqa: S108  # inside the container, where any user may write
+        )
+        return as_variables(settings(placement)) | JVM_VARIABLES
+
+    @property
+    def _container(self) -> "Container":
+        if self._created is None:
+            raise StartFailed(f"{self.name} was not started")
+        return self._created.get_wrapped_container()
+
+    def _status(self) -> str:
+        self._container.reload()
+        return str(self._container.status)
+
+    def _is_running(self) -> bool:
+        with _docker_errors("look at"):
+            return self._status() == "running"
+
+
+def _find_image(docker: str, tell: Callable[[str], None]) -> str:
+    """The image to run: KAFKA_IMAGE if set, else one that is here, else the official one, pulled. Raises WayClosed."""
+    try:
+        run([docker, "version"], limit_s=ANSWER_LIMIT_S)
+    except CommandFailed as error:
+        raise WayClosed("no Docker daemon answers") from error
+    wanted = os.environ.get("KAFKA_IMAGE")
+    for image in [wanted] if wanted else [OFFICIAL_IMAGE, BUILT_IMAGE]:
+        if _is_here(docker, image):
+            return image
+    image = wanted or OFFICIAL_IMAGE
+    tell(f"pulling {image}, for {PULL_LIMIT_S:.0f} s at most")
+    try:
+        run([docker, "pull", "--quiet", image], limit_s=PULL_LIMIT_S)
+    except CommandFailed as error:
+        raise WayClosed(f"{image} is not here and could not be pulled: {error}") from error
+    return image
+
+
+def _is_here(docker: str, image: str) -> bool:
+    try:
+        run([docker, "image", "inspect", image], limit_s=ANSWER_LIMIT_S)
+    except CommandFailed:
+        return False
+    return True
+
+
+@contextmanager
+def _docker_errors(doing: str) -> Iterator[None]:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise StartFailed(f"Docker could not {doing} the container: {error}") from error

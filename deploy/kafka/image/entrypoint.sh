@@ -1,0 +1,27 @@
+#!/bin/sh
+# Starts Kafka from KAFKA_* variables, read as the apache/kafka image reads them:
+# KAFKA_NODE_ID=1 becomes node.id=1; a doubled underscore stands for one, a tripled one for a dash.
+set -eu
+
+home=/opt/kafka
+config=/tmp/server.properties
+
+env | awk -F= '
+  /^KAFKA_/ && $1 !~ /_OPTS$|^KAFKA_VERSION$/ {
+    name = tolower(substr($1, 7))
+    gsub("___", "-", name)
+    gsub("__", "\001", name)
+    gsub("_", ".", name)
+    gsub("\001", "_", name)
+    print name substr($0, length($1) + 1)
+  }' > "$config"
+
+kafka() {
+  # The options are lists of words.
+  # shellcheck disable=SC2086
+  exec java ${KAFKA_HEAP_OPTS:--Xmx1g} ${KAFKA_JVM_PERFORMANCE_OPTS:-} ${KAFKA_OPTS:-} \
+    -Dlog4j2.configurationFile="$home/log4j2.properties" -cp "$home/libs/*" "$@"
+}
+
+(kafka kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-c2VudGltZW50LXdvcmtlcg}" -c "$config")
+kafka kafka.Kafka "$config" # takes the place of this shell: signals of Docker reach the broker

@@ -1,0 +1,32 @@
+"""How many cores this process may compute on."""
+
+import os
+from pathlib import Path
+
+
+def physical_cores() -> int:
+    """Physical cores in the process's CPU set: two hyper-threads share one core's arithmetic. At least 1.
+
+    A cgroup's CPU quota (`docker run --cpus 2`) lowers it: more threads than that are stopped in mid-computation.
+    """
+    cpus = os.sched_getaffinity(0)
+    cores = {_siblings(cpu) for cpu in cpus}
+    quota = _cgroup_quota_cpus(Path("/sys/fs/cgroup/cpu.max"))
+    return len(cores) if quota is None else max(1, min(len(cores), quota))
+
+
+def _siblings(cpu: int) -> str:
+    """A name that the hyper-threads of one core share."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)  # not told here (some sandboxes hide it): every CPU counts as a core
+
+
+def _cgroup_quota_cpus(cpu_max: Path) -> int | None:
+    """Whole CPUs of a cgroup v2 quota, rounded up; None without one."""
+    try:
+        quota_us, period_us = cpu_max.read_text().split()
+        return -(-int(quota_us) // int(period_us))
+    except (OSError, ValueError):  # no such file, or "max"
+        return None

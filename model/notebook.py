@@ -1,0 +1,95 @@
+"""Reads what the reference notebook leaves behind: a state dict and its word list."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.artifact_parts import from_json
+from model.errors import ModelError
+from model.sentiment_rnn import SentimentRNN
+from model.tokenizer import ReferenceTokenizer
+
+
+def load_state_dict(path: Path) -> SentimentRNN:
+    """The network whose `state_dict()` was saved to `path`; its sizes are read from the shapes.
+
+    No code in the file is run. Raises ModelError.
+    """
+    state = _load_tensors(path)
+    try:
+        embedding, fc = state["embedding.weight"], state["fc.weight"]
+        network = SentimentRNN(
+            vocab_size=embedding.shape[0],
+            output_size=fc.shape[0],
+            embedding_dim=embedding.shape[1],
+            hidden_dim=fc.shape[1],
+            n_layers=sum(name.startswith("lstm.weight_ih_l") for name in state),
+        )
+        network.load_state_dict(state)
+    except KeyError as error:
+        raise ModelError(f"{path}: it has no {error.args[0]}: save the state_dict() of a SentimentRNN") from error
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ModelError(f"{path}: its weights are not those of a SentimentRNN ({error})") from error
+    return network.eval()
+
+
+def load_vocabulary(path: Path, network: SentimentRNN, max_tokens: int) -> ReferenceTokenizer:
+    """The tokenizer of `network`, from a JSON object {word: id} (the notebook's `vocab_to_int`, ids from 1) or a
+    JSON list of words in the order of their ids. Raises ModelError.
+    """
+    try:
+        words = _words(from_json(path.read_bytes()))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}): give the vocabulary's JSON file") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}: give {{word: id}} with the ids 1, 2, ... or a list of words") from error
+    tokenizer = ReferenceTokenizer(words, max_tokens)
+    rows = network.embedding.num_embeddings
+    if tokenizer.vocab_size != rows:
+        raise ModelError(
+            f"{path}: with {len(words)} words the network's embedding needs {len(words) + 1} rows, but it has {rows}: "
+            "give the vocabulary that this network was trained with"
+        )
+    return tokenizer
+
+
+def _load_tensors(path: Path) -> Mapping[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}): give the state dict's file") from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        # A damaged pickle fails wherever its reader happens to be.
+        raise ModelError(f"{path}: it is not a file of weights alone: save network.state_dict() again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelError(f"{path}: it is not a state dict: save network.state_dict()")
+    return state
+
+
+def _words(document: Any) -> list[str]:
+    match document:
+        case dict():
+            if set(map(type, document.values())) != {int} or sorted(document.values()) != [
+                *range(1, len(document) + 1)
+            ]:
+                raise ValueError("its ids are not 1, 2, ... without a gap")
+            words = sorted(document, key=document.__getitem__)
+        case list():
+            words = document
+        case _:
+            raise ValueError("it is neither an object nor a list")
+    if not all(isinstance(word, str) for word in words) or len(set(words)) != len(words):
+        raise ValueError("its words are not all different texts")
+    return words

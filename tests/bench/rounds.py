@@ -1,0 +1,61 @@
+"""Which part is measured when. Rounds are interleaved, so that a machine that changes its pace hits all alike."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.bench import parts
+from tests.bench.figures import with_ratios
+from tests.bench.parts import Bench
+from tests.bench.subjects import Subject
+
+ENGINE: Final = "engine"
+END_TO_END: Final = "end-to-end"
+NAIVE: Final = "naive"
+LATENCY: Final = "latency"
+MEMORY: Final = "memory"
+PARTS: Final = (ENGINE, END_TO_END, NAIVE, LATENCY, MEMORY)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Measured:
+    """What the rounds of one subject gave."""
+
+    about: dict[str, object] = field(default_factory=dict)  # what the engine said of itself
+    rounds: list[dict[str, float]] = field(default_factory=list)
+
+
+def completed(wanted: Collection[str]) -> frozenset[str]:
+    """The parts wanted and the ones they build on: half a load is half of what was measured end to end."""
+    return frozenset(wanted) | ({END_TO_END} if LATENCY in wanted else set())
+
+
+def measure_rounds(
+    bench: Bench, subjects: Sequence[Subject], *, wanted: Collection[str], rounds: int, tell: Tell
+) -> dict[str, Measured]:
+    """Every wanted part of every subject in each round."""
+    measured = {subject.name: Measured() for subject in subjects}
+    for number in range(1, rounds + 1):
+        for subject in subjects:
+            figures = _measure(bench, subject, wanted, measured[subject.name].about)
+            measured[subject.name].rounds.append(with_ratios(figures))
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in measured[subject.name].rounds[-1].items())
+            tell(f"round {number} of {rounds}, {subject.name}: {shown}")
+    return measured
+
+
+def _measure(bench: Bench, subject: Subject, wanted: Collection[str], about: dict[str, object]) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    if ENGINE in wanted:
+        rates, said = parts.engine(bench, subject)
+        figures |= rates
+        about |= said
+    if END_TO_END in wanted:
+        figures |= parts.end_to_end(bench, subject)
+    if NAIVE in wanted:
+        figures |= parts.naive(bench, subject)
+    if LATENCY in wanted:
+        figures |= parts.half_load(bench, subject, figures["end_to_end_reviews_per_s"])
+    return figures

@@ -1,0 +1,47 @@
+"""Which networks are measured: the artifact that ships, and one of the reference network's size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from model.artifact import Calibration, save_artifact
+from model.sentiment_rnn import SentimentRNN
+from model.tokenizer import ReferenceTokenizer
+from tests.bench.texts import load_texts
+
+SHIPPED: Final = "shipped"
+REFERENCE: Final = "reference-sized"
+SEED: Final = 20_260_101
+VOCABULARY_REVIEWS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network under measurement."""
+
+    name: str
+    artifact: Path
+
+
+def reference_subject(directory: Path, data: Path) -> Subject:
+    """The reference network at its size (embedding 400, hidden 256, 2 layers, 200 tokens), its weights random.
+
+    Speed does not depend on what the weights are; the words come from the reviews, so that the lengths are real.
+    """
+    tokenizer = ReferenceTokenizer.build(load_texts(data, VOCABULARY_REVIEWS), max_tokens=200)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = SentimentRNN(tokenizer.vocab_size, output_size=1, embedding_dim=400, hidden_dim=256, n_layers=2)
+    save_artifact(
+        directory,
+        name=REFERENCE,
+        version="random",
+        network=network.eval(),
+        tokenizer=tokenizer,
+        calibration=Calibration(),
+        card="Random weights, for measuring speed.",
+        storage_dtype=torch.float32,
+    )
+    return Subject(REFERENCE, directory)

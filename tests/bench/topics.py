@@ -1,0 +1,117 @@
+"""The topics of one benchmark: made, filled, read, and deleted at the end."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from tests.bench.processes import BenchFailed
+from worker.kafka_broker import Connection, create_topics
+
+PARTITIONS: Final = 4
+SEND_LIMIT_S: Final = 60.0
+FLUSH_EVERY: Final = 5000  # kafka-python has no limit of its own on what waits to be sent
+POLL_MS: Final = 100
+
+
+class Topics:
+    """Topics with names of their own, so that a broker in use can be given. Time stamps are the broker's."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._prefix = f"bench-{secrets.token_hex(4)}"
+        self._created: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        try:
+            admin.delete_topics(self._created)
+        finally:
+            admin.close()
+
+    def create(self, name: str) -> str:
+        """Make a topic; its full name."""
+        topic = f"{self._prefix}.{len(self._created)}.{name}"
+        create_topics(
+            Connection(self.bootstrap_servers), {topic: PARTITIONS}, {"message.timestamp.type": "LogAppendTime"}
+        )
+        self._created.append(topic)
+        return topic
+
+    def fill(self, topic: str, texts: Sequence[str]) -> None:
+        """Publish one review a text, in turn to each partition."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap_servers, linger_ms=20, batch_size=262_144, compression_type=None
+        )
+        try:
+            for start in range(0, len(texts), FLUSH_EVERY):
+                ends = range(start, min(start + FLUSH_EVERY, len(texts)))
+                sent = [producer.send(topic, **review(number, texts[number])) for number in ends]
+                producer.flush(timeout=SEND_LIMIT_S)
+                if not all(future.succeeded() for future in sent):
+                    raise BenchFailed(f"the broker did not store every review in {topic}")
+        finally:
+            producer.close(timeout=SEND_LIMIT_S)
+
+    def stamps_ms(self, topic: str, expected: int) -> list[int]:
+        """When the broker stored each result. Raises BenchFailed unless there are exactly as many as expected."""
+        with self._consumer(topic) as (consumer, partitions):
+            stored = sum(consumer.end_offsets(partitions).values())
+            if stored != expected:
+                raise BenchFailed(f"{topic} holds {stored} results, not {expected}")
+            stamps: list[int] = []
+            deadline_s = time.monotonic() + SEND_LIMIT_S
+            while len(stamps) < stored and time.monotonic() < deadline_s:
+                stamps += [record.timestamp for records in consumer.poll(POLL_MS).values() for record in records]
+            return stamps
+
+    @contextmanager
+    def arrivals(self, topic: str) -> Iterator[dict[bytes, float]]:
+        """When each key was read, monotonic seconds: a mapping that grows as results come, read on its own thread."""
+        seen: dict[bytes, float] = {}
+        over = threading.Event()
+
+        def read() -> None:
+            with self._consumer(topic) as (consumer, _):
+                while not over.is_set():
+                    polled = consumer.poll(POLL_MS)
+                    now_s = time.monotonic()
+                    seen.update((record.key, now_s) for records in polled.values() for record in records)
+
+        reader = threading.Thread(target=read, name="bench-reader", daemon=True)
+        reader.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            reader.join(SEND_LIMIT_S)
+
+    @contextmanager
+    def _consumer(self, topic: str) -> Iterator[tuple[Any, list[TopicPartition]]]:
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False)
+        try:
+            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning()
+            yield consumer, partitions
+        finally:
+            consumer.close()
+
+
+def key_of(number: int) -> bytes:
+    """The key of the review with this number; its result has the same."""
+    return b"%d" % number
+
+
+def review(number: int, text: str) -> dict[str, Any]:
+    """What `KafkaProducer.send` takes to publish a review."""
+    value = {"review_id": f"review-{number}", "text": text}
+    return {"key": key_of(number), "value": json.dumps(value).encode(), "partition": number % PARTITIONS}

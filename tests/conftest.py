@@ -1,0 +1,75 @@
+"""The broker that tests run on, chosen as the demo chooses it, and topics of a test's own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from deploy.kafka.launcher import choose_broker
+from tests.support.kafka_io import MakeTopics, Topics, delete_topics, new_topics
+
+ADDRESS = "SENTIMENT_TEST_BOOTSTRAP_SERVERS"
+WAY = "SENTIMENT_TEST_BROKER"
+WAYS = ("auto", "address", "docker", "local")
+Way = Literal["auto", "address", "docker", "local"]
+USED = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker",
+        choices=WAYS,
+        default=os.environ.get(WAY, "auto"),
+        help=f"the Kafka to test on (default: ${WAY}, or auto: ${ADDRESS} if set, else docker, else local)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"broker: {config.getoption('broker')}, found or started by the first test that needs it"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    terminalreporter.write_line(f"broker: {config.stash.get(USED, 'none was needed')}")
+
+
+def open_broker(config: pytest.Config, *, own: bool) -> AbstractContextManager[Broker]:
+    """The broker that the options ask for; with `own`, never the one at an address: it may be stopped."""
+    way: Way = config.getoption("broker")
+    address = os.environ.get(ADDRESS) if way in ("auto", "address") and not own else None
+    if way == "address" and not own and not address:
+        raise pytest.UsageError(f"--broker address needs {ADDRESS}=HOST:PORT")
+    return choose_broker(address, kind=way if way in ("docker", "local") else None)
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """The broker that all tests share. To stop or freeze one, ask for `own_broker`."""
+    with open_broker(request.config, own=False) as broker:
+        request.config.stash[USED] = broker.description
+        yield broker
+
+
+@pytest.fixture
+def own_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A broker of the test's own, to be stopped, killed, frozen and started as it likes."""
+    with open_broker(request.config, own=True) as broker:
+        request.config.stash.setdefault(USED, broker.description)
+        yield broker
+
+
+@pytest.fixture
+def topics(broker: Broker) -> Iterator[MakeTopics]:
+    """`topics(partitions=4)` makes an input, an output and a dead-letter topic with names of their own."""
+    made: list[Topics] = []
+
+    def make(*, partitions: int = 4) -> Topics:
+        made.append(new_topics(broker.address, partitions=partitions))
+        return made[-1]
+
+    yield make
+    if broker.kind == "address":  # ours is thrown away whole
+        for one in made:
+            delete_topics(broker.address, one.names())

@@ -1,0 +1,90 @@
+"""Which broker is chosen, what is said about it, and what is said when there is none."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka.broker import Broker, NoBroker, NotOurs, StartFailed
+from deploy.kafka.launcher import choose_broker
+
+NO_DAEMON = "unix:///nonexistent/docker.sock"
+
+
+def program(directory: Path, name: str, script: str) -> None:
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def only_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with no other commands than those put in this directory."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", str(directory))
+    monkeypatch.setenv("DOCKER_HOST", NO_DAEMON)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv("KAFKA_HOME", raising=False)
+    return directory
+
+
+def test_with_no_way_to_a_broker_the_error_names_all_three_and_what_is_missing(only_programs: Path) -> None:
+    assert not any(only_programs.iterdir())
+    with pytest.raises(NoBroker) as refused, choose_broker():
+        pass
+    message = str(refused.value)
+    for words in ("give the address", "run Docker", "install Java 17", "no `docker` command", "no `java` command"):
+        assert words in message
+
+
+def test_a_daemon_that_does_not_answer_is_told_from_a_missing_command(only_programs: Path) -> None:
+    program(only_programs, "docker", "exit 1")
+    with pytest.raises(NoBroker, match="no Docker daemon answers"), choose_broker(kind="docker"):
+        pass
+
+
+def test_an_old_java_is_refused_with_its_version(only_programs: Path) -> None:
+    program(only_programs, "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""")
+    with pytest.raises(NoBroker, match=r"Java 17 or later; .*java is 11"), choose_broker(kind="local"):
+        pass
+
+
+def test_a_kafka_home_without_kafka_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path / "bin", "java", """echo 'openjdk version "21.0.1"' >&2""")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
+    with pytest.raises(NoBroker, match="KAFKA_HOME"), choose_broker(kind="local"):
+        pass
+
+
+def test_an_address_is_taken_before_everything_else_and_left_alone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with choose_broker(f"127.0.0.1:1,{address}") as broker:
+            assert broker.kind == "address"
+            assert address in broker.description
+            with pytest.raises(NotOurs):
+                broker.kill()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no port", "host:nine"])
+def test_an_address_where_nothing_listens_is_an_error_and_not_passed_over(address: str) -> None:
+    with pytest.raises(StartFailed, match="nothing listens at"), choose_broker(address):
+        pass
+
+
+@pytest.mark.broker
+def test_without_docker_the_local_kafka_is_used_and_the_line_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_DAEMON)
+    with choose_broker() as broker:
+        assert broker.kind == "local"
+        assert broker.description.count("\n") == 0
+        assert "no address given; docker: " in broker.description
+
+
+@pytest.mark.broker
+def test_the_session_broker_serves_topics_of_a_test_s_own(broker: Broker) -> None:
+    assert broker.address in broker.description

@@ -1,0 +1,33 @@
+"""What a broker is told: the same settings as a file and as variables of a container."""
+
+from deploy.kafka.ports import free_ports
+from deploy.kafka.properties import Placement, as_file, as_variables, settings
+
+PLACEMENT = Placement(
+    client_host="127.0.0.1",
+    client_port=9092,
+    advertised="127.0.0.1:20001",
+    broker_port=9094,
+    controller_port=9093,
+    data_dir="/data",
+)
+
+
+def test_every_name_of_the_template_is_filled_in() -> None:
+    values = settings(PLACEMENT)
+    assert not [value for value in values.values() if "$" in value]
+    assert values["advertised.listeners"].startswith("CLIENT://127.0.0.1:20001,")
+
+
+def test_a_container_gets_the_names_that_the_official_image_reads() -> None:
+    assert as_variables({"node.id": "1"}) == {"KAFKA_NODE_ID": "1"}
+
+
+def test_a_file_has_one_setting_a_line() -> None:
+    assert as_file({"a": "1", "b.c": "x=y"}) == "a=1\nb.c=x=y\n"
+
+
+def test_ports_are_different_and_below_those_given_to_outgoing_connections() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    assert max(ports) < 32_768

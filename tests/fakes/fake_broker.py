@@ -1,0 +1,367 @@
+"""A broker in memory, for tests of what uses `worker.broker`: no threads, no clock, every event on demand.
+
+It is held to the same suite as the real one (`tests/contract`). Beyond the contract a test may: change who owns
+what (`assign`, `evict`), take the broker away (`available = False`), refuse a topic's messages (`refusals`), hold
+back acknowledgements and settle them partition by partition (`FakeSink.hold`), make commits fail
+(`FakeSource.commit_errors`), and leave gaps in a log (`compact`).
+"""
+
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping
+
+from worker.broker import Headers, Outgoing, Polled, Receipt, Record, TopicPartition
+from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
+
+
+class FakeBroker:
+    """Topics, their logs, and the consumer groups that read them."""
+
+    def __init__(self) -> None:
+        self.available = True
+        self.now_ms = 1_700_000_000_000  # what an unset timestamp becomes
+        self.refusals: dict[str, WorkerError] = {}  # topic: the error that every message to it meets
+        self.committed: dict[str, dict[TopicPartition, int]] = defaultdict(dict)  # by group
+        self._logs: dict[TopicPartition, _Log] = {}
+        self._max_message_bytes: dict[str, int] = {}
+        self._groups: dict[str, _Group] = {}
+
+    def create_topic(self, topic: str, *, partitions: int = 1, max_message_bytes: int = 1_048_588) -> None:
+        """Create an empty topic. The size limit holds for key, value and headers together."""
+        self._max_message_bytes[topic] = max_message_bytes
+        for number in range(partitions):
+            self._logs[TopicPartition(topic, number)] = _Log()
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic: sources that read it raise at their next poll."""
+        del self._max_message_bytes[topic]
+        for partition in self.partitions(topic):
+            del self._logs[partition]
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        """The partitions of a topic, none where it does not exist."""
+        return sorted(partition for partition in self._logs if partition.topic == topic)
+
+    def stored(self, topic: str) -> list[Record]:
+        """Every record of a topic, partition by partition."""
+        return [record for partition in self.partitions(topic) for record in self._logs[partition].records]
+
+    def end_offset(self, partition: TopicPartition) -> int:
+        """The offset that the next record will have."""
+        return self._logs[partition].end
+
+    def append(
+        self,
+        partition: TopicPartition,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int | None = None,
+    ) -> Record:
+        """Store one record, as a producer elsewhere would."""
+        log = self._logs[partition]
+        stamp_ms = self.now_ms if timestamp_ms is None else timestamp_ms
+        record = Record(partition, log.end, stamp_ms, key, value, headers)
+        log.records.append(record)
+        log.end += 1
+        return record
+
+    def compact(self, partition: TopicPartition, offsets: Collection[int]) -> None:
+        """Remove records; the others keep their offsets."""
+        log = self._logs[partition]
+        log.records = [record for record in log.records if record.offset not in offsets]
+
+    def read(self, partition: TopicPartition, next_offset: int, max_records: int) -> list[Record]:
+        """Return stored records from `next_offset` on."""
+        return [record for record in self._logs[partition].records if record.offset >= next_offset][:max_records]
+
+    def refusal(self, message: Outgoing) -> WorkerError | None:
+        """The error that a message would meet, if any."""
+        if message.topic not in self._max_message_bytes:
+            return BrokerRefused(f"{message.topic}: no such topic")
+        if message.key is None and message.value is None:
+            return BrokerRefused(f"a message to {message.topic} has neither key nor value")
+        if message.partition is not None and TopicPartition(message.topic, message.partition) not in self._logs:
+            return BrokerRefused(f"{message.topic} has no partition {message.partition}")
+        headers_bytes = sum(len(name.encode()) + len(value or b"") for name, value in message.headers)
+        size_bytes = len(message.key or b"") + len(message.value or b"") + headers_bytes
+        if size_bytes > self._max_message_bytes[message.topic]:
+            return BrokerRefused(f"a message of {size_bytes} bytes is too large for {message.topic}")
+        return self.refusals.get(message.topic)
+
+    def source(self, topic: str, *, group_id: str) -> "FakeSource":
+        """A new member of a group; it joins with its first poll."""
+        group = self._groups.setdefault(group_id, _Group(self, topic))
+        return FakeSource(self, group, self.committed[group_id])
+
+    def sink(self) -> "FakeSink":
+        """A new producer."""
+        return FakeSink(self)
+
+    def assign(self, owner: "FakeSource", partitions: Iterable[TopicPartition]) -> None:
+        """Give partitions to a member: others let go of them at their next poll, and it gets them at its own."""
+        owner.group.wanted.update(dict.fromkeys(partitions, owner))
+
+    def evict(self, member: "FakeSource") -> None:
+        """Throw a member out, as for a missed heartbeat. It learns of it, and joins again, with its next poll."""
+        member.group.remove(member)
+
+
+class _Log:
+    """One partition."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.end = 0
+
+
+class _Group:
+    """Who owns what. Cooperative: a partition changes hands when its owner has let go of it."""
+
+    def __init__(self, broker: FakeBroker, topic: str) -> None:
+        self.topic = topic
+        self.members: list[FakeSource] = []
+        self.owners: dict[TopicPartition, FakeSource] = {}
+        self.wanted: dict[TopicPartition, FakeSource] = {}
+        self._broker = broker
+
+    def add(self, member: "FakeSource") -> None:
+        self.members.append(member)
+        self._balance()
+
+    def remove(self, member: "FakeSource") -> None:
+        if member in self.members:
+            self.members.remove(member)
+        self.owners = {partition: owner for partition, owner in self.owners.items() if owner is not member}
+        self._balance()
+
+    def _balance(self) -> None:
+        """Share the partitions evenly and move as few as possible."""
+        partitions = self._broker.partitions(self.topic)
+        self.wanted = {}
+        fair = -(-len(partitions) // max(1, len(self.members)))
+        shares = dict.fromkeys(self.members, 0)
+        for partition in partitions:
+            owner = self.owners.get(partition)
+            if owner is not None and shares.get(owner, fair) < fair:
+                self.wanted[partition] = owner
+                shares[owner] += 1
+        for partition in partitions:
+            if partition not in self.wanted and shares:
+                owner = min(shares, key=lambda member: shares[member])
+                self.wanted[partition] = owner
+                shares[owner] += 1
+
+
+class FakeSource:
+    """See worker.broker.Source. Timeouts are not waited for: what would be waited for is not there."""
+
+    def __init__(self, broker: FakeBroker, group: _Group, committed: dict[TopicPartition, int]) -> None:
+        self.group = group
+        self.commit_errors: deque[WorkerError] = deque()  # each is raised by one commit
+        self.paused: set[TopicPartition] = set()
+        self.closed = False
+        self._broker = broker
+        self._committed = committed
+        self._positions: dict[TopicPartition, int] = {}  # of what it owns, as told by `poll`
+
+    def poll(self, *, timeout_s: float, max_records: int) -> Polled:  # noqa: ARG002  # nothing to wait for
+        """See Source."""
+        self._refuse_if_closed()
+        if not self._broker.available:
+            return Polled()
+        if not self._broker.partitions(self.group.topic):
+            raise TopicMissing(f"{self.group.topic}: no such topic")
+        revoked = self._let_go()
+        records = self._read(max_records)  # of what stays: new partitions are read from the next poll on
+        return Polled(records, revoked, self._take_over())
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """See Source."""
+        self._refuse_if_closed()
+        self.paused |= self._positions.keys() & set(partitions)
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """See Source."""
+        self._refuse_if_closed()
+        self.paused -= set(partitions)
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
+        """See Source."""
+        self._refuse_if_closed()
+        if self.commit_errors:
+            raise self.commit_errors.popleft()
+        self._refuse_if_away(timeout_s)
+        ours = {partition: offset for partition, offset in next_offsets.items() if partition in self._positions}
+        if ours and self not in self.group.members:
+            raise AssignmentLost("the group has moved on without this member")
+        self._committed.update(ours)
+
+    def rewind(self, *, timeout_s: float) -> None:
+        """See Source."""
+        self._refuse_if_closed()
+        self._refuse_if_away(timeout_s)
+        self._positions = {partition: self._committed.get(partition, 0) for partition in self._positions}
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """See Source."""
+        self._refuse_if_closed()
+        return {
+            partition: self._broker.end_offset(partition) - next_offset
+            for partition, next_offset in self._positions.items()
+        }
+
+    def close(self, *, timeout_s: float) -> None:  # noqa: ARG002  # nothing to wait for
+        """See Source."""
+        if not self.closed:
+            self.closed = True
+            self.group.remove(self)
+
+    def _refuse_if_closed(self) -> None:
+        if self.closed:
+            raise RuntimeError("this source is closed")
+
+    def _refuse_if_away(self, timeout_s: float) -> None:
+        if not self._broker.available:
+            raise BrokerUnavailable(f"no answer within {timeout_s:g} s")
+
+    def _let_go(self) -> frozenset[TopicPartition]:
+        """Drop what is not ours any more, and be a member again."""
+        owners, wanted = self.group.owners, self.group.wanted
+        gone = frozenset(
+            partition
+            for partition in self._positions
+            if owners.get(partition) is not self or wanted.get(partition) is not self
+        )
+        for partition in gone:
+            del self._positions[partition]
+            self.paused.discard(partition)
+            if owners.get(partition) is self:
+                del owners[partition]
+        if self not in self.group.members:
+            self.group.add(self)
+        return gone
+
+    def _take_over(self) -> frozenset[TopicPartition]:
+        """Own what the group gives us and nobody holds."""
+        new = frozenset(
+            partition
+            for partition, owner in self.group.wanted.items()
+            if owner is self and partition not in self.group.owners
+        )
+        for partition in new:
+            self.group.owners[partition] = self
+            self._positions[partition] = self._committed.get(partition, 0)
+        return new
+
+    def _read(self, max_records: int) -> list[Record]:
+        records: list[Record] = []
+        for partition in self._positions.keys() - self.paused:
+            batch = self._broker.read(partition, self._positions[partition], max_records - len(records))
+            if batch:
+                self._positions[partition] = batch[-1].offset + 1
+                records += batch
+        return records
+
+
+class FakeReceipt:
+    """See worker.broker.Receipt."""
+
+    def __init__(self, message: Outgoing) -> None:
+        self.message = message
+        self.done = False
+        self.error: WorkerError | None = None
+
+    def settle(self, error: WorkerError | None = None) -> None:
+        """Make the fate known."""
+        self.error = error
+        self.done = True
+
+
+class FakeSink:
+    """See worker.broker.Sink. Messages are stored as they are sent, unless held back."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.hold = False  # while set, messages wait in `held` for `settle_oldest`
+        self.held: dict[TopicPartition, deque[FakeReceipt]] = defaultdict(deque)
+        self.closed = False
+        self._broker = broker
+        self._turn = 0
+
+    def send(self, message: Outgoing) -> Receipt:
+        """See Sink."""
+        self._refuse_if_closed()
+        receipt = FakeReceipt(message)
+        refusal = self._broker.refusal(message)
+        if refusal is not None:
+            receipt.settle(refusal)
+            return receipt
+        partition = self._partition_of(message)
+        self.held[partition].append(receipt)
+        if not self.hold:
+            self._settle_all()
+        return receipt
+
+    def flush(self, *, timeout_s: float) -> None:
+        """See Sink."""
+        self._refuse_if_closed()
+        if not self.hold:
+            self._settle_all()
+        if any(self.held.values()):
+            raise BrokerUnavailable(f"messages without an answer after {timeout_s:g} s")
+
+    def settle_oldest(self, partition: TopicPartition, error: WorkerError | None = None) -> None:
+        """Store the oldest message held back for a partition, or let it meet `error`."""
+        receipt = self.held[partition].popleft()
+        if error is None:
+            message = receipt.message
+            self._broker.append(
+                partition,
+                message.value,
+                key=message.key,
+                headers=tuple((name, value or b"") for name, value in message.headers),
+                timestamp_ms=message.timestamp_ms,
+            )
+        receipt.settle(error)
+
+    def partition_count(self, topic: str) -> int:
+        """See Sink."""
+        self._refuse_if_closed()
+        if not self._broker.available:
+            raise BrokerUnavailable(f"no answer about {topic}")
+        count = len(self._broker.partitions(topic))
+        if not count:
+            raise TopicMissing(f"{topic}: no such topic")
+        return count
+
+    def close(self, *, timeout_s: float) -> None:  # noqa: ARG002  # nothing to wait for
+        """See Sink."""
+        if self.closed:
+            return
+        if not self.hold:
+            self._settle_all()
+        self.closed = True
+        for receipts in self.held.values():
+            for receipt in receipts:
+                receipt.settle(DeliveryFailed("the producer was closed before the message was stored"))
+            receipts.clear()
+
+    def _refuse_if_closed(self) -> None:
+        if self.closed:
+            raise RuntimeError("the sink is closed")
+
+    def _settle_all(self) -> None:
+        if self._broker.available:
+            for partition, receipts in self.held.items():
+                while receipts:
+                    self.settle_oldest(partition)
+
+    def _partition_of(self, message: Outgoing) -> TopicPartition:
+        count = len(self._broker.partitions(message.topic))
+        if message.partition is not None:
+            return TopicPartition(message.topic, message.partition)
+        if message.key is not None:
+            return TopicPartition(message.topic, zlib.crc32(message.key) % count)  # not Kafka's hash, but as steady
+        self._turn += 1
+        return TopicPartition(message.topic, self._turn % count)

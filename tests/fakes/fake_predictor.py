@@ -1,0 +1,67 @@
+"""A predictor in memory, for tests of what uses `model.predictor`: held to the suite of the real engines.
+
+Beyond the contract a test may hold the engine (`gate`), make texts fail (`fail_on`), and break it (`break_with`).
+"""
+
+import threading
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.errors import BatchFailed, PredictorError
+from model.predictor import ModelInfo, Predictions, TokenizedText
+
+LIMIT_TOKENS = 400
+
+
+class FakePredictor:
+    """See model.predictor.Predictor. A text's probability is a hash of its words."""
+
+    info = ModelInfo(name="fake", version="1", sha256="0" * 64, engine="fake", tolerance=0.0)
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()  # while clear, `predict` waits
+        self.gate.set()
+        self._failing: set[int] = set()  # word ids
+        self._broken: PredictorError | None = None
+
+    def fail_on(self, word: str) -> None:
+        """Make every batch fail that has a text with this word."""
+        self._failing.add(_id(word))
+
+    def break_with(self, error: PredictorError) -> None:
+        """Let every later `predict` raise `error`."""
+        self._broken = error
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """See Predictor."""
+        rows = []
+        for text in texts:
+            ids = np.array([_id(word) for word in text.split()], dtype=np.int32)
+            rows.append(TokenizedText(ids[:LIMIT_TOKENS], unknown=0, truncated=len(ids) > LIMIT_TOKENS))
+        return rows
+
+    def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
+        """See Predictor."""
+        self.gate.wait()
+        if self._broken is not None:
+            raise self._broken
+        if any(self._failing.intersection(row.ids.tolist()) for row in rows):
+            raise BatchFailed("the fake was told to fail on a word of this batch")
+        return Predictions(
+            probabilities=np.array([_probability(row) for row in rows], dtype=np.float32),
+            tokens=np.array([len(row) for row in rows], dtype=np.int32),
+            truncated=np.array([row.truncated for row in rows], dtype=np.bool_),
+        )
+
+    def warm_up(self) -> None:
+        """See Predictor."""
+
+
+def _id(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "surrogatepass")) % 20_000
+
+
+def _probability(row: TokenizedText) -> float:
+    return (zlib.crc32(row.ids.tobytes()) % 1000) / 999 if len(row) else 0.5

@@ -1,0 +1,126 @@
+"""Everything that one scenario needs: topics, a group, numbered traffic, and as many workers as it starts.
+
+The fixtures are for the folders whose tests run the real worker on a real broker; their conftest.py imports them.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from model.artifact import save_artifact
+from model.artifact_parts import Calibration
+from model.network import BiLstmClassifier, NetworkConfig
+from model.tokenizer import WordTokenizer
+from tests.support.kafka_io import Topics, committed_offsets, new_topics
+from tests.support.oracle import History, Offsets, faults, faults_so_far
+from tests.support.traffic import WORDS, Traffic
+from tests.support.worker_process import WorkerProcess
+
+SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
+COMMIT_INTERVAL_MS = 200
+
+
+class Stage:
+    """Topics of its own on one broker; what was started on it is gone at the end of `with`."""
+
+    def __init__(self, address: str, topics: Topics, directory: Path, **settings: object) -> None:
+        self.address = address
+        self.topics = topics
+        self.group = f"group-of-{topics.input}"
+        self._directory = directory
+        self._settings = settings
+        self._workers: list[WorkerProcess] = []
+        self._open = ExitStack()
+        self.traffic = Traffic(address, topics)
+        self._open.callback(self.traffic.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        for worker in self._workers:
+            sys.stderr.write(f"{worker.log_tail()}\n")  # pytest shows it where a test failed
+
+    def start(self, *, until_empty: bool = False, **settings: object) -> WorkerProcess:
+        """Start one more worker on these topics, quick to notice and to commit."""
+        defaults: dict[str, object] = {
+            "bootstrap_servers": self.address,
+            "input_topic": self.topics.input,
+            "output_topic": self.topics.output,
+            "dlq_topic": self.topics.dlq,
+            "group_id": self.group,
+            "session_timeout_ms": SESSION_TIMEOUT_MS,
+            "commit_interval_ms": COMMIT_INTERVAL_MS,
+            "threads": 1,
+        }
+        log = self._directory / f"worker-{len(self._workers) + 1}.log"
+        worker = WorkerProcess(log, until_empty=until_empty, **defaults | self._settings | settings)
+        self._workers.append(worker)
+        self._open.callback(worker.kill)
+        return worker
+
+    def committed(self) -> Offsets:
+        """Where the group would go on now."""
+        return committed_offsets(self.address, self.group, self.topics.input)
+
+    def history(self) -> History:
+        """All that can be seen now."""
+        committed = self.committed()
+        self.traffic.read_to_end()
+        return History(self.traffic.inputs, self.traffic.results, committed)
+
+    def faults(self, *, begun_again: Iterable[Offsets] = (), keeps_partition: bool = True) -> list[str]:
+        """What is wrong with the run now that it is over."""
+        return faults(self.history(), begun_again=begun_again, keeps_partition=keeps_partition)
+
+    def faults_so_far(self, *, begun_again: Iterable[Offsets] = ()) -> list[str]:
+        """What is wrong already, while it goes on."""
+        return list(faults_so_far(self.history(), begun_again=begun_again))
+
+
+MakeStage = Callable[..., Stage]
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
+    directory = tmp_path_factory.mktemp("model") / "tiny"
+    tokenizer = WordTokenizer(WORDS)
+    network = BiLstmClassifier(NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16))
+    save_artifact(
+        directory,
+        name="tiny",
+        version="1",
+        network=network,
+        tokenizer=tokenizer,
+        calibration=Calibration(),
+        card="Random weights, for tests.\n",
+    )
+    return directory
+
+
+@pytest.fixture
+def make_stage(tiny_artifact: Path, tmp_path: Path) -> Iterator[MakeStage]:
+    """`make_stage(address)` sets one on any broker; settings given are for all its workers."""
+    with ExitStack() as stages:
+
+        def make(address: str, topics: Topics | None = None, **settings: object) -> Stage:
+            on = topics or new_topics(address)
+            return stages.enter_context(Stage(address, on, tmp_path, **{"model": tiny_artifact} | settings))
+
+        yield make
+
+
+@pytest.fixture
+def stage(broker: Broker, make_stage: MakeStage) -> Stage:
+    """A stage with four partitions on the broker that all tests share."""
+    return make_stage(broker.address)

@@ -1,0 +1,121 @@
+"""A worker over fakes, turned by hand: no broker, no clock but the test's, the real inference thread."""
+
+import json
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry
+
+from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
+from tests.fakes.fake_predictor import FakePredictor
+from tests.support.until import until
+from worker.backpressure import Backpressure, HoldLimits
+from worker.batcher import Batcher, BatchLimits
+from worker.broker import Record, TopicPartition
+from worker.delivery import AtLeastOnce
+from worker.health import Health
+from worker.metrics import Metrics
+from worker.offsets import Offsets
+from worker.outcomes import Outcomes, Target
+from worker.shutdown import Stop
+from worker.worker import Worker
+
+RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
+GROUP = "sentiment-worker"
+LIMIT_S = 10.0
+
+
+def review(text: str, **fields: object) -> bytes:
+    return json.dumps({"text": text, **fields}).encode()
+
+
+class Rig:
+    """One worker, its broker and its engine, within reach of a test."""
+
+    def __init__(
+        self,
+        *,
+        partitions: int = 2,
+        max_records: int = 1000,
+        max_reviews: int = 8,
+        preserve_order: bool = True,
+        drain_timeout_s: float = LIMIT_S,
+        broker: FakeBroker | None = None,
+    ) -> None:
+        self.broker = broker or self._new_broker(partitions)
+        self.now_s = 100.0
+        self.predictor = FakePredictor()
+        self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
+        self.sinks: list[FakeSink] = []
+        self.offsets = Offsets()
+        self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
+        self.registry = CollectorRegistry()
+        self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
+        self.stop = Stop()
+        self.worker = Worker(
+            source=self.source,
+            delivery=AtLeastOnce(
+                self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0
+            ),
+            predictor=self.predictor,
+            offsets=self.offsets,
+            batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
+            backpressure=self.held,
+            outcomes=Outcomes(
+                output=Target(SCORED, partitions, keeps_partition=True),
+                dlq=Target(DLQ, partitions, keeps_partition=True),
+                model=self.predictor.info,
+            ),
+            metrics=Metrics(self.registry),
+            health=self.health,
+            preserve_order=preserve_order,
+            max_poll_records=1000,
+            drain_timeout_s=drain_timeout_s,
+            clock=lambda: self.now_s,
+            wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
+        )
+
+    @staticmethod
+    def _new_broker(partitions: int) -> FakeBroker:
+        broker = FakeBroker()
+        for topic in (RAW, SCORED, DLQ):
+            broker.create_topic(topic, partitions=partitions)
+        return broker
+
+    def _open_sink(self) -> FakeSink:
+        self.sinks.append(self.broker.sink())
+        return self.sinks[-1]
+
+    def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
+        """Put records into the input topic."""
+        return [self.broker.append(TopicPartition(RAW, partition), value, key=key) for value in values]
+
+    def run_until_empty(self) -> None:
+        """Live a whole life, to the end of the topic."""
+        self.worker.run(self.stop, until_empty=True)
+
+    def scored(self, partition: int = 0) -> list[Record]:
+        """The results in one partition."""
+        return [record for record in self.broker.stored(SCORED) if record.partition.partition == partition]
+
+    def committed(self, partition: int = 0) -> int | None:
+        """The group's next offset."""
+        return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample of the worker's metrics; 0 when it was never touched."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+
+def ids(records: Iterable[Record]) -> list[str]:
+    """The reviews that results are about, in the order of the results."""
+    return [json.loads(record.value)["review_id"] for record in records if record.value is not None]
+
+
+def turn_until(rig: Rig, condition: Callable[[], bool], what: str) -> None:
+    """Turn the loop until something is so."""
+
+    def turned() -> bool:
+        rig.worker.turn()
+        return condition()
+
+    until(turned, limit_s=LIMIT_S, what=what)

@@ -1,0 +1,29 @@
+"""How much the worker holds."""
+
+from worker.backpressure import Backpressure, HoldLimits
+
+
+def test_fetching_pauses_when_full_and_resumes_when_half_empty() -> None:
+    held = Backpressure(HoldLimits(records=4, size_bytes=1000))
+    for _ in range(3):
+        held.hold(1)
+        assert not held.changed()
+    held.hold(1)
+    assert (held.changed(), held.paused) == (True, True)
+    held.release(1, 1)
+    assert not held.changed()
+    held.release(2, 2)
+    assert (held.changed(), held.paused) == (True, False)
+
+
+def test_bytes_count_as_records_do() -> None:
+    held = Backpressure(HoldLimits(records=100, size_bytes=10))
+    held.hold(10)
+    assert (held.changed(), held.paused) == (True, True)
+
+
+def test_the_room_is_never_negative() -> None:
+    held = Backpressure(HoldLimits(records=2, size_bytes=10))
+    for _ in range(3):
+        held.hold(0)
+    assert held.room_records == 0

@@ -1,0 +1,325 @@
+"""What the loop promises, shown on fakes; the same promises are kept on a real broker in tests/integration."""
+
+import json
+
+import pytest
+
+from model.errors import EngineBroken
+from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
+from worker.broker import TopicPartition
+from worker.errors import BrokerRefused, DeadLetterRefused, DeliveryFailed, ModelUnusable
+from worker.messages import ScoredReview
+
+P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
+
+
+def header(record: object, name: str) -> bytes:
+    return dict(record.headers)[name]  # type: ignore[attr-defined]  # any record
+
+
+def started(rig: Rig) -> Rig:
+    """A worker that is warm and owns its partitions."""
+    rig.worker.start()
+    turn_until(rig, lambda: rig.health.warm and rig.health.partitions > 0, "the worker owns partitions")
+    return rig
+
+
+def with_early_results(rig: Rig) -> Rig:
+    """A worker whose engine holds the second review of nine, while the seven after it are scored already."""
+    started(rig)
+    rig.sinks[0].hold = True
+    lengths = [1, 50, *[1] * 7]
+    rig.send(*[review("x " * length, review_id=str(number)) for number, length in enumerate(lengths)])
+    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "the first result leaves")
+    rig.predictor.gate.clear()
+    return rig
+
+
+# Results
+
+
+def test_every_review_is_scored_under_its_key_in_its_partition_in_order() -> None:
+    rig = Rig()
+    rig.send(*[review("good " * length, review_id=f"a{length}") for length in (9, 1, 5, 2, 7, 30)], partition=0)
+    rig.send(*[review("bad " * length, review_id=f"b{length}") for length in (3, 8)], partition=1, key=b"other")
+    rig.run_until_empty()
+    assert ids(rig.scored(0)) == ["a9", "a1", "a5", "a2", "a7", "a30"]
+    assert ids(rig.scored(1)) == ["b3", "b8"]
+    assert {record.key for record in rig.scored(1)} == {b"other"}
+    assert (rig.committed(0), rig.committed(1)) == (6, 2)
+
+
+def test_a_result_says_what_was_scored_by_which_model_and_where_it_came_from() -> None:
+    rig = Rig()
+    [sent] = rig.send(review("a fine film", review_id="r1"))
+    rig.run_until_empty()
+    [record] = rig.scored()
+    assert record.value is not None
+    result = ScoredReview.model_validate_json(record.value)
+    assert (result.review_id, result.tokens, result.truncated) == ("r1", 3, False)
+    assert result.model.sha256 == rig.predictor.info.sha256
+    assert result.source is not None
+    assert (result.source.topic, result.source.partition, result.source.offset) == (RAW, 0, sent.offset)
+    assert header(record, "sentiment-source") == b"reviews.raw-0-0"
+
+
+def test_headers_of_the_input_are_carried_over_and_old_provenance_is_replaced() -> None:
+    rig = Rig()
+    headers = (("traceparent", b"00-aa-bb-01"), ("sentiment-reason", b"invalid_json"), ("tenant", None))
+    rig.broker.append(P0, review("again"), key=b"k", headers=headers)
+    rig.run_until_empty()
+    [record] = rig.scored()
+    assert header(record, "traceparent") == b"00-aa-bb-01"
+    assert "tenant" in dict(record.headers)
+    assert "sentiment-reason" not in dict(record.headers)
+
+
+def test_a_review_without_an_id_is_named_after_its_place() -> None:
+    rig = Rig()
+    rig.send(review("one"), review("two"))
+    rig.run_until_empty()
+    assert ids(rig.scored()) == ["reviews.raw-0-0", "reviews.raw-0-1"]
+
+
+def test_a_tombstone_is_passed_on_in_its_place() -> None:
+    rig = Rig()
+    rig.send(review("one"), None, review("two"))
+    rig.run_until_empty()
+    assert [record.value is None for record in rig.scored()] == [False, True, False]
+    assert rig.metric("sentiment_tombstones_total") == 1
+
+
+def test_without_preserve_order_nothing_is_lost_either() -> None:
+    rig = Rig(preserve_order=False)
+    rig.send(*[review("x " * length, review_id=str(length)) for length in range(1, 40)])
+    rig.run_until_empty()
+    assert sorted(map(int, ids(rig.scored()))) == list(range(1, 40))
+    assert rig.committed() == 39
+
+
+# Failures
+
+
+def test_an_unreadable_record_becomes_a_dead_letter_and_its_neighbours_are_scored() -> None:
+    rig = Rig()
+    rig.send(review("one"), b"{not json", review("two"))
+    rig.run_until_empty()
+    [dead] = rig.broker.stored(DLQ)
+    assert dead.value == b"{not json"
+    assert header(dead, "sentiment-reason") == b"invalid_json"
+    assert header(dead, "sentiment-source-offset") == b"1"
+    assert len(rig.scored()) == 2
+    assert rig.committed() == 3
+    assert rig.metric("sentiment_dead_letters_total", reason="invalid_json") == 1
+
+
+def test_a_null_under_no_key_becomes_an_empty_dead_letter() -> None:
+    rig = Rig()
+    rig.send(None, key=None)
+    rig.run_until_empty()
+    [dead] = rig.broker.stored(DLQ)
+    assert (dead.value, header(dead, "sentiment-reason")) == (b"", b"keyless_tombstone")
+
+
+def test_a_review_that_fails_in_the_engine_is_isolated_and_order_is_kept() -> None:
+    rig = Rig()
+    rig.predictor.fail_on("poison")
+    texts = [*["fine"] * 5, "poison", *["fine"] * 5]
+    rig.send(*[review(text, review_id=str(number)) for number, text in enumerate(texts)])
+    rig.run_until_empty()
+    [dead] = rig.broker.stored(DLQ)
+    assert json.loads(dead.value or b"")["review_id"] == "5"
+    assert header(dead, "sentiment-reason") == b"unscorable"
+    assert ids(rig.scored()) == [str(number) for number in range(11) if number != 5]
+    assert rig.committed() == 11
+
+
+def test_a_dead_letter_that_cannot_be_stored_stops_the_worker_before_it_is_committed() -> None:
+    rig = Rig()
+    rig.broker.refusals[DLQ] = BrokerRefused("too large")
+    rig.send(review("one"), b"{", review("two"))
+    with pytest.raises(DeadLetterRefused, match=r"record reviews\.raw-0-1"):
+        rig.run_until_empty()
+    assert (rig.committed() or 0) <= 1
+    assert rig.source.closed
+
+
+def test_a_broken_engine_ends_the_worker_and_commits_nothing_of_its_batch() -> None:
+    rig = Rig()
+    rig.predictor.break_with(EngineBroken("device lost"))
+    rig.send(review("one"))
+    with pytest.raises(ModelUnusable, match="device lost"):
+        rig.run_until_empty()
+    assert not rig.committed()
+
+
+def test_a_result_that_was_not_stored_is_replayed_from_the_committed_offset() -> None:
+    rig = started(Rig())
+    rig.sinks[0].hold = True
+    rig.send(*[review("x", review_id=str(number)) for number in range(4)])
+    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(SCORED, 0)]) == 4, "four results are under way")
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0))
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.committed() == 4, "all is committed")
+    assert ids(rig.scored()) == ["0", "1", "2", "3"]
+    assert rig.metric("sentiment_replays_total") == 1
+    assert (rig.held.records, rig.held.size_bytes) == (0, 0)
+
+
+def test_nothing_new_is_read_before_the_way_back_is_made() -> None:
+    rig = started(Rig())
+    rig.sinks[0].hold = True
+    rig.send(review("x", review_id="0"))
+    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(SCORED, 0)]) == 1, "one result is under way")
+    rig.broker.available = False
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.metric("sentiment_replays_total") == 1, "the failure was seen")
+    rig.send(review("x", review_id="1"))
+    rig.worker.turn()
+    rig.broker.available = True
+    turn_until(rig, lambda: rig.committed() == 2, "all is committed")
+    assert ids(rig.scored()) == ["0", "1"]
+
+
+def test_a_replay_forgets_what_waits_and_what_came_too_early() -> None:
+    rig = with_early_results(Rig(partitions=1))
+    rig.send(*[review("x")] * 5)
+    turn_until(rig, lambda: rig.metric("sentiment_records_read_total") == 14, "five more are read")
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.metric("sentiment_replays_total") == 1, "the failure was seen")
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed() == 14, "all is committed")
+    assert [int(number) for number in ids(rig.scored())[:9]] == list(range(9))
+    # One that failed, seven early ones, five waiting; the long one was in the engine.
+    assert rig.metric("sentiment_stale_results_total") == 1 + 7 + 5 + 1
+    assert rig.metric("sentiment_batch_size_reviews_sum") == 8 + 1 + 14  # what waited did not go to the engine
+    assert (rig.held.records, rig.held.size_bytes) == (0, 0)
+
+
+# Rebalances
+
+
+def test_results_of_a_lost_partition_are_dropped_and_its_next_owner_scores_them() -> None:
+    first = started(Rig(partitions=1))
+    first.predictor.gate.clear()
+    first.send(*[review("x", review_id=str(number)) for number in range(6)])
+    turn_until(first, lambda: first.held.records == 6, "six reviews are held")
+    first.broker.evict(first.source)
+    second = Rig(partitions=1, broker=first.broker)
+    second.worker.start()
+    turn_until(second, lambda: second.health.warm, "the second worker is warm")
+    first.predictor.gate.set()
+    first.broker.assign(second.source, [P0])
+    turn_until(first, lambda: first.held.records == 0, "the first worker has let go")
+    turn_until(second, lambda: second.committed() == 6, "the second worker has committed")
+    assert ids(second.scored()) == [str(number) for number in range(6)]
+    assert first.metric("sentiment_stale_results_total") == 6
+
+
+def test_results_that_came_too_early_are_dropped_with_their_partition() -> None:
+    rig = with_early_results(Rig(partitions=1))
+    rig.broker.assign(rig.broker.source(RAW, group_id=GROUP), [P0])
+    turn_until(rig, lambda: rig.health.partitions == 0, "the partition is given away")
+    assert rig.metric("sentiment_stale_results_total") == 7 + 1  # the second still waited for the engine
+    assert rig.held.records == 1  # the first is under way to the broker
+    rig.predictor.gate.set()
+
+
+def test_a_partition_gained_while_full_is_paused_like_the_others() -> None:
+    rig = Rig(max_records=4)
+    started(rig)
+    other = rig.broker.source(RAW, group_id=GROUP)
+    other.poll(timeout_s=0, max_records=1)
+    turn_until(rig, lambda: rig.health.partitions == 1, "the partitions are shared")
+    other.poll(timeout_s=0, max_records=1)
+    [kept] = rig.offsets.partitions
+    rig.predictor.gate.clear()
+    rig.send(*[review("x")] * 4, partition=kept.partition)
+    turn_until(rig, lambda: rig.held.paused, "the worker is full")
+    other.close(timeout_s=0)
+    turn_until(rig, lambda: rig.health.partitions == 2, "the other's partition is gained")
+    assert rig.source.paused == {P0, P1}
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed(kept.partition) == 4, "all is scored")
+    assert rig.source.paused == set()
+
+
+# Bounds
+
+
+def test_fetching_pauses_at_the_budget_and_goes_on_below_it() -> None:
+    rig = Rig(max_records=10, partitions=1)
+    rig.predictor.gate.clear()
+    started(rig)
+    rig.send(*[review("x", review_id=str(number)) for number in range(100)])
+    turn_until(rig, lambda: rig.held.paused, "the worker is full")
+    for _ in range(5):
+        rig.worker.turn()
+    assert rig.held.records == 10
+    assert rig.source.paused == {P0}
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed() == 100, "all is committed")
+    assert ids(rig.scored()) == [str(number) for number in range(100)]
+
+
+# Stopping
+
+
+def test_a_stopped_worker_finishes_what_it_read_commits_and_leaves() -> None:
+    rig = started(Rig(partitions=1))
+    rig.predictor.gate.clear()
+    rig.send(*[review("x", review_id=str(number)) for number in range(20)])
+    turn_until(rig, lambda: rig.held.records == 20, "all is read")
+    rig.stop.on_signal(15)
+    rig.predictor.gate.set()
+    rig.worker.run(rig.stop)
+    assert ids(rig.scored()) == [str(number) for number in range(20)]
+    assert rig.committed() == 20
+    assert rig.source.closed
+    assert rig.health.ready(rig.now_s) == (False, "stopping")
+
+
+def test_what_the_drain_budget_does_not_allow_is_left_uncommitted() -> None:
+    rig = started(Rig(partitions=1, drain_timeout_s=0.0))
+    rig.predictor.gate.clear()
+    rig.send(review("x"), review("y"))
+    turn_until(rig, lambda: rig.held.records == 2, "all is read")
+    rig.stop.on_signal(15)
+    rig.worker.run(rig.stop)
+    assert not rig.committed()
+    assert rig.source.closed
+    rig.predictor.gate.set()
+
+
+def test_a_second_signal_leaves_at_once() -> None:
+    rig = started(Rig(partitions=1))
+    rig.predictor.gate.clear()
+    rig.send(review("x"))
+    turn_until(rig, lambda: rig.held.records == 1, "it is read")
+    rig.stop.on_signal(15)
+    rig.stop.on_signal(15)
+    rig.worker.run(rig.stop)
+    assert not rig.committed()
+    rig.predictor.gate.set()
+
+
+# Health
+
+
+def test_ready_means_warm_and_assigned() -> None:
+    rig = Rig()
+    assert not rig.health.ready(rig.now_s)[0]
+    started(rig)
+    assert rig.health.ready(rig.now_s)[0]
+
+
+def test_a_stuck_engine_makes_the_worker_dead_after_the_stall_time() -> None:
+    rig = started(Rig(partitions=1))
+    rig.predictor.gate.clear()
+    rig.send(review("x"))
+    turn_until(rig, lambda: rig.held.records == 1, "it is read")
+    rig.now_s += 61.0
+    rig.worker.turn()
+    assert not rig.health.live(rig.now_s)[0]
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.health.live(rig.now_s)[0], "the worker lives again")

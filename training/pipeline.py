@@ -1,0 +1,183 @@
+"""From data files to an artifact and a report: the steps of `python -m training --recipe ...`, in order."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from model.artifact import Artifact, Calibration, save_artifact
+from model.engines import load_predictor
+from model.predictor import Predictor, score_texts
+from training.calibrate import fit_calibration
+from training.datasets import Example, ImdbFiles, Lists, Splits, production_splits, reference_splits
+from training.evaluate import Floats, Metrics, measure
+from training.learners import Learner, build_learner, hard_targets
+from training.progress import ProgressDisplay
+from training.recipes import Recipe, ReferenceRecipe
+from training.report import Report, render_model_card, write_report
+from training.train import EpochResult, best_epoch, fit
+
+ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
+OFFICIAL_TEST = "official test"
+_SCORED_AT_ONCE = 1024  # reviews
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asked for on the command line."""
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    limit: int | None  # reviews of each part, for quick trials
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A trained network, its weights as they will be stored, and what belongs to it."""
+
+    recipe: Recipe
+    learner: Learner
+    calibration: Calibration
+    storage: torch.dtype
+    dev_accuracy_before_storage: float
+
+    def store(self, directory: Path, card: str) -> Artifact:
+        return save_artifact(
+            directory,
+            name=ARTIFACT_NAMES[self.recipe.name],
+            version=datetime.now(UTC).strftime("%Y.%m.%d"),
+            network=self.learner.network,
+            tokenizer=self.learner.tokenizer,
+            calibration=self.calibration,
+            card=card,
+            storage_dtype=self.storage,
+        )
+
+
+def run(request: Request, console: Console) -> Report:
+    """Train, choose, calibrate, store, evaluate and report, all under `request.out`.
+
+    Raises TrainingError, and ArtifactError where the artifact cannot be written.
+    """
+    console.print("reading the data")
+    splits = read_splits(request)
+    console.print(f"{len(splits.train):,} labelled and {len(splits.unlabelled):,} unlabelled reviews to learn from")
+    console.print("building the vocabulary and the labels")
+    learner = build_learner(request.recipe, splits)
+    request.out.mkdir(parents=True, exist_ok=True)
+    history = _train(request, learner, splits, console)
+    product = _finish(request.recipe, learner, splits)
+    with tempfile.TemporaryDirectory(dir=request.out) as scratch:
+        draft = product.store(Path(scratch) / "artifact", card="")
+        predictor = load_predictor(draft.directory, device="cpu", precision="fp32")
+        metrics, test_probabilities = _evaluate(predictor, splits, console)
+        artifact_bytes = sum(file.stat().st_size for file in draft.directory.iterdir())
+    report = Report(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=request.command,
+        recipe=asdict(request.recipe),
+        reviews=_review_counts(splits),
+        excluded=splits.excluded,
+        history=tuple(history),
+        chosen_epoch=best_epoch(history),
+        calibration=product.calibration,
+        dev_accuracy_before_storage=product.dev_accuracy_before_storage,
+        metrics=metrics,
+        parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
+        artifact_bytes=artifact_bytes,
+        training_duration_s=sum(line.duration_s for line in history),
+        environment=_environment(predictor),
+    )
+    product.store(request.out / "artifact", render_model_card(report))
+    write_report(request.out, report, test_probabilities, _labels(splits.tests[OFFICIAL_TEST]))
+    return report
+
+
+def read_splits(request: Request) -> Splits:
+    """The recipe's own split of the files under `request.data`. Raises DatasetError."""
+    split = reference_splits if isinstance(request.recipe, ReferenceRecipe) else production_splits
+    splits = split(ImdbFiles.read(request.data), Lists.shipped())
+    return splits if request.limit is None else splits.limited(request.limit)
+
+
+def predict_all(predictor: Predictor, texts: Sequence[str], display: ProgressDisplay) -> Floats:
+    """P(positive) of each text, (B,), as the service would give it."""
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(texts), _SCORED_AT_ONCE):
+        chunk = texts[start : start + _SCORED_AT_ONCE]
+        found.append(score_texts(predictor, chunk).probabilities)
+        display.show(start + len(chunk))
+    return np.concatenate(found).astype(np.float64)
+
+
+def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
+    epochs, steps = request.recipe.epochs, learner.steps_per_epoch
+    with ProgressDisplay(console, f"{request.recipe.name} recipe", epochs * steps) as display:
+
+        def on_step(epoch: int, step: int, loss: float) -> None:
+            done = (epoch - 1) * steps + step
+            display.show(done, f"epoch {epoch}/{epochs}, step {step}/{steps}, loss {loss:.3f}")
+
+        def on_epoch(result: EpochResult) -> None:
+            console.print(
+                f"epoch {result.epoch}: train loss {result.train_loss:.4f}, dev accuracy "
+                f"{result.dev_accuracy:.4f}, dev log-loss {result.dev_log_loss:.4f}, {result.duration_s:.0f} s"
+            )
+
+        labels = hard_targets(splits.dev)
+        return fit(learner, request.recipe, labels, request.out / "checkpoint.pt", on_step, on_epoch)
+
+
+def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
+    """Round the weights as storing will, and only then calibrate: what is measured is what is stored."""
+    labels = hard_targets(splits.dev)
+    before_storage = float(np.mean((learner.dev_logits() >= 0) == (labels == 1)))
+    storage = torch.float16 if recipe.fp16_storage else torch.float32
+    learner.network.to(storage).float()
+    calibration = fit_calibration(learner.dev_logits(), labels) if recipe.calibrated else Calibration()
+    return _Product(recipe, learner, calibration, storage, before_storage)
+
+
+def _evaluate(predictor: Predictor, splits: Splits, console: Console) -> tuple[dict[str, Metrics], Floats]:
+    """Metrics of dev and of every test set; and the probabilities of the official test, (B,)."""
+    metrics: dict[str, Metrics] = {}
+    probabilities = {}
+    for name, rows in {"dev": splits.dev, **splits.tests}.items():
+        with ProgressDisplay(console, f"scoring {name}", len(rows)) as display:
+            probabilities[name] = predict_all(predictor, [row.text for row in rows], display)
+        metrics[name] = measure(probabilities[name], _labels(rows))
+    official = splits.tests[OFFICIAL_TEST]
+    kept = np.array([row.id not in splits.test_duplicates for row in official])
+    metrics[f"{OFFICIAL_TEST}, without duplicates"] = measure(
+        probabilities[OFFICIAL_TEST][kept], _labels(official)[kept]
+    )
+    return metrics, probabilities[OFFICIAL_TEST]
+
+
+def _labels(rows: Sequence[Example]) -> Floats:
+    return hard_targets(rows).astype(np.float64)
+
+
+def _review_counts(splits: Splits) -> dict[str, int]:
+    tests = {name: len(rows) for name, rows in splits.tests.items()}
+    counts = {"train": len(splits.train), "unlabelled": len(splits.unlabelled), "dev": len(splits.dev)}
+    return counts | tests
+
+
+def _environment(predictor: Predictor) -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "cpu cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "engine of the evaluation": predictor.info.engine,
+    }

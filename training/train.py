@@ -1,0 +1,160 @@
+"""The training loop: epochs, dev-set choice, early stop, and a checkpoint after each epoch.
+
+Every random choice of an epoch is a function of the seed and the epoch's number, so a run that was interrupted
+and resumed ends with the same weights as one that was not.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.calibrate import apply_calibration, fit_calibration
+from training.errors import CheckpointError
+from training.evaluate import measure
+from training.learners import Learner
+from training.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One line of the learning curve."""
+
+    epoch: int  # from 1
+    train_loss: float
+    dev_accuracy: float
+    dev_log_loss: float  # after calibration on the same reviews
+    duration_s: float
+
+
+OnStep = Callable[[int, int, float], None]  # epoch from 1, step from 1, loss
+OnEpoch = Callable[[EpochResult], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a checkpoint holds."""
+
+    fingerprint: str
+    network: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    best: dict[str, torch.Tensor]  # weights of the best epoch
+    history: list[dict[str, Any]]
+
+
+def fit(
+    learner: Learner,
+    recipe: Recipe,
+    dev_labels: NDArray[np.float32],
+    checkpoint: Path,
+    on_step: OnStep,
+    on_epoch: OnEpoch,
+) -> list[EpochResult]:
+    """Train `learner.network` and leave it with the weights of its best epoch; returns the learning curve.
+
+    Continues from `checkpoint` where that file holds an unfinished run of the same recipe on the same reviews.
+    Raises CheckpointError when it holds another run, LeakError when a held-out review would be learned.
+    """
+    network = learner.network
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
+    fingerprint = run_fingerprint(learner, recipe)
+    history: list[EpochResult] = []
+    best = copy.deepcopy(network.state_dict())
+    if checkpoint.exists():
+        run = _read_checkpoint(checkpoint, fingerprint)
+        network.load_state_dict(run.network)
+        optimizer.load_state_dict(run.optimizer)
+        best, history = run.best, [EpochResult(**line) for line in run.history]
+    while not _finished(history, recipe):
+        epoch, started = len(history) + 1, time.perf_counter()
+        loss = _train_epoch(learner, recipe, optimizer, epoch, on_step)
+        accuracy, log_loss = _dev_quality(learner, dev_labels)
+        history.append(EpochResult(epoch, loss, accuracy, log_loss, time.perf_counter() - started))
+        if best_epoch(history) == epoch:
+            best = copy.deepcopy(network.state_dict())
+        lines = [asdict(line) for line in history]
+        _write_checkpoint(checkpoint, _Run(fingerprint, network.state_dict(), optimizer.state_dict(), best, lines))
+        on_epoch(history[-1])
+    network.load_state_dict(best)
+    network.eval()
+    return history
+
+
+def best_epoch(history: list[EpochResult]) -> int:
+    """The epoch of the highest dev accuracy; of equal ones, that of the lower log-loss."""
+    return max(history, key=lambda line: (line.dev_accuracy, -line.dev_log_loss)).epoch
+
+
+def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
+    """Equal for two runs that may continue each other: the same recipe on the same reviews."""
+    configuration = json.dumps(asdict(recipe), sort_keys=True)
+    return hashlib.sha256("\n".join([configuration, *learner.train.review_ids]).encode()).hexdigest()
+
+
+def _finished(history: list[EpochResult], recipe: Recipe) -> bool:
+    if not history:
+        return recipe.epochs < 1
+    without_gain = history[-1].epoch - best_epoch(history)
+    return len(history) >= recipe.epochs or without_gain >= recipe.patience_epochs
+
+
+def _train_epoch(
+    learner: Learner, recipe: Recipe, optimizer: torch.optim.Optimizer, epoch: int, on_step: OnStep
+) -> float:
+    """One pass over the training reviews; returns the mean loss of its batches."""
+    with torch.random.fork_rng(devices=[]):
+        rng = np.random.default_rng([recipe.seed, epoch])
+        torch.manual_seed(int(rng.integers(2**32)))
+        learner.network.train()
+        first_step = (epoch - 1) * learner.steps_per_epoch
+        losses = []
+        for step, batch in enumerate(learner.batches(rng), 1):
+            progress = (first_step + step - 1) / (recipe.epochs * learner.steps_per_epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate(progress)
+            optimizer.zero_grad(set_to_none=True)
+            loss = learner.loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            torch.nn.utils.clip_grad_norm_(learner.network.parameters(), recipe.clip_norm)
+            optimizer.step()
+            losses.append(loss.item())
+            on_step(epoch, step, losses[-1])
+    return float(np.mean(losses))
+
+
+def _dev_quality(learner: Learner, dev_labels: NDArray[np.float32]) -> tuple[float, float]:
+    """Accuracy of the bare logits and log-loss of the calibrated ones."""
+    logits = learner.dev_logits()
+    calibrated = apply_calibration(logits, fit_calibration(logits, dev_labels))
+    accuracy = float(np.mean((logits >= 0) == (dev_labels == 1)))
+    return accuracy, measure(calibrated, dev_labels).log_loss
+
+
+def _write_checkpoint(path: Path, run: _Run) -> None:
+    """Beside the old one, then in its place: an interruption leaves one whole checkpoint."""
+    beside = path.with_suffix(".partial")
+    torch.save({field: getattr(run, field) for field in _Run.__slots__}, beside)
+    os.replace(beside, path)  # noqa: PTH105 (the atomic call by its known name)
+
+
+def _read_checkpoint(path: Path, fingerprint: str) -> _Run:
+    try:
+        run = _Run(**torch.load(path, weights_only=True))
+    except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
+    if run.fingerprint != fingerprint:
+        raise CheckpointError(
+            f"{path} belongs to a run with another recipe, seed or data: "
+            "give another --out, or delete it to start again"
+        )
+    return run

@@ -1,0 +1,134 @@
+"""The composition root of `run`: the only place where the worker's parts are chosen and joined."""
+
+import logging
+import time
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from model.engines import load_predictor
+from model.errors import ModelError
+from model.predictor import Predictor
+from worker.backpressure import Backpressure, HoldLimits
+from worker.batcher import Batcher, BatchLimits
+from worker.delivery import AtLeastOnce
+from worker.errors import ModelUnusable
+from worker.health import Health
+from worker.http import serve
+from worker.kafka_broker import Connection, KafkaSink, KafkaSource, require_topics
+from worker.metrics import Metrics
+from worker.offsets import Offsets
+from worker.outcomes import Outcomes, Target
+from worker.settings import Settings
+from worker.shutdown import capture_signals
+from worker.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, *, until_empty: bool = False) -> None:
+    """Serve until a signal says stop, or until the input topic is read to its end.
+
+    Raises Fatal when the worker cannot start or must not go on. A second signal ends it without draining.
+    """
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
+    with (
+        capture_signals() as stop,
+        serve(settings.http_host, settings.http_port, registry=registry, health=health) as address,
+    ):
+        log.info("listening", extra={"http": address})
+        partitions = require_topics(
+            connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
+        )
+        predictor = open_predictor(settings)
+        log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
+        metrics = Metrics(registry)
+        metrics.serving(predictor.info)
+        build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
+
+
+def connect_with(settings: Settings) -> Connection:
+    """Gather what the settings say about reaching the cluster. Raises SettingsRejected."""
+
+    def path(file: Path | None) -> str | None:
+        return None if file is None else str(file)
+
+    return Connection(
+        bootstrap_servers=settings.bootstrap_servers,
+        security_protocol=settings.security_protocol,
+        sasl_mechanism=settings.sasl_mechanism,
+        sasl_username=settings.sasl_username,
+        sasl_password=None if settings.sasl_password is None else settings.sasl_password.get_secret_value(),
+        ssl_cafile=path(settings.ssl_cafile),
+        ssl_certfile=path(settings.ssl_certfile),
+        ssl_keyfile=path(settings.ssl_keyfile),
+    )
+
+
+def open_predictor(settings: Settings) -> Predictor:
+    """Load the artifact into the engine that the settings ask for. Raises ModelUnusable."""
+    try:
+        return load_predictor(
+            settings.model,
+            engine=settings.engine,
+            device=settings.device,
+            precision=settings.precision,
+            threads=settings.threads,
+        )
+    except ModelError as exc:
+        raise ModelUnusable(str(exc)) from exc
+
+
+def build_worker(
+    settings: Settings, predictor: Predictor, partitions: dict[str, int], metrics: Metrics, health: Health
+) -> Worker:
+    """Join the parts; `partitions` says how many each topic has."""
+    connection = connect_with(settings)
+
+    def open_sink() -> KafkaSink:
+        return KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
+
+    def target(topic: str) -> Target:
+        return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
+
+    source = KafkaSource(
+        connection,
+        topic=settings.input_topic,
+        group_id=settings.group_id,
+        group_instance_id=settings.group_instance_id,
+        session_timeout_ms=settings.session_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+    )
+    offsets = Offsets()
+    return Worker(
+        source=source,
+        delivery=AtLeastOnce(
+            source,
+            open_sink,
+            offsets,
+            commit_interval_s=settings.commit_interval_ms / 1000,
+            commit_timeout_s=settings.session_timeout_ms / 1000,
+        ),
+        predictor=predictor,
+        offsets=offsets,
+        batcher=Batcher(
+            BatchLimits(
+                max_reviews=settings.max_batch_reviews,
+                max_tokens=settings.max_batch_tokens,
+                linger_s=settings.linger_ms / 1000,
+                max_wait_s=settings.max_wait_ms / 1000,
+            )
+        ),
+        backpressure=Backpressure(
+            HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
+        ),
+        outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
+        metrics=metrics,
+        health=health,
+        preserve_order=settings.preserve_order,
+        max_poll_records=settings.max_poll_records,
+        drain_timeout_s=settings.drain_timeout_ms / 1000,
+    )

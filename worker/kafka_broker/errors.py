@@ -1,0 +1,82 @@
+"""What kafka-python raises, in our words: one table, used wherever the adapter calls the library."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from kafka import errors as kafka
+
+from worker.errors import (
+    AccessDenied,
+    AssignmentLost,
+    BrokerRefused,
+    BrokerUnavailable,
+    BrokerUnreachable,
+    DeliveryFailed,
+    SettingsRejected,
+    TopicMissing,
+    WorkerError,
+)
+
+CLASS_OF: Final[dict[type[Exception], type[WorkerError]]] = {
+    kafka.AuthorizationError: AccessDenied,
+    kafka.SaslAuthenticationFailedError: AccessDenied,
+    kafka.UnsupportedSaslMechanismError: AccessDenied,
+    kafka.IllegalSaslStateError: AccessDenied,
+    kafka.CommitFailedError: AssignmentLost,
+    kafka.IllegalGenerationError: AssignmentLost,
+    kafka.UnknownMemberIdError: AssignmentLost,
+    kafka.RebalanceInProgressError: AssignmentLost,
+    kafka.UnknownTopicOrPartitionError: TopicMissing,  # retriable for the library: a new topic may still appear
+    kafka.InvalidTopicError: TopicMissing,
+    kafka.KafkaConfigurationError: SettingsRejected,
+    kafka.OutOfOrderSequenceNumberError: DeliveryFailed,
+    kafka.UnknownProducerIdError: DeliveryFailed,
+    kafka.InvalidProducerEpochError: DeliveryFailed,
+    kafka.IllegalStateError: DeliveryFailed,  # the producer was closed with the message still in it
+    kafka.RetriableError: BrokerUnavailable,
+    kafka.BrokerNotAvailableError: BrokerUnavailable,
+    kafka.UnknownBrokerIdError: BrokerUnavailable,  # a broker that left between two metadata refreshes
+    kafka.UnknownError: BrokerUnavailable,  # "an unexpected server error"
+    kafka.KafkaError: BrokerRefused,  # not known to pass: stop and be seen
+}
+
+_ADVICE: Final[dict[type[WorkerError], str]] = {
+    AccessDenied: "Check the credentials and what the broker's ACLs allow this user",
+    AssignmentLost: "The consumer group rebalanced first",
+    BrokerRefused: "Trying again would not help",
+    BrokerUnavailable: "Check the broker and the network; nothing is known to be lost",
+    BrokerUnreachable: "Check the address, that the broker runs, and that its security protocol is the one set",
+    DeliveryFailed: "The message counts as not stored and has to be sent again",
+    SettingsRejected: "Correct the setting",
+    TopicMissing: "Create the topic; it is never created by the way",
+}
+
+_DETAIL_CHARS = 300  # the library quotes whole responses
+
+
+def class_of(exc: Exception) -> type[WorkerError]:
+    """Our class for an error of kafka-python: that of its most specific ancestor in the table."""
+    return next((CLASS_OF[base] for base in type(exc).__mro__ if base in CLASS_OF), BrokerRefused)
+
+
+def translate(exc: Exception, what: str, *, unavailable: type[WorkerError] = BrokerUnavailable) -> WorkerError:
+    """Make our error of theirs. `what` was being done, to what; `unavailable` stands in for BrokerUnavailable.
+
+    The caller raises it `from exc` or sets its cause: a receipt is not raised here.
+    """
+    ours = class_of(exc)
+    if ours is BrokerUnavailable:
+        ours = unavailable
+    # str() of an error without arguments reads "KafkaTimeoutError: None" or "[Error 7] ...: None"
+    detail = str(exc).removesuffix(": None")[:_DETAIL_CHARS] or type(exc).__name__
+    return ours(f"{what} failed: {detail}. {_ADVICE[ours]}")
+
+
+@contextmanager
+def translated(what: str, *, unavailable: type[WorkerError] = BrokerUnavailable) -> Iterator[None]:
+    """Raise kafka-python's errors as ours, the original as their cause."""
+    try:
+        yield
+    except kafka.KafkaError as exc:
+        raise translate(exc, what, unavailable=unavailable) from exc

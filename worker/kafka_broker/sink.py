@@ -1,0 +1,249 @@
+"""An idempotent producer, on kafka-python.
+
+What the library (3.0.12) does not do by itself and this file does, each seen on a real broker:
+
+- One message that the broker refuses stops the producer for ever, and every later message fails with the error
+  of that one. Here the later ones count as not delivered, and the next `send` opens another producer. See `_Receipt`.
+- `flush` bounds the wait for each batch, not for all, and gives up when a batch is split. See `flush`.
+- `close` raises where a flush would, and leaves its thread running. See `close`.
+- A topic that does not exist is asked for until `max_block_ms` is over, at each send. See `_why_unknown`.
+- It refuses what Kafka allows: headers without a value (sent as empty), and a message with neither key nor value.
+"""
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+
+from worker.broker import Outgoing, Receipt
+from worker.errors import (
+    AccessDenied,
+    BrokerRefused,
+    BrokerUnavailable,
+    BrokerUnreachable,
+    DeliveryFailed,
+    TopicMissing,
+    WorkerError,
+)
+from worker.kafka_broker.admin import require_topics
+from worker.kafka_broker.connection import Connection, open_client
+from worker.kafka_broker.errors import translate, translated
+
+log = logging.getLogger(__name__)
+
+_METADATA_MS: Final = 2_000  # the most a send may wait to learn where a topic's partitions are
+_EXPLAIN_S: Final = 1.0  # for finding out why it did not
+_REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
+_FLUSH_SLICE_S: Final = 0.1
+_LAST_WORDS_S: Final = 1.0  # for the producer's thread to end once it was told to
+
+
+class _Receipt:
+    """See Receipt. Filled in by the producer's thread."""
+
+    __slots__ = ("_refusals", "_topic", "done", "error")
+
+    def __init__(self, topic: str, refusals: list[BaseException]) -> None:
+        self.done = False
+        self.error: WorkerError | None = None
+        self._topic = topic
+        self._refusals = refusals  # shared by all receipts of one producer
+
+    def settle(self, result: object) -> None:
+        """Take the metadata of a stored message, or the exception that it met."""
+        if isinstance(result, Exception):
+            self.error = self._fate(result)
+        self.done = True  # last: whoever sees it must see the error
+
+    def _fate(self, exc: Exception) -> WorkerError:
+        # The library fails what comes after a refusal with the very exception of that refusal.
+        if any(exc is refusal for refusal in self._refusals) or type(exc) is KafkaError:
+            return DeliveryFailed(f"a message to {self._topic} was not sent: another one was refused before it ({exc})")
+        if not isinstance(exc, RetriableError):
+            self._refusals.append(exc)
+        error = translate(exc, f"sending to {self._topic}", unavailable=DeliveryFailed)
+        return BrokerRefused(str(error)) if isinstance(error, TopicMissing) else error
+
+
+class _Refused:
+    """The receipt of a message that was never sent."""
+
+    __slots__ = ("error",)
+    done = True
+
+    def __init__(self, error: WorkerError) -> None:
+        self.error = error
+
+
+class KafkaSink:
+    """Writes messages; see `worker.broker.Sink` for the contract.
+
+    `send` waits for the broker in one case: the partitions of the topic are not known yet. `partition_count`
+    makes them known. The size limit is the topic's `max.message.bytes`; `max_request_size` only keeps absurd
+    messages off the wire. Nothing bounds what is in flight: the caller must.
+    Raises BrokerUnreachable, AccessDenied or SettingsRejected when opened.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        linger_ms: int = 5,
+        batch_size: int = 262_144,
+        retry_backoff_ms: int = 20,
+        delivery_timeout_ms: int = 120_000,
+        max_request_size: int = 16 * 1024 * 1024,
+        broker_version: tuple[int, ...] | None = None,
+    ) -> None:
+        """Wait for the broker, unless an earlier sink told its `broker_version`."""
+        self._connection = connection
+        self._settings: dict[str, Any] = {
+            "acks": "all",
+            "enable_idempotence": True,
+            "allow_auto_create_topics": False,
+            "linger_ms": linger_ms,
+            "batch_size": batch_size,
+            "retry_backoff_ms": retry_backoff_ms,
+            "delivery_timeout_ms": delivery_timeout_ms,
+            "max_request_size": max_request_size,
+            "max_block_ms": _METADATA_MS,
+            "metrics_enabled": False,  # its own, which nobody reads
+        }
+        self._in_flight: deque[_Receipt] = deque()
+        self._unknown: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
+        self._closed = False
+        self._open(broker_version)
+
+    @property
+    def broker_version(self) -> tuple[int, ...]:
+        """What the broker speaks: with it another sink opens at once, even while the broker is away."""
+        version: tuple[int, ...] = self._producer.config["api_version"]
+        return version
+
+    def send(self, message: Outgoing) -> Receipt:
+        """See Sink."""
+        self._refuse_if_closed()
+        if self._refusals:
+            version = self.broker_version
+            self._stop()
+            self._open(version)
+        while self._in_flight and self._in_flight[0].done:
+            self._in_flight.popleft()
+        why_not = self._why_not(message)
+        if why_not is not None:
+            return _Refused(why_not)
+        receipt = _Receipt(message.topic, self._refusals)
+        try:
+            future = self._producer.send(
+                message.topic,
+                message.value,
+                message.key,
+                [(name, value or b"") for name, value in message.headers],
+                message.partition,
+                message.timestamp_ms,
+            )
+        except KafkaTimeoutError:
+            return _Refused(self._why_unknown(message.topic))
+        except (KafkaError, ValueError) as exc:  # too large for a request; no such partition; not a topic's name
+            return _Refused(BrokerRefused(f"sending to {message.topic} failed: {exc}"))
+        future.add_both(receipt.settle)
+        self._in_flight.append(receipt)
+        return receipt
+
+    def flush(self, *, timeout_s: float) -> None:
+        """See Sink."""
+        self._refuse_if_closed()
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            while self._in_flight and self._in_flight[0].done:
+                self._in_flight.popleft()
+            if not self._in_flight:
+                return
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                waiting = sum(not receipt.done for receipt in self._in_flight)
+                raise BrokerUnavailable(
+                    f"{waiting} messages are without an answer after {timeout_s:g} s. Check the broker and the network"
+                )
+            with contextlib.suppress(KafkaError):  # the slice is over, or a batch was split: look again
+                self._producer.flush(min(left_s, _FLUSH_SLICE_S))
+
+    def partition_count(self, topic: str) -> int:
+        """See Sink."""
+        self._refuse_if_closed()
+        try:
+            with translated(f"asking for the partitions of {topic}"):
+                return len(self._producer.partitions_for(topic))
+        except ValueError as exc:
+            raise TopicMissing(f"{topic!r} cannot be a topic's name: {exc}") from exc
+        except BrokerUnavailable as exc:  # or the topic is missing: the library does not tell which
+            try:
+                return require_topics(self._connection, [topic], timeout_s=_EXPLAIN_S)[topic]
+            except BrokerUnreachable:
+                raise exc from None
+
+    def close(self, *, timeout_s: float) -> None:
+        """See Sink."""
+        if self._closed:
+            return
+        with contextlib.suppress(BrokerUnavailable):
+            self.flush(timeout_s=timeout_s)
+        self._closed = True
+        self._stop()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("the sink is closed")
+
+    def _open(self, version: tuple[int, ...] | None) -> None:
+        self._refusals: list[BaseException] = []
+        self._producer, _ = open_client(KafkaProducer, self._connection, api_version=version, **self._settings)
+
+    def _stop(self) -> None:
+        """End the producer's thread; what is still in flight fails."""
+        self._producer._sender.force_close()  # close() alone would raise for what is in flight, and stop nothing
+        with contextlib.suppress(KafkaError):
+            self._producer.close(timeout=_LAST_WORDS_S)
+
+    def _why_not(self, message: Outgoing) -> WorkerError | None:
+        if message.key is None and message.value is None:
+            return BrokerRefused(f"a message to {message.topic} has neither key nor value: kafka-python cannot send it")
+        until_s, why = self._unknown.get(message.topic, (0.0, None))
+        return why if time.monotonic() < until_s else None
+
+    def _why_unknown(self, topic: str) -> WorkerError:
+        """Find out why nothing is known of a topic: it is missing, denied, or the broker is away."""
+        why: WorkerError
+        try:
+            require_topics(self._connection, [topic], timeout_s=_EXPLAIN_S)
+        except AccessDenied as exc:
+            why = exc
+        except TopicMissing as exc:
+            why = BrokerRefused(str(exc))
+        except BrokerUnreachable as exc:
+            why = DeliveryFailed(str(exc))
+        else:
+            why = DeliveryFailed(f"the partitions of {topic} were not known in time. Send again")
+        self._unknown[topic] = (time.monotonic() + _REMEMBER_S, why)
+        return why
+
+
+def sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaSink]:
+    """Return what opens a KafkaSink: the first time it waits for the broker, later it does not.
+
+    So a producer can be replaced while the broker is away.
+    """
+    version: tuple[int, ...] | None = None
+
+    def open_sink() -> KafkaSink:
+        nonlocal version
+        sink = KafkaSink(connection, broker_version=version, **settings)
+        version = sink.broker_version
+        return sink
+
+    return open_sink

@@ -1,0 +1,92 @@
+"""Publishing reviews from files: the `produce` command."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from worker.broker import Outgoing, Receipt, Sink
+from worker.errors import AccessDenied, BrokerUnavailable, BrokerUnreachable
+from worker.review_files import Row, Unreadable
+
+# Bounds what a sink holds, which has no bound of its own.
+MAX_IN_FLIGHT: Final = 5000
+MAX_IN_FLIGHT_BYTES: Final = 32 * 1024 * 1024
+
+
+class Publisher:
+    """Sends reviews and follows every receipt. Raises AccessDenied and BrokerUnreachable: the rest would fare alike."""
+
+    def __init__(self, sink: Sink, topic: str, *, timeout_s: float, on_failure: Callable[[Unreadable], None]) -> None:
+        self.stored = 0
+        self.failed = 0
+        self._sink = sink
+        self._topic = topic
+        self._timeout_s = timeout_s
+        self._on_failure = on_failure
+        self._in_flight: deque[tuple[Row, Receipt]] = deque()
+        self._in_flight_bytes = 0
+
+    def send(self, row: Row, key: bytes | None) -> None:
+        """Hand over one review; waits for the broker only when too much is in flight."""
+        self._in_flight.append((row, self._sink.send(Outgoing(self._topic, key, row.value))))
+        self._in_flight_bytes += len(row.value)
+        self._settle()
+        if len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for every receipt."""
+        try:
+            self._sink.flush(timeout_s=self._timeout_s)
+        except BrokerUnavailable as exc:
+            raise BrokerUnreachable(str(exc)) from exc
+        self._settle()
+
+    def fail(self, row: Unreadable) -> None:
+        """Count and tell a review that will not be stored."""
+        self.failed += 1
+        self._on_failure(row)
+
+    def _settle(self) -> None:
+        while self._in_flight and self._in_flight[0][1].done:
+            row, receipt = self._in_flight.popleft()
+            self._in_flight_bytes -= len(row.value)
+            if isinstance(receipt.error, AccessDenied):
+                raise receipt.error
+            if receipt.error is not None:
+                self.fail(Unreadable(row.line, f"not stored: {receipt.error}"))
+            else:
+                self.stored += 1
+
+
+def publish(
+    rows: Iterable[Row | Unreadable],
+    publisher: Publisher,
+    *,
+    key_field: str,
+    rate_per_s: float | None,
+    on_progress: Callable[[int], None],
+) -> None:
+    """Send all rows, at most `rate_per_s`, and wait until the fate of each is known."""
+    begun_s = time.monotonic()
+    sent = 0
+    for row in rows:
+        if isinstance(row, Unreadable):
+            publisher.fail(row)
+        else:
+            if rate_per_s is not None:
+                time.sleep(max(begun_s + sent / rate_per_s - time.monotonic(), 0.0))
+            publisher.send(row, key_of(row, key_field))
+            sent += 1
+        on_progress(1)
+    publisher.finish()
+
+
+def key_of(row: Row, field: str) -> bytes | None:
+    """Return the record key that a field of the review gives; None where it has none."""
+    value = row.review.review_id if field == "review_id" else json.loads(row.value).get(field)
+    if value is None:
+        return None
+    return (value if isinstance(value, str) else json.dumps(value)).encode()

@@ -1,0 +1,243 @@
+"""Every setting of the worker: name, default, what is allowed, what it means, and which contradict each other.
+
+`worker.configuration` fills it from flags, environment and file; constructing it reads nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    model_validator,
+)
+
+from model.artifacts import DEFAULT_ARTIFACT
+
+ENV_PREFIX: Final = "SENTIMENT_"
+MASK: Final = "********"
+
+
+class Allowed(NamedTuple):
+    """Says in words which values a type takes, where the type itself does not."""
+
+    text: str
+
+
+def _servers(value: str) -> str:
+    entries = [entry.strip() for entry in value.split(",")]
+    for entry in entries:
+        host, _, port = entry.rpartition(":")
+        if not re.fullmatch(r"\S+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(entry)
+    return ",".join(entries)
+
+
+Servers = Annotated[str, AfterValidator(_servers), Allowed("host:port, several separated by commas")]
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$"), Allowed("1 to 249 letters, digits, dots, `_` or `-`")]
+Text = Annotated[str, Field(min_length=1), Allowed("any text, not empty")]
+OptionalText = Annotated[str | None, Field(min_length=1), Allowed("any text, not empty")]
+Secret = Annotated[SecretStr | None, Field(min_length=1), Allowed("any text, not empty")]
+OptionalFile = Annotated[FilePath | None, Allowed("an existing file")]
+
+
+class Contradiction(NamedTuple):
+    """Settings that are each allowed, but not together."""
+
+    names: tuple[str, ...]
+    rule: str
+
+
+class Contradictions(ValueError):
+    """Carries every contradiction through pydantic."""
+
+    def __init__(self, found: list[Contradiction]) -> None:
+        super().__init__("; ".join(f"{', '.join(names)}: {rule}" for names, rule in found))
+        self.found = found
+
+
+class Settings(BaseModel):
+    """The effective configuration, complete and checked."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bootstrap_servers: Servers = Field(default="localhost:9092", description="Brokers to ask first.")
+    input_topic: Topic = Field(default="reviews.raw", description="Reviews are read from here.")
+    output_topic: Topic = Field(default="reviews.scored", description="Results are written here.")
+    dlq_topic: Topic = Field(default="reviews.dlq", description="Records that cannot be scored are written here.")
+    group_id: Text = Field(default="sentiment-worker", description="Consumer group; its members share the partitions.")
+    group_instance_id: OptionalText = Field(
+        default=None, description="Name of a static member, unique in the group: its restart causes no rebalance."
+    )
+    session_timeout_ms: int = Field(
+        default=10_000, ge=1, le=1_800_000, description="A member silent for longer loses its partitions."
+    )
+    max_poll_interval_ms: int = Field(
+        default=300_000, ge=1, le=86_400_000, description="A member that polls less often leaves the group."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to talk to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="How to authenticate; needed with SASL."
+    )
+    sasl_username: OptionalText = Field(default=None, description="Needed with SASL.")
+    sasl_password: Secret = Field(
+        default=None, description="Needed with SASL. Other users of the machine can see a flag: prefer the environment."
+    )
+    ssl_cafile: OptionalFile = Field(
+        default=None, description="Certificates to trust (PEM); the system's when not set."
+    )
+    ssl_certfile: OptionalFile = Field(default=None, description="The client's own certificate (PEM).")
+    ssl_keyfile: OptionalFile = Field(default=None, description="The key of `ssl_certfile` (PEM).")
+
+    model: Annotated[Path, Allowed("a directory")] = Field(
+        default=DEFAULT_ARTIFACT, description="The artifact to score with."
+    )
+    engine: Literal["auto", "torch"] = Field(default="auto", description="What runs the network.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where; `auto` takes a GPU if there is one."
+    )
+    precision: Literal["auto", "fp32", "fp16"] = Field(default="auto", description="Of the computation.")
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
+    )
+
+    delivery: Literal["at_least_once"] = Field(
+        default="at_least_once", description="What a crash may cost: repeated results, never a lost one."
+    )
+    max_batch_reviews: int = Field(default=64, ge=1, le=65_536, description="Most reviews in a batch.")
+    max_batch_tokens: int = Field(
+        default=32_768,
+        ge=1,
+        le=16_777_216,
+        description="Most tokens in a batch, padding included; a longer review goes alone.",
+    )
+    linger_ms: int = Field(
+        default=5, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
+    )
+    max_wait_ms: int = Field(
+        default=500, ge=0, le=60_000, description="A review that waits longer goes first, whatever its length."
+    )
+    max_inflight_records: int = Field(
+        default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many records read and not finished."
+    )
+    max_inflight_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        le=2**40,
+        description="Fetching pauses at this many bytes read and not finished.",
+    )
+    max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Most records taken by one poll.")
+    preserve_order: bool = Field(
+        default=True, description="Write the results of a partition in the order of its reviews."
+    )
+    commit_interval_ms: int = Field(
+        default=500,
+        ge=1,
+        le=600_000,
+        description="Finished offsets are committed this often; a crash repeats what came since.",
+    )
+    delivery_timeout_ms: int = Field(
+        default=120_000, ge=1, le=86_400_000, description="A result not stored by then fails; its review is read again."
+    )
+    drain_timeout_ms: int = Field(
+        default=25_000,
+        ge=0,
+        le=3_600_000,
+        description="Time for unfinished work after SIGTERM; keep it below what the orchestrator grants.",
+    )
+    stall_timeout_ms: int = Field(
+        default=60_000, ge=1, le=86_400_000, description="Not live after this long without progress while work waits."
+    )
+
+    http_host: Text = Field(
+        default="127.0.0.1", description="Address of `/metrics`, `/livez`, `/readyz`; `0.0.0.0` is all."
+    )
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same; 0 takes any free one.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severity logged."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="`auto` is text on a terminal and JSON lines elsewhere."
+    )
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if found := list(_contradictions(self)):
+            raise Contradictions(found)
+        return self
+
+    def masked(self) -> dict[str, object]:
+        """Return plain values for printing, secrets replaced."""
+        shown = self.model_dump(mode="json")
+        return {name: MASK if is_secret(name) and value else value for name, value in shown.items()}
+
+
+def _contradictions(settings: Settings) -> Iterator[Contradiction]:
+    s = settings
+    topics = ("input_topic", "output_topic", "dlq_topic")
+    if len({getattr(s, name) for name in topics}) < len(topics):
+        yield Contradiction(topics, "must all differ")
+    if s.session_timeout_ms >= s.max_poll_interval_ms:
+        yield Contradiction(("session_timeout_ms", "max_poll_interval_ms"), "the first must be below the second")
+    if s.max_inflight_records < s.max_batch_reviews:
+        yield Contradiction(("max_inflight_records", "max_batch_reviews"), "the first must not be below the second")
+    if (s.ssl_certfile is None) != (s.ssl_keyfile is None):
+        yield Contradiction(("ssl_certfile", "ssl_keyfile"), "one needs the other")
+    for prefix in ("sasl", "ssl"):
+        yield from _unused_or_missing(s, prefix)
+
+
+def _unused_or_missing(settings: Settings, prefix: str) -> Iterator[Contradiction]:
+    """A credential that the protocol would silently ignore is as wrong as one that it lacks."""
+    in_use = prefix.upper() in settings.security_protocol.split("_")
+    for name in Settings.model_fields:
+        if name.startswith(f"{prefix}_"):
+            given = getattr(settings, name) is not None
+            if given and not in_use:
+                yield Contradiction((name, "security_protocol"), f"the first has no use without {prefix.upper()}")
+            if in_use and prefix == "sasl" and not given:
+                yield Contradiction(("security_protocol", name), "the first needs the second")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting's value must never be shown."""
+    return SecretStr in get_args(Settings.model_fields[name].annotation)
+
+
+def allowed_values(name: str) -> str:
+    """Return the values that a setting takes, in words."""
+    field = Settings.model_fields[name]
+    said = {type(item): item for item in field.metadata}
+    if allowed := said.get(Allowed):
+        return str(allowed.text)
+    if Ge in said:
+        return f"{said[Ge].ge} to {said[Le].le}"
+    if field.annotation is bool:
+        return "true or false"
+    *others, last = _literals(field.annotation)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _literals(annotation: object) -> tuple[str, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(value for part in get_args(annotation) for value in _literals(part))
+
+
+def flag_name(name: str) -> str:
+    """Return the command-line flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def env_name(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{ENV_PREFIX}{name.upper()}"

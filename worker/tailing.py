@@ -1,0 +1,28 @@
+"""One line for each scored review: the `tail` command."""
+
+from typing import Final
+
+import click
+from pydantic import ValidationError
+
+from worker.broker import Record
+from worker.messages import ScoredReview
+from worker.terminal import printable
+
+_COLORS: Final = {"positive": "green", "negative": "red"}
+
+
+def line_for_people(record: Record) -> str:
+    """Return time (UTC), sentiment, P(positive), confidence and id of a scored review."""
+    if record.value is None:
+        return f"deleted   {printable((record.key or b'').decode('utf-8', 'replace'))}"
+    try:
+        scored = ScoredReview.model_validate_json(record.value)
+    except ValidationError:
+        topic, partition = record.partition
+        return click.style(f"unreadable  {topic}-{partition}-{record.offset} is not a scored review", dim=True)
+    sentiment = click.style(f"{scored.sentiment:<8}", fg=_COLORS[scored.sentiment])
+    return (
+        f"{scored.scored_at:%H:%M:%S}  {sentiment}  {scored.score:.3f}  {scored.confidence:4.0%}  "
+        f"{printable(scored.review_id)}"
+    )
