@@ -1,7 +1,7 @@
 """Reads what the reference notebook leaves behind: a state dict and its word list."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +93,7 @@ def _words(document: Any) -> list[str]:
     if not all(isinstance(word, str) for word in words) or len(set(words)) != len(words):
         raise ValueError("its words are not all different texts")
     return words
+
+
+def _counts_from_one(ids: Collection[Any]) -> bool:
+    return all(type(i) is int for i in ids) and set(ids) == set(range(1, len(ids) + 1))

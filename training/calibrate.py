@@ -43,7 +43,7 @@ def _descend(
     p = _sigmoid(design @ parameters)
     gradient = design.T @ (p - y) / len(y) + _RIDGE * parameters
     hessian = (design * (p * (1 - p))[:, None]).T @ design / len(y) + _RIDGE * np.eye(2)
-    step: NDArray[np.float64] = -np.linalg.solve(hessian, gradient)
+    step = np.asarray(-np.linalg.solve(hessian, gradient), np.float64)
     here = _loss(design, y, parameters)
     while np.abs(step).max() > _CONVERGED_STEP and _loss(design, y, parameters + step) > here:
         step = step / 2

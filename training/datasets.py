@@ -120,7 +120,14 @@ def read_examples(path: Path) -> Iterator[Example]:
 
 def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
     """Train on everything that may be used, choose on the dev set whose films train does not have."""
-    return _splits(imdb, lists, train=imdb.train, dev_ids=lists.dev, tests={"official test": imdb.test})
+    return _splits(
+        imdb,
+        lists,
+        train=imdb.train,
+        unlabelled=imdb.unlabelled,
+        dev_ids=lists.dev,
+        tests={"official test": imdb.test},
+    )
 
 
 def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
@@ -138,6 +145,7 @@ def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
         imdb,
         lists,
         train=ordered[:end],
+        unlabelled=(),
         dev_ids=frozenset(lists.notebook_order[_NOTEBOOK_TRAIN_LINES:end]),
         tests={"official test": imdb.test, "notebook test": ordered[end:]},
     )
@@ -153,6 +161,7 @@ def _splits(
     lists: Lists,
     *,
     train: tuple[Example, ...],
+    unlabelled: tuple[Example, ...],
     dev_ids: frozenset[str],
     tests: dict[str, tuple[Example, ...]],
 ) -> Splits:
@@ -187,7 +196,7 @@ def _splits(
     return Splits(
         train=tuple(filter(usable, train)),
         dev=dev,
-        unlabelled=tuple(filter(usable, imdb.unlabelled)),
+        unlabelled=tuple(filter(usable, unlabelled)),
         tests=tests,
         test_duplicates=lists.test_duplicates,
         forbidden=frozenset().union(lists.kept_out, *ids.values()),

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -145,7 +146,7 @@ def _difference(path: Path, expected: PublishedFile) -> str | None:
         return f"it has {size_bytes:,} bytes, not {expected.size_bytes:,}"
     for name, digest in (("md5", expected.md5), ("sha1", expected.sha1)):
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda name=name: hashlib.new(name, usedforsecurity=False))
-        if found.hexdigest() != digest:
-            return f"its {name} is {found.hexdigest()}, not {digest}"
+            found = hashlib.file_digest(file, partial(hashlib.new, name, usedforsecurity=False)).hexdigest()
+        if found != digest:
+            return f"its {name} is {found}, not {digest}"
     return None

@@ -6,9 +6,9 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.nn import functional
 
+from model.artifact import Network
 from model.network import BiLstmClassifier, NetworkConfig
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
@@ -33,8 +33,15 @@ _SMALLEST_PROBABILITY = 1e-7
 class Learner(Protocol):
     """A network with its data, ready to be trained."""
 
-    network: nn.Module
-    tokenizer: Tokenizer
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What made the network's ids."""
+        ...
 
     @property
     def train(self) -> EncodedReviews:

@@ -1,7 +1,7 @@
 """The report of a finished run: report.json for programs, report.md and plots for people, and the model card."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,7 @@ def render_report(report: Report) -> str:
         ),
         f"![learning curve]({LEARNING_CURVE})",
         "## Calibration",
-        f"probability = sigmoid(logit / {report.calibration.temperature:.4f} + {report.calibration.bias:.4f}), "
-        "fitted on the dev set where the recipe asks for it.",
+        _calibration_note(report.calibration),
         f"![reliability]({RELIABILITY})",
         "## Sizes and time",
         _table(["what", "value"], _sizes(report)),
@@ -115,8 +114,7 @@ data set's train part; none of those texts was learned from.
 
 Large Movie Review Dataset v1.0: {CITATION}
 
-Learned from: {report.reviews["train"]:,} labelled reviews and {report.reviews["unlabelled"]:,} without labels,
-which got soft labels from a linear model (NB-SVM on 1- to 3-grams) fitted on the same labelled reviews.
+Learned from: {_sources(report.reviews)}
 The vocabulary comes from these reviews alone. Labels come from star ratings: 1-4 negative, 7-10 positive; ratings
 between them occur in no labelled set.
 
@@ -137,6 +135,15 @@ counterfactual sets (Gardner et al. 2020; Kaushik et al. 2020), so that those se
 The data set is published for research with the request to cite it; the reviews belong to their authors. The
 artifact holds weights and a list of single words, no review.
 """
+
+
+def _sources(reviews: dict[str, int]) -> str:
+    if not reviews["unlabelled"]:
+        return f"{reviews['train']:,} labelled reviews."
+    return (
+        f"{reviews['train']:,} labelled reviews, and {reviews['unlabelled']:,} without labels that got\n"
+        "soft labels from a linear model (NB-SVM on 1- to 3-grams) fitted on the same labelled reviews."
+    )
 
 
 def metrics_table(metrics: dict[str, Metrics]) -> str:
@@ -160,12 +167,19 @@ def _metrics_note() -> str:
     return f"Threshold 0.5; natural logarithm; ECE over {ECE_BINS} bins of equal width of P(positive)."
 
 
+def _calibration_note(calibration: Calibration) -> str:
+    return (
+        f"probability = sigmoid(logit / {calibration.temperature:.4f} + {calibration.bias:.4f}); "
+        "1 and 0 where the recipe does not calibrate."
+    )
+
+
 def _confusion(name: str, metrics: Metrics) -> str:
     rows = [
         ["negative", f"{metrics.true_negatives:,}", f"{metrics.false_positives:,}"],
         ["positive", f"{metrics.false_negatives:,}", f"{metrics.true_positives:,}"],
     ]
-    return _table([f"{name}: truth", "scored negative", "scored positive"], iter(rows))
+    return _table([f"{name}: truth", "scored negative", "scored positive"], rows)
 
 
 def _sizes(report: Report) -> Iterator[list[str]]:
@@ -177,7 +191,7 @@ def _sizes(report: Report) -> Iterator[list[str]]:
         yield [name, value]
 
 
-def _table(header: list[str], rows: Iterator[list[str]] | Any) -> str:
+def _table(header: list[str], rows: Iterable[list[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

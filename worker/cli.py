@@ -1,10 +1,10 @@
-"""The command line. Says what there is to say and to choose; the work is done elsewhere, imported when needed."""
+"""The command line: what there is to choose and to say. The work is done elsewhere, imported when needed."""
 
-import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,21 +14,25 @@ import worker
 from worker import logs, schemas, settings_views
 from worker.configuration import CONFIG, load_effective, load_settings
 from worker.errors import Fatal
-from worker.review_files import FileFormat, Unreadable, read_reviews
+from worker.review_files import FileFormat, Unreadable, open_input, read_reviews
 from worker.settings import Settings, allowed_values, flag_name
-from worker.terminal import progress
+from worker.terminal import Bar, progress_bar
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+INPUT_FAILED: Final = 1
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
-CONNECTION: Final = ("bootstrap_servers", *(n for n in Settings.model_fields if n.startswith(("security", "sasl", "ssl"))))
+CONNECTION: Final = tuple(
+    name for name in Settings.model_fields if name.startswith(("bootstrap_", "security_", "sasl_", "ssl_"))
+)
+ENGINE: Final = ("model", "engine", "device", "precision", "threads")
 
 
 class _Commands(click.Group):
     """A group whose commands may raise what `worker.errors` defines."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Tell a Fatal in its one line; anything else that is not expected keeps its traceback."""
+        """Tell a Fatal in its own words; what nobody foresaw keeps its traceback."""
         try:
             return super().invoke(ctx)
         except Fatal as exc:
@@ -38,29 +42,233 @@ class _Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def _exit_codes() -> str:
-    codes = sorted((error.exit_code, (error.__doc__ or "").strip()) for error in Fatal.__subclasses__())
-    lines = [(0, "Done."), (1, "Some input failed, or an error nobody foresaw."), *codes, (INTERRUPTED, "Interrupted.")]
-    return "\b\nExit status:\n" + "\n".join(f"{code:>5}  {meaning}" for code, meaning in lines)
+def _exit_statuses() -> str:
+    fatal = sorted((error.exit_code, (error.__doc__ or "").strip()) for error in Fatal.__subclasses__())
+    unusual = (INPUT_FAILED, "A part of the input failed, or an error that nobody foresaw.")
+    statuses = [(0, "Done."), unusual, *fatal, (INTERRUPTED, "Interrupted.")]
+    return "\b\nExit status:\n" + "\n".join(f"{status:>5}  {meaning}" for status, meaning in statuses)
 
 
-@click.group(cls=_Commands, epilog=_exit_codes(), context_settings={"max_content_width": 110})
+@click.group(cls=_Commands, epilog=_exit_statuses(), context_settings={"max_content_width": 110})
 @click.version_option(worker.__version__, message="%(version)s")
 def main() -> None:
     """Score reviews from Kafka with an LSTM, in micro-batches, losing none."""
 
 
 def setting_flags(*names: str) -> Callable[[Command], Command]:
-    """Give a command the flags of some settings and `--config`; they arrive as text, or None, under their names."""
+    """Give a command the flags of these settings, and `--config`; they arrive under their names, as text or None."""
 
     def decorate(command: Command) -> Command:
         for name in reversed(names):
-            meaning = f"{Settings.model_fields[name].description} [{allowed_values(name)}; {_default(name)}]"
+            default = settings_views.default_text(name).replace("`", "")
+            meaning = f"{Settings.model_fields[name].description} [{allowed_values(name)}; default: {default}]"
             command = click.option(flag_name(name), name, metavar="VALUE", help=meaning)(command)
-        return click.option("--config", CONFIG, metavar="FILE", help="TOML file with settings.")(command)
+        return click.option(f"--{CONFIG}", metavar="FILE", help="TOML file with settings.")(command)
 
     return decorate
 
 
-def _default(name: str) -> str:
-    return settings_views.default_text(name).replace("`", "")
+def file_input(command: Command) -> Command:
+    """Give a command that reads a file of reviews its flags."""
+    formats = ("auto", "jsonl", "csv", "text")
+    for option in (
+        click.option("--skip-invalid", is_flag=True, help="Exit with 0 in spite of rows that failed."),
+        click.option(
+            "--format", "file_format", type=click.Choice(formats), default="auto",
+            help="JSON lines, CSV with a column `text`, or a review a line.  [default: by extension or first line]",
+        ),
+        click.option(
+            "--input", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-",
+            help="File of reviews; - is stdin.", show_default=True,
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@setting_flags(*Settings.model_fields)
+@click.option("--until-empty", is_flag=True, help="Stop when the input topic is read to its end.")
+def run(*, until_empty: bool, **flags: str | None) -> None:
+    """Score what arrives on the input topic until told to stop (SIGTERM, Ctrl-C; twice to stop at once).
+
+    \b
+    Example:
+      sentiment-worker run --bootstrap-servers localhost:9092
+    """
+    settings = load_settings(flags, os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    from worker.app import run as serve
+
+    serve(settings, until_empty=until_empty)
+
+
+@main.command()
+@file_input
+@click.option("--output", default="-", show_default=True, help="File for the results, JSON lines; - is stdout.")
+@click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=256, show_default=True, help="Reviews scored at a time."
+)
+@setting_flags(*ENGINE)
+def score(
+    *, source: str, output: str, file_format: FileFormat, batch: int, skip_invalid: bool, **flags: str | None
+) -> None:
+    """Score a file of reviews, without Kafka. Ids and order are kept; a review without an id is `line-N`.
+
+    \b
+    Example:
+      sentiment-worker score --input reviews.csv --output scored.jsonl
+    """
+    from worker.app import open_predictor
+    from worker.offline import open_output, score_rows
+
+    logs.configure("WARNING", "text")
+    predictor = open_predictor(load_settings(flags, os.environ))
+    with (
+        open_input(source) as stream,
+        progress_bar("Scoring", stream) as bar,
+        open_output(output) as sink,
+    ):
+        tally = score_rows(
+            read_reviews(stream, file_format, source),
+            predictor,
+            sink,
+            chunk_reviews=batch,
+            on_failure=_teller(bar, source),
+            on_progress=bar.advance,
+        )
+    _conclude(tally.failed, skip_invalid=skip_invalid)
+
+
+@main.command()
+@file_input
+@click.option("--topic", help="Topic to publish to.  [default: the input topic]")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Most reviews per second.")
+@click.option("--limit", type=click.IntRange(min=0), help="Stop after so many reviews.")
+@click.option("--key-field", default="review_id", show_default=True, help="Field that becomes the record's key.")
+@setting_flags(*CONNECTION)
+def produce(
+    *,
+    source: str,
+    file_format: FileFormat,
+    skip_invalid: bool,
+    topic: str | None,
+    rate: float | None,
+    limit: int | None,
+    key_field: str,
+    **flags: str | None,
+) -> None:
+    """Publish a file of reviews to the input topic, and wait until the broker has each of them.
+
+    \b
+    Example:
+      sentiment-worker produce --input reviews.jsonl --rate 200
+    """
+    from worker.app import connect_with
+    from worker.kafka_broker import KafkaSink, require_topics
+    from worker.publishing import Publisher, publish
+
+    logs.configure("WARNING", "text")
+    settings = load_settings(flags, os.environ)
+    topic = topic or settings.input_topic
+    connection = connect_with(settings)
+    require_topics(connection, [topic])
+    begun_s = time.monotonic()
+    with open_input(source) as stream, progress_bar("Publishing", stream) as bar:
+        publisher = Publisher(
+            KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms),
+            topic,
+            key_field=key_field,
+            timeout_s=settings.delivery_timeout_ms / 1000,
+            on_failure=_teller(bar, source),
+        )
+        rows = islice(read_reviews(stream, file_format, source), limit)
+        try:
+            publish(rows, publisher, rate_per_s=rate, on_progress=bar.advance)
+        finally:
+            publisher.close()
+            took_s = time.monotonic() - begun_s
+            bar.tell(
+                f"published {publisher.stored} reviews to {topic} in {took_s:.1f} s, {publisher.stored / took_s:.0f}/s"
+            )
+    _conclude(publisher.failed, skip_invalid=skip_invalid)
+
+
+@main.command()
+@click.option("--topic", help="Topic to read.  [default: the output topic]")
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest result instead of the next.")
+@click.option("--limit", type=click.IntRange(min=0), help="Stop after so many results.")
+@click.option("--json", "as_json", is_flag=True, help="Print the values as they are, one JSON object a line.")
+@setting_flags(*CONNECTION)
+def tail(*, topic: str | None, from_beginning: bool, limit: int | None, as_json: bool, **flags: str | None) -> None:
+    """Print scored reviews as they come: time (UTC), sentiment, P(positive), confidence, id. Ctrl-C ends it.
+
+    Reads outside of any consumer group: commits nothing, takes no partition from anybody.
+
+    \b
+    Example:
+      sentiment-worker tail --from-beginning --limit 10
+    """
+    from worker.app import connect_with
+    from worker.kafka_broker.reader import read_topic
+    from worker.tailing import line_for_people
+
+    logs.configure("WARNING", "text")
+    settings = load_settings(flags, os.environ)
+    topic = topic or settings.output_topic
+    with (
+        suppress(KeyboardInterrupt),
+        read_topic(connect_with(settings), topic, from_beginning=from_beginning) as records,
+    ):
+        click.echo(f"reading {topic} from its {'beginning' if from_beginning else 'end'}", err=True)
+        for record in islice(records, limit):
+            click.echo((record.value or b"null") if as_json else line_for_people(record))
+
+
+@main.command()
+@click.option("--json", "view", flag_value="json", help="As JSON, with the source of each value.")
+@click.option("--toml", "view", flag_value="toml", help="As a file that --config takes.")
+@click.option("--markdown", "view", flag_value="markdown", help="Print docs/configuration.md instead.")
+@setting_flags(*Settings.model_fields)
+def config(*, view: str | None, **flags: str | None) -> None:
+    """Print the settings in force and where each came from; secrets are masked.
+
+    \b
+    Example:
+      SENTIMENT_LINGER_MS=20 sentiment-worker config --toml
+    """
+    if view == "markdown":
+        click.echo(settings_views.settings_page(), nl=False)
+        return
+    show = {"json": settings_views.as_json, "toml": settings_views.as_toml, None: settings_views.as_text}[view]
+    click.echo(show(load_effective(flags, os.environ)), nl=False)
+
+
+@main.command()
+@click.argument("name", required=False, type=click.Choice(list(schemas.documents())))
+@click.option("--all", "directory", type=click.Path(file_okay=False, path_type=Path), help="Write all to this folder.")
+def schema(*, name: str | None, directory: Path | None) -> None:
+    """Print the JSON Schema of a message, or the AsyncAPI document of all topics.
+
+    \b
+    Example:
+      sentiment-worker schema scored
+    """
+    if (name is None) == (directory is None):
+        raise click.UsageError("Give either a name or --all DIRECTORY.")
+    if directory is not None:
+        schemas.write_all(directory)
+    elif name is not None:
+        click.echo(schemas.to_text(schemas.documents()[name]), nl=False)
+
+
+def _teller(bar: Bar, source: str) -> Callable[[Unreadable], None]:
+    return lambda row: bar.tell(f"{source}:{row.line}: {row.why}")
+
+
+def _conclude(failed: int, *, skip_invalid: bool) -> None:
+    """Tell how many rows failed and end with the status that says so."""
+    if failed:
+        click.echo(f"sentiment-worker: {failed} rows failed", err=True)
+        if not skip_invalid:
+            raise SystemExit(INPUT_FAILED)

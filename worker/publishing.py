@@ -10,34 +10,40 @@ from worker.broker import Outgoing, Receipt, Sink
 from worker.errors import AccessDenied, BrokerUnavailable, BrokerUnreachable
 from worker.review_files import Row, Unreadable
 
-# Bounds what a sink holds, which has no bound of its own.
+# Bounds what the sink holds: it has no bound of its own.
 MAX_IN_FLIGHT: Final = 5000
 MAX_IN_FLIGHT_BYTES: Final = 32 * 1024 * 1024
 
+CLOSE_TIMEOUT_S: Final = 5.0  # for what is in flight when the user interrupts
+
 
 class Publisher:
-    """Sends reviews and follows every receipt. Raises AccessDenied and BrokerUnreachable: the rest would fare alike."""
+    """Sends reviews and follows every receipt."""
 
-    def __init__(self, sink: Sink, topic: str, *, timeout_s: float, on_failure: Callable[[Unreadable], None]) -> None:
+    def __init__(
+        self, sink: Sink, topic: str, *, key_field: str, timeout_s: float, on_failure: Callable[[Unreadable], None]
+    ) -> None:
         self.stored = 0
         self.failed = 0
         self._sink = sink
         self._topic = topic
+        self._key_field = key_field
         self._timeout_s = timeout_s
         self._on_failure = on_failure
         self._in_flight: deque[tuple[Row, Receipt]] = deque()
         self._in_flight_bytes = 0
 
-    def send(self, row: Row, key: bytes | None) -> None:
-        """Hand over one review; waits for the broker only when too much is in flight."""
-        self._in_flight.append((row, self._sink.send(Outgoing(self._topic, key, row.value))))
+    def send(self, row: Row) -> None:
+        """Hand over one review; waits for the broker only when too much is in flight. Raises as `finish`."""
+        message = Outgoing(self._topic, key_of(row, self._key_field), row.value)
+        self._in_flight.append((row, self._sink.send(message)))
         self._in_flight_bytes += len(row.value)
         self._settle()
         if len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
             self.finish()
 
     def finish(self) -> None:
-        """Wait for every receipt."""
+        """Wait for every receipt. Raises AccessDenied and BrokerUnreachable: later reviews would fare alike."""
         try:
             self._sink.flush(timeout_s=self._timeout_s)
         except BrokerUnavailable as exc:
@@ -45,9 +51,14 @@ class Publisher:
         self._settle()
 
     def fail(self, row: Unreadable) -> None:
-        """Count and tell a review that will not be stored."""
+        """Count and tell a review that is not stored."""
         self.failed += 1
         self._on_failure(row)
+
+    def close(self) -> None:
+        """Count what still gets through, and let go."""
+        self._sink.close(timeout_s=CLOSE_TIMEOUT_S)
+        self._settle()
 
     def _settle(self) -> None:
         while self._in_flight and self._in_flight[0][1].done:
@@ -55,17 +66,16 @@ class Publisher:
             self._in_flight_bytes -= len(row.value)
             if isinstance(receipt.error, AccessDenied):
                 raise receipt.error
-            if receipt.error is not None:
-                self.fail(Unreadable(row.line, f"not stored: {receipt.error}"))
-            else:
+            if receipt.error is None:
                 self.stored += 1
+            else:
+                self.fail(Unreadable(row.line, f"not stored: {receipt.error}"))
 
 
 def publish(
     rows: Iterable[Row | Unreadable],
     publisher: Publisher,
     *,
-    key_field: str,
     rate_per_s: float | None,
     on_progress: Callable[[int], None],
 ) -> None:
@@ -78,14 +88,14 @@ def publish(
         else:
             if rate_per_s is not None:
                 time.sleep(max(begun_s + sent / rate_per_s - time.monotonic(), 0.0))
-            publisher.send(row, key_of(row, key_field))
+            publisher.send(row)
             sent += 1
         on_progress(1)
     publisher.finish()
 
 
 def key_of(row: Row, field: str) -> bytes | None:
-    """Return the record key that a field of the review gives; None where it has none."""
+    """Return the record key that a field of the review gives, None where it has none."""
     value = row.review.review_id if field == "review_id" else json.loads(row.value).get(field)
     if value is None:
         return None

@@ -6,10 +6,12 @@ Whatever the format, a row becomes one value of the input topic and is judged as
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Final, Literal, TypeVar
+from pathlib import Path, PurePath
+from typing import Final, Literal, TypeVar, cast
 
 from worker.errors import SettingsRejected, UnreadableReview
 from worker.messages import Review, decode_review
@@ -43,6 +45,11 @@ class Unreadable:
 
     line: int
     why: str  # never quotes the row
+
+
+def open_input(path: str) -> AbstractContextManager[io.BufferedReader]:
+    """Open a file, or stdin for `-`."""
+    return nullcontext(cast(io.BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb")
 
 
 def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[Row | Unreadable]:

@@ -3,18 +3,40 @@
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Bar:
+    """How far a file has been read, on stderr."""
+
+    def __init__(self, progress: Progress, task: TaskID, stream: io.BufferedReader, *, sized: bool) -> None:
+        self._progress = progress
+        self._task = task
+        self._stream = stream
+        self._sized = sized
+        self._reviews = 0
+
+    def advance(self, reviews: int) -> None:
+        """Count reviews that are through."""
+        self._reviews += reviews
+        completed = self._stream.tell() if self._sized else None
+        self._progress.update(self._task, completed=completed, reviews=self._reviews)
+
+    def tell(self, line: str) -> None:
+        """Write a line above the bar."""
+        self._progress.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 @contextmanager
-def progress(doing: str, stream: io.BufferedReader) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr while `stream` is read, if that is a terminal; yields what counts reviews."""
+def progress_bar(doing: str, stream: io.BufferedReader) -> Iterator[Bar]:
+    """Show how far `stream` is read, if stderr is a terminal."""
     console = Console(stderr=True)
-    bar = Progress(
+    size_bytes = _size_bytes(stream)
+    progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[reviews]:,} reviews"),
@@ -23,15 +45,9 @@ def progress(doing: str, stream: io.BufferedReader) -> Iterator[Callable[[int], 
         console=console,
         disable=not console.is_terminal,
     )
-    size_bytes = _size_bytes(stream)
-    with bar:
-        task = bar.add_task(doing, total=size_bytes, reviews=0)
-
-        def advance(reviews: int) -> None:
-            done = bar.tasks[0].fields["reviews"] + reviews
-            bar.update(task, reviews=done, completed=None if size_bytes is None else stream.tell())
-
-        yield advance
+    with progress:
+        task = progress.add_task(doing, total=size_bytes, reviews=0)
+        yield Bar(progress, task, stream, sized=size_bytes is not None)
 
 
 def _size_bytes(stream: io.BufferedReader) -> int | None:

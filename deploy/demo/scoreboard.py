@@ -74,8 +74,8 @@ class Snapshot:
     duplicated: int  # answers beyond the first to a review
     unexpected: int  # answers to what was never published
     elapsed_s: float  # from the first review published to the last answer read
-    per_s: float  # answers per second of `elapsed_s`
-    per_s_now: float
+    per_s: float  # reviews answered, per second of `elapsed_s`
+    per_s_now: float  # answers per second of the last NOW_S
     per_s_history: tuple[float, ...]  # of every SLICE_S so far, oldest first
     latency_p50_s: float | None  # from the timestamp of the review's message until its answer was read
     latency_p99_s: float | None
@@ -90,6 +90,15 @@ class Snapshot:
     def accuracy(self) -> float | None:
         """Share of the scored reviews whose score agrees with the label."""
         return self.right / self.scored if self.scored else None
+
+    def complaints(self) -> list[str]:
+        """What is wrong with a run that has come to its end with these numbers; empty when nothing is."""
+        found = {
+            "lost": (self.lost, "published and never answered"),
+            "duplicated": (self.duplicated, "answered more than once"),
+            "unexpected": (self.unexpected, "answers to reviews that were never published"),
+        }
+        return [f"{number:,} {name} ({meaning})" for name, (number, meaning) in found.items() if number]
 
 
 class Scoreboard:
@@ -147,7 +156,7 @@ class Scoreboard:
             duplicated=self._answers.total() - len(self._answers),
             unexpected=self._unexpected,
             elapsed_s=elapsed_s,
-            per_s=self._answers.total() / elapsed_s if elapsed_s > 0 else 0.0,
+            per_s=len(self._answers) / elapsed_s if elapsed_s > 0 else 0.0,
             per_s_now=self._rate(now_s - NOW_S, now_s),
             per_s_history=self._history(now_s),
             latency_p50_s=percentile(self._latencies_s, 50),

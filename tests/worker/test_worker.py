@@ -183,6 +183,7 @@ def test_nothing_new_is_read_before_the_way_back_is_made() -> None:
 
 def test_a_replay_forgets_what_waits_and_what_came_too_early() -> None:
     rig = with_early_results(Rig(partitions=1))
+    turn_until(rig, lambda: rig.metric("sentiment_batch_size_reviews_sum") == 9, "the engine has the second review")
     rig.send(*[review("x")] * 5)
     turn_until(rig, lambda: rig.metric("sentiment_records_read_total") == 14, "five more are read")
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))

@@ -1,0 +1,42 @@
+"""What the worker says of itself on `/metrics`, as far as the demo shows it."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerMetrics:
+    """One look at the worker."""
+
+    lag_records: int  # in the topic behind the reading position, all partitions
+    held_records: int  # read and not finished
+    batches: int
+    batch_reviews: int  # in all batches
+    model: str  # name and version
+    engine: str
+
+    @property
+    def reviews_per_batch(self) -> float | None:
+        """Mean size of the batches so far."""
+        return self.batch_reviews / self.batches if self.batches else None
+
+
+def parse(exposition: str) -> WorkerMetrics:
+    """Read Prometheus' text format; what is not there yet counts as nothing."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    model: dict[str, str] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            totals[sample.name] += sample.value
+            if sample.name == "sentiment_model_info":
+                model = sample.labels
+    return WorkerMetrics(
+        lag_records=int(totals["sentiment_lag_records"]),
+        held_records=int(totals["sentiment_held_records"]),
+        batches=int(totals["sentiment_batch_size_reviews_count"]),
+        batch_reviews=int(totals["sentiment_batch_size_reviews_sum"]),
+        model=f"{model.get('name', '?')} {model.get('version', '?')}",
+        engine=model.get("engine", "?"),
+    )

@@ -1,0 +1,48 @@
+"""The topics of one run, and what goes by their names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from uuid import uuid4
+
+from worker.kafka_broker import Connection, create_topics, delete_topics
+
+PARTITIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of the three topics."""
+
+    raw: str = "reviews.raw"
+    scored: str = "reviews.scored"
+    dlq: str = "reviews.dlq"
+
+    @classmethod
+    def with_suffix(cls, suffix: str) -> "Topics":
+        """The usual names, followed by `suffix`."""
+        return cls(*(f"{name}.{suffix}" for name in astuple(cls())))
+
+    def environ(self) -> dict[str, str]:
+        """The worker's settings for them."""
+        return {
+            "SENTIMENT_INPUT_TOPIC": self.raw,
+            "SENTIMENT_OUTPUT_TOPIC": self.scored,
+            "SENTIMENT_DLQ_TOPIC": self.dlq,
+        }
+
+
+@contextmanager
+def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[Topics]:
+    """Topics that exist while inside.
+
+    On a broker that is `on_loan` they have names that nobody else uses, and are deleted at the end; our own broker is
+    thrown away whole. Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
+    """
+    topics = Topics.with_suffix(f"demo-{uuid4().hex[:8]}") if on_loan else Topics()
+    try:
+        create_topics(connection, dict.fromkeys(astuple(topics), PARTITIONS))
+        yield topics
+    finally:
+        if on_loan:
+            delete_topics(connection, astuple(topics))

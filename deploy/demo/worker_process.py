@@ -1,0 +1,112 @@
+"""The worker as a process of its own: started, awaited, watched, stopped."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from deploy.demo.errors import DemoFailed
+from deploy.kafka.commands import tail
+from deploy.kafka.janitor import Janitor
+
+PROJECT: Final = Path(__file__).parents[2]
+READY_LIMIT_S: Final = 60.0
+READY_RETRY_S: Final = 0.05
+ANSWER_LIMIT_S: Final = 1.0
+STOP_LIMIT_S: Final = 40.0  # its drain has 25 s, closing its clients 5 s each
+GIVE_UP_LIMIT_S: Final = 5.0  # when nobody waits for its work any more
+
+
+class WorkerProcess:
+    """`sentiment-worker run` in a session of its own: a Ctrl-C is for the demo, which then stops it.
+
+    Leaving the context ends it, whatever its state; it does not outlive this process, even when that is killed.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, http_port: int, log: Path) -> None:
+        """`environ` is its whole environment, and lets it listen on `http_port` of 127.0.0.1; it logs to `log`."""
+        self._http_port = http_port
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker", "run"],
+                cwd=PROJECT,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._janitor = Janitor(["/bin/sh", "-c", 'kill -s KILL -- "$1"', "clean-up", str(self._process.pid)])
+
+    def wait_until_ready(self) -> None:
+        """Return when `/readyz` says so. Raises DemoFailed."""
+        deadline_s = time.monotonic() + READY_LIMIT_S
+        while not self._is_ready():
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise DemoFailed(f"the worker is not ready after {READY_LIMIT_S:.0f} s; {self._last_words()}")
+            time.sleep(READY_RETRY_S)
+
+    def check(self) -> None:
+        """Raises DemoFailed when it runs no more."""
+        status = self._process.poll()
+        if status is not None:
+            raise DemoFailed(f"the worker ended with status {status} before its work was done; {self._last_words()}")
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of its HTTP server. Raises OSError when it does not answer in a second."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=ANSWER_LIMIT_S)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"no HTTP answer: {error!r}") from error
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Ask it to drain (SIGTERM) and wait until it is gone. Raises DemoFailed when that took too long or went wrong."""
+        self.check()
+        self._process.terminate()
+        try:
+            status = self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise DemoFailed(f"the worker did not drain within {STOP_LIMIT_S:.0f} s; {self._last_words()}") from error
+        if status != 0:
+            raise DemoFailed(f"the worker drained and ended with status {status}, not 0; {self._last_words()}")
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == http.client.OK
+        except OSError:
+            return False
+
+    def _last_words(self) -> str:
+        return f"its log ends:\n{tail(self._log.read_text(errors='replace'))}"
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(GIVE_UP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._janitor.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
