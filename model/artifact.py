@@ -170,6 +170,8 @@ def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
                 listed[name] = (size_bytes, sha256)
             case _:
                 raise ValueError(f"{name} needs a size_bytes and a sha256")
+    if to_json(document) != manifest:  # its digest names the model: the same content must not have two
+        raise ValueError("it is not written as this program writes it")
     return listed
 
 

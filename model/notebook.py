@@ -1,6 +1,5 @@
 """Reads what the reference notebook leaves behind: a state dict and its word list."""
 
-import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,30 +61,20 @@ def _load_tensors(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give the state dict's file") from error
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        # A damaged pickle fails wherever its reader happens to be.
+    except Exception as error:  # a damaged pickle fails with whatever its reader meets
         raise ModelError(f"{path}: it is not a file of weights alone: save network.state_dict() again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{path}: it is not a state dict: save network.state_dict()")
-    return state
+    match state:
+        case Mapping() if all(isinstance(key, str) and isinstance(state[key], Tensor) for key in state):
+            return state
+    raise ModelError(f"{path}: it is not a state dict: save network.state_dict()")
 
 
 def _words(document: Any) -> list[str]:
     match document:
-        case dict():
-            if set(map(type, document.values())) != {int} or sorted(document.values()) != [
-                *range(1, len(document) + 1)
-            ]:
-                raise ValueError("its ids are not 1, 2, ... without a gap")
+        case dict() if _counts_from_one(document.values()):
             words = sorted(document, key=document.__getitem__)
+        case dict():
+            raise ValueError("its ids are not 1, 2, ... without a gap")
         case list():
             words = document
         case _:

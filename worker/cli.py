@@ -90,7 +90,9 @@ def file_input(command: Command) -> Command:
 @setting_flags(*Settings.model_fields)
 @click.option("--until-empty", is_flag=True, help="Stop when the input topic is read to its end.")
 def run(*, until_empty: bool, **flags: str | None) -> None:
-    """Score what arrives on the input topic until told to stop (SIGTERM, Ctrl-C; twice to stop at once).
+    """Score reviews from Kafka, until told to stop.
+
+    SIGTERM or Ctrl-C stop it once what is in flight is done; a second one stops it at once.
 
     \b
     Example:
@@ -113,7 +115,9 @@ def run(*, until_empty: bool, **flags: str | None) -> None:
 def score(
     *, source: str, output: str, file_format: FileFormat, batch: int, skip_invalid: bool, **flags: str | None
 ) -> None:
-    """Score a file of reviews, without Kafka. Ids and order are kept; a review without an id is `line-N`.
+    """Score a file of reviews, without Kafka.
+
+    Ids and order are kept; a review without an id is named `line-N`.
 
     \b
     Example:
@@ -158,7 +162,9 @@ def produce(
     key_field: str,
     **flags: str | None,
 ) -> None:
-    """Publish a file of reviews to the input topic, and wait until the broker has each of them.
+    """Publish a file of reviews to Kafka.
+
+    Ends when the broker has told the fate of each. Rows of JSON lines are published as they stand.
 
     \b
     Example:
@@ -201,9 +207,10 @@ def produce(
 @click.option("--json", "as_json", is_flag=True, help="Print the values as they are, one JSON object a line.")
 @setting_flags(*CONNECTION)
 def tail(*, topic: str | None, from_beginning: bool, limit: int | None, as_json: bool, **flags: str | None) -> None:
-    """Print scored reviews as they come: time (UTC), sentiment, P(positive), confidence, id. Ctrl-C ends it.
+    """Print scored reviews as they come.
 
-    Reads outside of any consumer group: commits nothing, takes no partition from anybody.
+    Shows time (UTC), sentiment, P(positive), confidence and id, until Ctrl-C. Reads outside of any consumer group:
+    commits nothing, takes no partition from anybody.
 
     \b
     Example:
@@ -231,7 +238,9 @@ def tail(*, topic: str | None, from_beginning: bool, limit: int | None, as_json:
 @click.option("--markdown", "view", flag_value="markdown", help="Print docs/configuration.md instead.")
 @setting_flags(*Settings.model_fields)
 def config(*, view: str | None, **flags: str | None) -> None:
-    """Print the settings in force and where each came from; secrets are masked.
+    """Print the settings in force.
+
+    Each with its source; secrets are masked.
 
     \b
     Example:
@@ -245,10 +254,12 @@ def config(*, view: str | None, **flags: str | None) -> None:
 
 
 @main.command()
-@click.argument("name", required=False, type=click.Choice(list(schemas.documents())))
+@click.argument("name", required=False, type=click.Choice(list(schemas.DOCUMENTS)))
 @click.option("--all", "directory", type=click.Path(file_okay=False, path_type=Path), help="Write all to this folder.")
 def schema(*, name: str | None, directory: Path | None) -> None:
-    """Print the JSON Schema of a message, or the AsyncAPI document of all topics.
+    """Print the schema of a message.
+
+    JSON Schema (2020-12) for `review` and `scored`, AsyncAPI 3.0 of all topics for `asyncapi`.
 
     \b
     Example:
@@ -259,11 +270,12 @@ def schema(*, name: str | None, directory: Path | None) -> None:
     if directory is not None:
         schemas.write_all(directory)
     elif name is not None:
-        click.echo(schemas.to_text(schemas.documents()[name]), nl=False)
+        click.echo(schemas.to_text(schemas.DOCUMENTS[name]()), nl=False)
 
 
 def _teller(bar: Bar, source: str) -> Callable[[Unreadable], None]:
-    return lambda row: bar.tell(f"{source}:{row.line}: {row.why}")
+    name = "stdin" if source == "-" else source
+    return lambda row: bar.tell(f"{name}:{row.line}: {row.why}")
 
 
 def _conclude(failed: int, *, skip_invalid: bool) -> None:

@@ -18,8 +18,9 @@ def configure(level: str, fmt: LogFormat) -> None:
     as_text = fmt == "text" or (fmt == "auto" and sys.stderr.isatty())
     handler.setFormatter(_TextFormatter() if as_text else _JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # The client tells each reconnect and fetch at INFO; what matters of it, the worker says itself.
-    logging.getLogger("kafka").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
+    # topic is away, and at DEBUG it shows keys and values.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 class _JsonFormatter(logging.Formatter):

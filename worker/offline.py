@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from model.errors import EngineBroken
 from model.predictor import Predictor
-from worker.errors import ModelUnusable
+from worker.errors import ModelUnusable, SettingsRejected
 from worker.failures import Poison, score_or_isolate
 from worker.messages import Model, ScoredReview, encode_scored
 from worker.review_files import Row, Unreadable
@@ -97,20 +97,30 @@ def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[Scor
 
 @contextmanager
 def open_output(path: str) -> Iterator[BinaryIO]:
-    """Open `path` for writing, or stdout for `-`; a file appears whole under its name, or not at all."""
+    """Open `path` for writing, or stdout for `-`; a file appears whole under its name, or not at all.
+
+    Raises SettingsRejected when it cannot be written.
+    """
     if path == "-":
         yield sys.stdout.buffer
         return
     target = Path(path).resolve()
     if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
-        with target.open("wb") as output:
+        with _open(target) as output:
             yield output
         return
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as output:
+    with _open(part) as output:
+        try:
             yield output
-        part.replace(target)
-    finally:
-        with suppress(FileNotFoundError):  # replaced
+        except BaseException:
             part.unlink()
+            raise
+    part.replace(target)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as exc:
+        raise SettingsRejected(f"--output: {path} cannot be written: {exc.strerror}") from exc

@@ -1,6 +1,7 @@
 """What others need to read and write our topics: JSON Schemas and an AsyncAPI document, from `worker.messages`."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,11 +29,6 @@ _DEAD_LETTER: Final = {
     "sentiment-source-offset": "its offset",
     "sentiment-source-timestamp": "its timestamp, epoch milliseconds; empty when it had none",
 }
-
-
-def documents() -> dict[str, dict[str, Any]]:
-    """Return every document by its name."""
-    return {"review": review_schema(), "scored": scored_schema(), "asyncapi": asyncapi()}
 
 
 def review_schema() -> dict[str, Any]:
@@ -120,16 +116,20 @@ def _headers(description: str, headers: dict[str, str]) -> dict[str, Any]:
     }
 
 
+DOCUMENTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
+    "review": review_schema,
+    "scored": scored_schema,
+    "asyncapi": asyncapi,
+}
+
+
 def to_text(document: dict[str, Any]) -> str:
     """Return a document as it is committed."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_all(directory: Path) -> list[Path]:
-    """Write every document to `directory` and return the files."""
+def write_all(directory: Path) -> None:
+    """Write every document to a file of its name in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, document in documents().items():
-        files.append(directory / f"{name}.json")
-        files[-1].write_text(to_text(document), "utf-8")
-    return files
+    for name, document in DOCUMENTS.items():
+        (directory / f"{name}.json").write_text(to_text(document()), "utf-8")

@@ -2,51 +2,63 @@
 
 import threading
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Final
 
+from pydantic import ValidationError
+
 from deploy.demo.errors import DemoFailed
 from deploy.demo.sample import LabelledReview
 from deploy.demo.scoreboard import Answer, Entry, Published, Verdict
-from worker.broker import Outgoing, Receipt, Record
+from worker.broker import Outgoing, Receipt, Record, Source
 from worker.kafka_broker import Connection, KafkaSink, KafkaSource
 from worker.messages import Review, ScoredReview
 
-UNANSWERED_MAX: Final = 2_000  # so much a worker takes in by default: more could only wait in the topic
+UNANSWERED_MAX: Final = 2_000  # so many a worker takes in by default: more could only wait in the topic
+JOIN_LIMIT_S: Final = 30.0
 FLUSH_LIMIT_S: Final = 30.0
 CLOSE_LIMIT_S: Final = 5.0
 END_LIMIT_S: Final = 20.0
-POLL_S: Final = 0.1
-END_POLL_S: Final = 0.5  # longer than a fetch: an empty poll of this length has asked the broker
+WAIT_S: Final = 0.1  # how late a thread may see that it is to stop
+END_POLL_S: Final = 0.5  # longer than a fetch lasts: a poll of this length that stays empty has asked the broker
 POLL_RECORDS: Final = 2_000
 
 Inbox = SimpleQueue[Entry | Exception]  # an exception is the last thing that a thread puts in
 
 
-class _Traffic(threading.Thread):
-    """A thread that works until it is done or told to stop, and whose error arrives in the inbox."""
+class _Traffic(ABC):
+    """Works in a thread until it is done or told to stop; its error arrives in the inbox."""
 
     def __init__(self, name: str, inbox: Inbox) -> None:
-        super().__init__(name=name, daemon=True)
         self._inbox = inbox
         self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has come to its end, good or bad."""
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Let go, wherever it is, and close its connections, for 5 s at most."""
+        self._stopped.set()
+        self._thread.join(CLOSE_LIMIT_S)
+
+    def _run(self) -> None:
         try:
-            self.work()
+            self._work()
         except Exception as error:  # noqa: BLE001  # raised again by whoever empties the inbox
             self._inbox.put(error)
 
     @abstractmethod
-    def work(self) -> None:
-        """Do it; errors end the demo."""
-
-    def stop(self) -> None:
-        """Let it go, wherever it is; its connections are closed when this returns in time."""
-        self._stopped.set()
-        self.join(CLOSE_LIMIT_S)
+    def _work(self) -> None: ...
 
 
 class Publisher(_Traffic):
@@ -58,12 +70,116 @@ class Publisher(_Traffic):
         self._room = threading.Semaphore(UNANSWERED_MAX)
 
     def answered(self) -> None:
-        """Make room for one more review; called from any thread."""
+        """Make room for one more review; may be called from any thread."""
         self._room.release()
 
-    def work(self) -> None:
+    def _work(self) -> None:
         sink = KafkaSink(self._connection)
+        in_flight: deque[Receipt] = deque()
         try:
-            self._refuse_failures([self._send(sink, review) for review in self._reviews if self._may_send()], sink)
+            for review in self._reviews:
+                while not self._room.acquire(timeout=WAIT_S):
+                    if self._stopped.is_set():
+                        return
+                self._inbox.put(Published(review, time.time()))  # before the answer can be there
+                in_flight.append(sink.send(self._message(review)))
+                while in_flight and in_flight[0].done:
+                    _check(in_flight.popleft())
+            sink.flush(timeout_s=FLUSH_LIMIT_S)
+            for receipt in in_flight:
+                _check(receipt)
         finally:
-            sink.close(timeout_s=0 if self._stopped.is_set() else CLOSE_LIMIT_S)
+            sink.close(timeout_s=0)
+
+    def _message(self, review: LabelledReview) -> Outgoing:
+        value = Review(review_id=review.review_id, text=review.text).model_dump_json(exclude_none=True)
+        return Outgoing(self._topic, review.review_id.encode(), value.encode())
+
+
+class Reader(_Traffic):
+    """Reads a topic from its beginning; commits nothing."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topic: str,
+        *,
+        partitions: int,
+        group_id: str,
+        answer: Callable[[Record, float], Answer],
+        inbox: Inbox,
+    ) -> None:
+        """`answer` makes an entry of a record and the epoch seconds at which it was read."""
+        super().__init__(f"demo-reader-{topic}", inbox)
+        self._connection, self._topic, self._partitions, self._group_id = connection, topic, partitions, group_id
+        self._answer = answer
+        self._joined = threading.Event()
+        self._to_the_end = threading.Event()
+
+    def wait_until_joined(self) -> None:
+        """Return when the group has given it the topic. Raises DemoFailed."""
+        if not self._joined.wait(JOIN_LIMIT_S):
+            raise DemoFailed(f"the demo could not begin to read {self._topic} within {JOIN_LIMIT_S:.0f} s")
+
+    def finish(self) -> None:
+        """Read what the topic holds now and end. Raises DemoFailed."""
+        self._to_the_end.set()
+        self._thread.join(END_LIMIT_S)
+        if not self.done:
+            raise DemoFailed(f"the demo could not read {self._topic} to its end within {END_LIMIT_S:.0f} s")
+
+    def _work(self) -> None:
+        source = KafkaSource(self._connection, topic=self._topic, group_id=self._group_id)
+        try:
+            at_end = False
+            while not at_end and not self._stopped.is_set():
+                at_end = self._read(source)
+        finally:
+            source.close(timeout_s=CLOSE_LIMIT_S)
+
+    def _read(self, source: Source) -> bool:
+        """Poll once; says whether the end was asked for and is reached."""
+        to_the_end = self._to_the_end.is_set()
+        polled = source.poll(timeout_s=END_POLL_S if to_the_end else WAIT_S, max_records=POLL_RECORDS)
+        read_at_s = time.time()
+        for record in polled.records:
+            self._inbox.put(self._answer(record, read_at_s))
+        if polled.assigned:
+            self._joined.set()
+        lag = source.lag()
+        return to_the_end and not polled.records and len(lag) == self._partitions and not any(lag.values())
+
+
+def scored_answer(record: Record, read_at_s: float) -> Answer:
+    """Read a message of the output topic. Raises DemoFailed."""
+    try:
+        scored = ScoredReview.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        raise DemoFailed(f"{record.partition}, offset {record.offset}, holds no scored review: {error}") from error
+    sent_at = scored.source and scored.source.timestamp
+    return Answer(
+        record.partition,
+        record.offset,
+        scored.review_id,
+        read_at_s,
+        sent_at.timestamp() if sent_at else None,
+        Verdict(scored.sentiment, scored.score),
+    )
+
+
+def dead_answer(record: Record, read_at_s: float) -> Answer:
+    """Read a message of the dead-letter topic."""
+    sent_at_ms = dict(record.headers).get("sentiment-source-timestamp")
+    return Answer(
+        record.partition,
+        record.offset,
+        (record.key or b"").decode(errors="replace"),
+        read_at_s,
+        int(sent_at_ms) / 1000 if sent_at_ms else None,
+        None,
+    )
+
+
+def _check(receipt: Receipt) -> None:
+    if receipt.error is not None:
+        raise receipt.error

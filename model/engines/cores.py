@@ -4,15 +4,18 @@ import os
 from pathlib import Path
 
 
-def physical_cores() -> int:
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+def physical_cores(cpu_max: Path = _CPU_MAX) -> int:
     """Physical cores in the process's CPU set: two hyper-threads share one core's arithmetic. At least 1.
 
-    A cgroup's CPU quota (`docker run --cpus 2`) lowers it: more threads than that are stopped in mid-computation.
+    A cgroup's CPU quota (`docker run --cpus 2`), read from `cpu_max`, lowers it: threads beyond the quota would be
+    stopped in mid-computation.
     """
-    cpus = os.sched_getaffinity(0)
-    cores = {_siblings(cpu) for cpu in cpus}
-    quota = _cgroup_quota_cpus(Path("/sys/fs/cgroup/cpu.max"))
-    return len(cores) if quota is None else max(1, min(len(cores), quota))
+    cores = len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
+    quota = _cgroup_quota_cpus(cpu_max)
+    return cores if quota is None else max(1, min(cores, quota))
 
 
 def _siblings(cpu: int) -> str:

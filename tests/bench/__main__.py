@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from deploy.demo.sample import SAMPLE
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
@@ -22,7 +23,7 @@ from tests.bench.processes import BenchFailed
 from tests.bench.report import Report
 from tests.bench.rounds import MEMORY, PARTS, completed, measure_rounds
 from tests.bench.subjects import SHIPPED, Subject, reference_subject
-from tests.bench.texts import SAMPLE, load_texts
+from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 
 

@@ -1,20 +1,19 @@
-"""A program: the engine alone, in a process of its own as the worker's is. Prints one JSON object.
-
-It is given as good batches as the worker could make: from a window of as many reviews as the worker may hold,
-sorted by length, cut at the worker's batch size.
-"""
+"""A program: the engine alone, in a process of its own as the worker's is. Prints one JSON object."""
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from model.engines import load_predictor
-from model.predictor import Predictor, TokenizedText
+from model.predictor import score_texts
 from tests.bench.texts import load_texts
 from worker.settings import Settings
+
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -30,8 +29,12 @@ def main() -> None:
     tokenized = predictor.tokenize(texts)
     info = predictor.info
     answer = {
-        "engine_tokenized_reviews_per_s": _rate(lambda: _score(predictor, tokenized), len(texts)),
-        "engine_text_reviews_per_s": _rate(lambda: _tokenize_and_score(predictor, texts), len(texts)),
+        "engine_tokenized_reviews_per_s": _rate(
+            lambda: [predictor.predict(rows) for rows in _windows(tokenized)], len(texts)
+        ),
+        "engine_text_reviews_per_s": _rate(
+            lambda: [score_texts(predictor, some) for some in _windows(texts)], len(texts)
+        ),
         "model": f"{info.name}@{info.version}",
         "engine": info.engine,
         "mean_tokens": sum(map(len, tokenized)) / len(tokenized),
@@ -39,24 +42,16 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def _rate(work: Callable[[], None], reviews: int) -> float:
+def _rate(work: Callable[[], object], reviews: int) -> float:
     began_s = time.perf_counter()
     work()
     return reviews / (time.perf_counter() - began_s)
 
 
-def _tokenize_and_score(predictor: Predictor, texts: Sequence[str]) -> None:
+def _windows(reviews: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at once as the worker may hold: the engine sorts and cuts them as suits it best."""
     window = Settings().max_inflight_records
-    for start in range(0, len(texts), window):
-        _score(predictor, predictor.tokenize(texts[start : start + window]))
-
-
-def _score(predictor: Predictor, rows: Sequence[TokenizedText]) -> None:
-    settings = Settings()
-    for start in range(0, len(rows), settings.max_inflight_records):
-        by_length = sorted(rows[start : start + settings.max_inflight_records], key=len)
-        for first in range(0, len(by_length), settings.max_batch_reviews):
-            predictor.predict(by_length[first : first + settings.max_batch_reviews])
+    return (reviews[start : start + window] for start in range(0, len(reviews), window))
 
 
 if __name__ == "__main__":

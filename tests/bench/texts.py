@@ -4,11 +4,6 @@ import json
 import lzma
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
-
-from tests.bench.processes import ROOT
-
-SAMPLE: Final = ROOT / "deploy" / "demo" / "reviews.jsonl.xz"
 
 
 def load_texts(path: Path, count: int) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.bench.processes import BenchFailed
+from tests.support.kafka_io import delete_topics
 from worker.kafka_broker import Connection, create_topics
 
 PARTITIONS: Final = 4
@@ -31,11 +32,7 @@ class Topics:
         return self
 
     def __exit__(self, *_: object) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
-        try:
-            admin.delete_topics(self._created)
-        finally:
-            admin.close()
+        delete_topics(self.bootstrap_servers, self._created)
 
     def create(self, name: str) -> str:
         """Make a topic; its full name."""

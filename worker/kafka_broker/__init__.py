@@ -1,8 +1,16 @@
 """The broker of `worker.broker`, on kafka-python: the only package that imports `kafka`."""
 
-from worker.kafka_broker.admin import create_topics, require_topics
+from worker.kafka_broker.admin import create_topics, delete_topics, require_topics
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.sink import KafkaSink, sink_opener
 from worker.kafka_broker.source import KafkaSource
 
-__all__ = ["Connection", "KafkaSink", "KafkaSource", "create_topics", "require_topics", "sink_opener"]
+__all__ = [
+    "Connection",
+    "KafkaSink",
+    "KafkaSource",
+    "create_topics",
+    "delete_topics",
+    "require_topics",
+    "sink_opener",
+]

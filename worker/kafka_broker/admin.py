@@ -71,6 +71,19 @@ def create_topics(
         admin.wait_for_topics(list(wanted), timeout_ms=timeout_s * 1000)
 
 
+def delete_topics(connection: Connection, topics: Collection[str], *, timeout_s: float = BOOTSTRAP_TIMEOUT_S) -> None:
+    """Delete topics, and with them what groups have committed there; those that do not exist are left out.
+
+    Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
+    """
+    with _admin(connection, timeout_s) as admin, translated(f"deleting topics {', '.join(topics)}"):
+        answer = admin.delete_topics(list(topics), timeout_ms=round(timeout_s * 1000), raise_errors=False)
+        for topic in answer["topics"]:
+            error = kafka.for_code(topic["error_code"])
+            if error not in (kafka.NoError, kafka.UnknownTopicOrPartitionError):
+                raise error(f"{topic['name']}: {topic['error_message']}")
+
+
 def _partition_counts(admin: Any, topics: Collection[str]) -> dict[str, int]:
     """Ask once. Raises BrokerUnavailable where asking again may help."""
     names = ", ".join(sorted(topics))

@@ -1,15 +1,8 @@
 """A member of a consumer group, on kafka-python.
 
-What the library (3.0.12) does not do by itself and this file does, each seen on a real broker:
-
-- Only `poll` drives a join. One that completes between two polls is thrown away and begun again, so a member
-  that polls briefly with pauses never gets in; and a leader that rejoins because the topic changed, and whose
-  poll times out meanwhile, forgets about it: no heartbeat, no partitions, for ever. See `_fetch`, `_mend`.
-- A partition that is paused half read, while others are read to the end, stays silent when it is resumed: its
-  records are put aside and never taken up again. See `_mend`.
-- Rebalance callbacks run on the library's I/O thread. They only take notes, and `poll` acts on them.
-- A member that the group throws out while it joins keeps its partitions and positions without any callback,
-  though another member may have had them meanwhile. Its new member id gives that away. See `_changes`.
+Callbacks of a rebalance run on the library's I/O thread and only take notes; `poll` acts on them. A member that the
+group throws out while it joins keeps its partitions and positions without any callback, though another member may
+have had them meanwhile: its new member id gives that away, and it starts again from the committed offsets.
 """
 
 import logging
@@ -29,11 +22,11 @@ from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AccessDenied, AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import translated
+from worker.kafka_broker.repairs import before_poll, keep_joins
 
 log = logging.getLogger(__name__)
 
 _SLICE_S: Final = 0.1  # how late a poll without records may notice that the assignment changed
-_JOIN_S: Final = 0.5  # the least that a poll lasts while the group is being joined
 _PLACE_S: Final = 1.0  # for committed offsets after a rebalance; partitions left over wait for the next poll
 _GONE_S: Final = 5.0  # for so long the cluster must deny the topic before we believe it
 _WARN_EVERY_S: Final = 10.0
@@ -152,10 +145,11 @@ class KafkaSource:
             max_partition_fetch_bytes=partition_fetch_max_bytes,
             metrics_enabled=False,  # its own, which nobody reads
         )
+        keep_joins(self._consumer)
         self._consumer.subscribe([topic], listener=self._notes)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
-        """See Source. Lasts up to half a second longer than asked while the group is being joined."""
+        """See Source."""
         self._refuse_if_closed()
         batches = self._fetch(timeout_s, max_records)
         revoked = self._changes()
@@ -231,26 +225,14 @@ class KafkaSource:
 
     def _fetch(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
         """Poll until there is news or the time is over: in slices, since the library returns for records alone."""
-        begun_s = time.monotonic()
-        slice_s = min(timeout_s, _SLICE_S)
+        deadline_s = time.monotonic() + timeout_s
+        left_s = timeout_s
         while True:
-            self._mend()
-            batches = self._poll_once(slice_s, max_records)
-            if batches or self._notes.any:
+            before_poll(self._consumer)
+            batches = self._poll_once(min(left_s, _SLICE_S), max_records)
+            left_s = deadline_s - time.monotonic()
+            if batches or self._notes.any or left_s <= 0:
                 return batches
-            joined = self._consumer.group_metadata().state == MemberState.STABLE
-            left_s = begun_s + (timeout_s if joined else max(timeout_s, _JOIN_S)) - time.monotonic()
-            if left_s <= 0:
-                return {}
-            slice_s = min(left_s, _SLICE_S)
-
-    def _mend(self) -> None:
-        """Undo what the library forgets between polls; see the top of this file."""
-        if self._consumer.group_metadata().state == MemberState.REBALANCING:
-            self._consumer._coordinator.request_rejoin()
-        fetcher = self._consumer._fetcher
-        if not fetcher._next_partition_records:  # None, or read to its end: the library asks for None
-            fetcher._next_partition_records = None
 
     def _poll_once(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
         try:

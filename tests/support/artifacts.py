@@ -1,0 +1,55 @@
+"""Small artifacts with random weights: quick to make, and with all the parts of a real one."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from model.artifact import Artifact, Calibration, save_artifact
+from model.network import BiLstmClassifier, NetworkConfig
+from model.sentiment_rnn import SentimentRNN
+from model.tokenizer import ReferenceTokenizer, WordTokenizer
+
+N = TypeVar("N", BiLstmClassifier, SentimentRNN)
+
+WORDS = ("the", "film", "was", "good", "bad", "don't", "see", "it", "!", "10/10", "café")
+
+
+def tiny_bilstm(directory: Path, calibration: Calibration = Calibration(temperature=1.5, bias=0.25)) -> Artifact:
+    """The production network in small, reading up to 12 tokens."""
+    torch.manual_seed(1)
+    tokenizer = WordTokenizer(WORDS, head=5, tail=7)
+    config = NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=6, hidden_dim=8)
+    return save_artifact(
+        directory,
+        name="tiny",
+        version="1",
+        network=_louder(BiLstmClassifier(config)),
+        tokenizer=tokenizer,
+        calibration=calibration,
+        card="# Tiny\n\nRandom weights.\n\n## More\n\nNothing.\n",
+    )
+
+
+def tiny_reference(directory: Path) -> Artifact:
+    """The reference network in small, reading up to 9 tokens."""
+    torch.manual_seed(2)
+    tokenizer = ReferenceTokenizer(WORDS, max_tokens=9)
+    return save_artifact(
+        directory,
+        name="tiny-reference",
+        version="1",
+        network=_louder(SentimentRNN(tokenizer.vocab_size, 1, 6, 8, 2)),
+        tokenizer=tokenizer,
+        calibration=Calibration(),
+        card="# Tiny reference\n",
+        storage_dtype=torch.float32,
+    )
+
+
+def _louder(network: N) -> N:
+    """Larger weights, so that scores spread over (0, 1) instead of standing at one half."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3)
+    return network

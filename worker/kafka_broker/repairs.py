@@ -1,0 +1,42 @@
+"""Three faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
+without its repair; look at them anew when the version moves.
+
+1. A join that completes between two polls is thrown away and begun again: a member whose polls are short never
+   gets in, and every attempt makes the whole group rebalance. `keep_joins` hands the result to the next poll.
+2. A leader that joins again because the topic changed, and whose poll ends before the join does, takes itself for
+   joined: no heartbeat, no new partitions, for ever. `before_poll` reminds it.
+3. A partition that is paused half read, while others are read to the end, stays silent when it is resumed: its
+   records are put aside and not taken up again. `before_poll` clears the slot that they wait for.
+"""
+
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.structs import MemberState
+
+
+def keep_joins(consumer: KafkaConsumer) -> None:
+    """Let the next poll have the result of a join that completed after the last one."""
+    coordinator: Any = consumer._coordinator
+    join = coordinator._do_join_and_sync_async
+    kept: tuple[object, bytes] | None = None
+
+    async def join_unless_joined() -> bytes:
+        nonlocal kept
+        # Still rebalancing in the generation that a join ended with: nobody has taken its result.
+        if kept and coordinator.state == MemberState.REBALANCING and kept[0] is coordinator._generation:
+            return kept[1]
+        assignment: bytes = await join()
+        kept = coordinator._generation, assignment
+        return assignment
+
+    coordinator._do_join_and_sync_async = join_unless_joined
+
+
+def before_poll(consumer: KafkaConsumer) -> None:
+    """Mend what the last poll may have left; costs 2 us."""
+    if consumer.group_metadata().state == MemberState.REBALANCING:
+        consumer._coordinator.request_rejoin()
+    fetcher = consumer._fetcher
+    if not fetcher._next_partition_records:  # None, or one that is read to its end
+        fetcher._next_partition_records = None
