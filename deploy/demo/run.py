@@ -1,33 +1,20 @@
-"""One run of the demo, from the broker to the numbers; read it from `run` downwards."""
+"""One run of the demo: the reviews go out, the answers are counted until all are there, the worker is stopped."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from deploy.demo.errors import DemoFailed
-from deploy.demo.metrics_reader import WorkerMetrics, parse
-from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import Entry, Scoreboard
-from deploy.demo.topics import PARTITIONS, Topics, created_topics
-from deploy.demo.traffic import Inbox, Publisher, Reader, dead_answer, scored_answer
+from deploy.demo.metrics_reader import parse
+from deploy.demo.scoreboard import Scoreboard
+from deploy.demo.stage import Stage
 from deploy.demo.view import Frame, View
-from deploy.demo.worker_process import WorkerProcess
-from deploy.kafka.broker import Broker
-from deploy.kafka.launcher import choose_broker
-from deploy.kafka.ports import free_ports
-from worker.app import connect_with
-from worker.configuration import load_settings
-from worker.kafka_broker import Connection
 
 REFRESH_S: Final = 0.2
 STALL_LIMIT_S: Final = 60.0
-SECURITY: Final = ("SENTIMENT_SECURITY_", "SENTIMENT_SASL_", "SENTIMENT_SSL_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +25,77 @@ class Outcome:
     complaints: Sequence[str]  # why it failed; empty when all is well
 
 
-def run(
-    reviews: Sequence[LabelledReview],
-    bootstrap_servers: str | None,
-    *,
-    open_view: Callable[[], AbstractContextManager[View]],
-    tell: Callable[[str], None],
-    stack: ExitStack,
-) -> Outcome:
-    """Have `reviews` scored by a worker that is started for it, and count what comes back.
+def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager[View]]) -> Outcome:
+    """Publish the `total` reviews of the stage, show what comes back, and judge it when nothing more can come.
 
-    `stack` ends all that is started here. `tell` hears of each step in one line.
-    Raises DemoFailed, LauncherError or WorkerError when the run cannot come to its end.
+    Raises DemoFailed or WorkerError when there is nothing to judge: the worker died, the broker went away.
     """
-    broker = stack.enter_context(choose_broker(bootstrap_servers, tell=tell))
-    tell(f"broker: {broker.description}")
-    stage = set_up(broker, reviews, tell=tell, stack=stack)
-    tell(f"publishing {len(reviews):,} reviews")
+    counting = _Counting(stage, total)
     stage.publisher.start()
     with open_view() as view:
-        stalled = list(stage.play(view))
-    return stage.finish(stalled)
+        for frame in counting.frames():
+            view.show(frame)
+    complaints = counting.stop_worker()
+    last = counting.last_frame()
+    return Outcome(last, [*last.snapshot.complaints(), *complaints])
 
 
-def set_up(broker: Broker, reviews: Sequence[LabelledReview], *, tell: Callable[[str], None], stack: ExitStack) -> "Stage":
-    """Topics, a worker that is ready, and readers that have their partitions."""
-    environ = broker_environ(os.environ, broker)
-    connection = connect_with(load_settings({}, environ))
-    topics = stack.enter_context(created_topics(connection, on_loan=broker.kind == "address"))
-    tell(f"topics: {topics.raw}, {topics.scored}, {topics.dlq}, {PARTITIONS} partitions each")
-    worker = stack.enter_context(_worker(environ, topics, stack))
-    tell("worker: started; it loads the model and joins its group")
-    inbox: Inbox = Inbox()
-    readers = [_reader(connection, topics.scored, scored_answer, inbox), _reader(connection, topics.dlq, dead_answer, inbox)]
-    publisher = Publisher(connection, topics.raw, reviews, inbox)
-    for thread in (publisher, *readers):
-        stack.callback(thread.stop)
-    for reader in readers:
-        reader.start()
-    worker.wait_until_ready()
-    for reader in readers:
-        reader.wait_until_joined()
-    return Stage(broker.description, len(reviews), worker, publisher, readers, inbox)
+class _Counting:
+    """Moves entries from the inbox to the scoreboard."""
+
+    def __init__(self, stage: Stage, total: int) -> None:
+        self._stage = stage
+        self._total = total
+        self._scoreboard = Scoreboard()
+        self._metrics = parse("")
+
+    def frames(self) -> Iterator[Frame]:
+        """A frame every REFRESH_S until every review is answered, or no answer has come for STALL_LIMIT_S."""
+        moved_s, so_far = time.monotonic(), 0
+        while True:
+            published = self._stage.publisher.done  # asked before the inbox is emptied: nothing comes after it
+            self._take_entries(REFRESH_S)
+            self._stage.worker.check()
+            frame = self._frame()
+            yield frame
+            if published and frame.snapshot.lost == 0:
+                return
+            if frame.snapshot.answered > so_far:
+                moved_s, so_far = time.monotonic(), frame.snapshot.answered
+            if time.monotonic() - moved_s > STALL_LIMIT_S:
+                return
+
+    def stop_worker(self) -> list[str]:
+        """Have it drain; what went wrong."""
+        try:
+            self._stage.worker.stop()
+        except DemoFailed as error:
+            return [str(error)]
+        return []
+
+    def last_frame(self) -> Frame:
+        """Read both topics to their ends: what comes late counts too."""
+        for reader in self._stage.readers:
+            reader.finish()
+        self._take_entries(0)
+        return self._frame()
+
+    def _take_entries(self, limit_s: float) -> None:
+        """Empty the inbox, and go on for `limit_s`. Raises what a thread met."""
+        deadline_s = time.monotonic() + limit_s
+        while True:
+            try:
+                entry = self._stage.inbox.get(timeout=max(0.0, deadline_s - time.monotonic()))
+            except Empty:
+                return
+            if isinstance(entry, Exception):
+                raise entry
+            if self._scoreboard.take(entry):
+                self._stage.publisher.answered()
+
+    def _frame(self) -> Frame:
+        try:
+            self._metrics = parse(self._stage.worker.get("/metrics")[1])
+        except OSError:
+            pass  # it is busy, or has ended: what it said last stands
+        return Frame(self._scoreboard.snapshot(time.time()), self._metrics, self._total, self._stage.broker)

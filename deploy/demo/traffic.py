@@ -49,7 +49,8 @@ class _Traffic(ABC):
     def stop(self) -> None:
         """Let go, wherever it is, and close its connections, for 5 s at most."""
         self._stopped.set()
-        self._thread.join(CLOSE_LIMIT_S)
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_LIMIT_S)
 
     def _run(self) -> None:
         try:

@@ -1,13 +1,10 @@
 """The worker as a process of its own: started, awaited, watched, stopped."""
 
 import http.client
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self

@@ -113,7 +113,7 @@ def growth(samples: Sequence[Resident], *, warm_up_part: float) -> Growth:
     quarter = len(kept) // 4
     line = statistics.linear_regression([sample.results for sample in kept], [sample.mib for sample in kept])
     return Growth(
-        warm_up_results=kept[0].results,
+        warm_up_results=samples[skipped - 1].results if skipped else 0,
         first_quarter_mib=statistics.fmean(sample.mib for sample in kept[:quarter]),
         last_quarter_mib=statistics.fmean(sample.mib for sample in kept[-quarter:]),
         slope_kib_per_1000_reviews=line.slope * 1000 * 1024,

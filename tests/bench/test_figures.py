@@ -15,7 +15,7 @@ from tests.bench.figures import (
 )
 
 VALUES = st.lists(st.floats(min_value=-1e6, max_value=1e6), min_size=1, max_size=200)
-PERCENTS = st.floats(min_value=0, max_value=100, exclude_min=True)
+PERCENTS = st.floats(min_value=0.01, max_value=100)
 
 
 @given(VALUES, PERCENTS)

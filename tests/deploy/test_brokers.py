@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,6 +17,7 @@ from deploy.kafka.launcher import OURS, OwnKind, to_stderr
 from deploy.kafka.readiness import serves
 from tests.support.kafka_io import (
     Message,
+    Stored,
     committed_offsets,
     consume_in_group,
     create_topics,
@@ -29,7 +31,7 @@ GONE_LIMIT_S = 30.0
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(params=["docker", "local"])
+@pytest.fixture(scope="module", params=["docker", "local"])
 def kind(request: pytest.FixtureRequest) -> OwnKind:
     kind: OwnKind = request.param
     try:
@@ -39,12 +41,20 @@ def kind(request: pytest.FixtureRequest) -> OwnKind:
     return kind
 
 
-@pytest.fixture
-def started(kind: OwnKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+@pytest.fixture(scope="module")
+def started(kind: OwnKind) -> Iterator[Broker]:
+    """One broker for the tests that leave it running."""
     with OURS[kind](port=None, tell=to_stderr) as broker:
         broker.start()
         yield broker
+
+
+@pytest.fixture
+def topic(started: Broker) -> str:
+    """A topic of the test's own, with two partitions."""
+    name = uuid4().hex
+    create_topics(started.address, [name], partitions=2)
+    return name
 
 
 def output_of(*command: str) -> str:
@@ -76,49 +86,44 @@ def answers(broker: Broker) -> bool:
     return serves("127.0.0.1", port_of(broker.address))
 
 
-def test_what_is_written_is_read_again_up_to_five_megabytes(started: Broker) -> None:
-    create_topics(started.address, ["t"], partitions=2)
+def values_of(stored: list[Stored]) -> list[bytes | None]:
+    return [message.value for message in stored]
+
+
+def test_what_is_written_is_read_again_up_to_five_megabytes(started: Broker, topic: str) -> None:
     values = [b"one", b"x" * 5_000_000, None]
-    produce(started.address, "t", [Message(value, key=b"k", partition=1) for value in values])
-    assert [(found.partition, found.value) for found in read_all(started.address, "t")] == [(1, v) for v in values]
+    produce(started.address, topic, [Message(value, key=b"k", partition=1) for value in values])
+    found = read_all(started.address, topic)
+    assert values_of(found) == values
+    assert {(message.partition, message.key) for message in found} == {(1, b"k")}
 
 
-def test_transactions_and_groups_work(started: Broker) -> None:
-    create_topics(started.address, ["t"], partitions=1)
-    produce_in_transaction(started.address, "t", [Message(b"aborted")], commit=False)
-    produce_in_transaction(started.address, "t", [Message(b"committed")], commit=True)
-    assert [found.value for found in read_all(started.address, "t", committed_only=True)] == [b"committed"]
-    assert [found.value for found in read_all(started.address, "t")] == [b"aborted", b"committed"]
+def test_transactions_and_groups_work(started: Broker, topic: str) -> None:
+    produce_in_transaction(started.address, topic, [Message(b"aborted", partition=0)], commit=False)
+    produce_in_transaction(started.address, topic, [Message(b"committed", partition=0)], commit=True)
+    assert values_of(read_all(started.address, topic, committed_only=True)) == [b"committed"]
+    assert values_of(read_all(started.address, topic)) == [b"aborted", b"committed"]
 
-    seen = consume_in_group(started.address, "t", group="g", count=1)
-    assert [found.value for found in seen] == [b"committed"]
-    assert committed_offsets(started.address, "g", "t") == {0: seen[0].offset + 1}
+    seen = consume_in_group(started.address, topic, group=topic, count=1)
+    assert values_of(seen) == [b"committed"]
+    assert committed_offsets(started.address, topic, topic)[0] > seen[0].offset
 
 
-def test_a_restart_keeps_address_and_data(started: Broker) -> None:
+def test_a_restart_keeps_address_and_data(started: Broker, topic: str) -> None:
     address = started.address
-    create_topics(address, ["t"], partitions=1)
-    produce(address, "t", [Message(b"before")])
+    produce(address, topic, [Message(b"before", partition=0)])
     started.restart()
     assert started.address == address
-    produce(address, "t", [Message(b"after")])
-    assert [found.value for found in read_all(address, "t")] == [b"before", b"after"]
+    produce(address, topic, [Message(b"after", partition=0)])
+    assert values_of(read_all(address, topic)) == [b"before", b"after"]
 
 
-def test_a_stopped_broker_is_away_until_it_is_started(started: Broker) -> None:
-    started.stop()
-    assert not answers(started)
-    started.start()
-    assert answers(started)
-
-
-def test_what_a_killed_broker_had_acknowledged_is_there_after_a_start(started: Broker) -> None:
-    create_topics(started.address, ["t"], partitions=1)
-    produce(started.address, "t", [Message(b"acknowledged")])
+def test_what_a_killed_broker_had_acknowledged_is_there_after_a_start(started: Broker, topic: str) -> None:
+    produce(started.address, topic, [Message(b"acknowledged")])
     started.kill()
     assert not answers(started)
     started.start()
-    assert [found.value for found in read_all(started.address, "t")] == [b"acknowledged"]
+    assert values_of(read_all(started.address, topic)) == [b"acknowledged"]
 
 
 def test_a_frozen_broker_answers_again_when_it_is_resumed(started: Broker) -> None:
@@ -128,13 +133,18 @@ def test_a_frozen_broker_answers_again_when_it_is_resumed(started: Broker) -> No
     until(lambda: answers(started), 30, "an answer of the resumed broker")
 
 
-@pytest.mark.parametrize("state", ["running", "stopped", "killed", "frozen"])
-def test_close_leaves_nothing_behind(started: Broker, kind: OwnKind, tmp_path: Path, state: str) -> None:
-    traces = traces_of(kind, started.address, tmp_path)
-    {"running": lambda: None, "stopped": started.stop, "killed": started.kill, "frozen": started.pause}[state]()
-    started.close()
+@pytest.mark.parametrize("state", ["stopped", "killed", "frozen"])
+def test_close_leaves_nothing_behind(
+    kind: OwnKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with OURS[kind](port=None, tell=to_stderr) as broker:
+        broker.start()
+        traces = traces_of(kind, broker.address, tmp_path)
+        {"stopped": broker.stop, "killed": broker.kill, "frozen": broker.pause}[state]()
+        assert answers(broker) is False
     assert traces() == []
-    started.close()  # once more does no harm
+    broker.close()  # once more does no harm
 
 
 @pytest.mark.parametrize(

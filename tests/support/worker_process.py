@@ -106,9 +106,7 @@ class WorkerProcess:
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name that have these labels."""
         return sum(
-            sample.value
-            for sample in self.samples()
-            if sample.name == name and labels.items() <= sample.labels.items()
+            sample.value for sample in self.samples() if sample.name == name and labels.items() <= sample.labels.items()
         )
 
     def log(self) -> str:
