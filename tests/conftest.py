@@ -35,6 +35,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"broker: {config.stash.get(USED, 'none was needed')}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"broker", "own_broker"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.broker)
+
+
 def open_broker(config: pytest.Config, *, own: bool) -> AbstractContextManager[Broker]:
     """The broker that the options ask for; with `own`, never the one at an address: it may be stopped."""
     way: Way = config.getoption("broker")

@@ -15,7 +15,7 @@ from worker.delivery import AtLeastOnce
 from worker.errors import ModelUnusable
 from worker.health import Health
 from worker.http import serve
-from worker.kafka_broker import Connection, KafkaSink, KafkaSource, require_topics
+from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
@@ -37,9 +37,9 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
     with (
         capture_signals() as stop,
-        serve(settings.http_host, settings.http_port, registry=registry, health=health) as address,
+        serve(settings.http_host, settings.http_port, registry=registry, health=health) as (host, port),
     ):
-        log.info("listening", extra={"http": address})
+        log.info("listening", extra={"http": f"{host}:{port}"})
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
@@ -88,9 +88,6 @@ def build_worker(
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
 
-    def open_sink() -> KafkaSink:
-        return KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
-
     def target(topic: str) -> Target:
         return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
 
@@ -107,7 +104,7 @@ def build_worker(
         source=source,
         delivery=AtLeastOnce(
             source,
-            open_sink,
+            sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms),
             offsets,
             commit_interval_s=settings.commit_interval_ms / 1000,
             commit_timeout_s=settings.session_timeout_ms / 1000,

@@ -87,11 +87,16 @@ def publish(
             publisher.fail(row)
         else:
             if rate_per_s is not None:
-                time.sleep(max(begun_s + sent / rate_per_s - time.monotonic(), 0.0))
+                time.sleep(due_in_s(sent, rate_per_s, time.monotonic() - begun_s))
             publisher.send(row)
             sent += 1
         on_progress(1)
     publisher.finish()
+
+
+def due_in_s(sent: int, rate_per_s: float, elapsed_s: float) -> float:
+    """Return how long the next review has to wait; the rate holds for the whole run, so that a pause is made up."""
+    return max(sent / rate_per_s - elapsed_s, 0.0)
 
 
 def key_of(row: Row, field: str) -> bytes | None:

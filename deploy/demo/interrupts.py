@@ -22,7 +22,10 @@ def raise_on_signals() -> None:
     `make` passes on what the terminal has sent already: a second signal must not break into the cleaning up.
     """
     for number in SIGNALS:
-        signal.signal(number, _interrupt)
+        if (
+            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        ):  # else it is `nohup` that we run under
+            signal.signal(number, _interrupt)
 
 
 def ignore_signals() -> None:
@@ -36,7 +39,7 @@ class Shielded(ExitStack):
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         ignore_signals()
         return super().__exit__(kind, error, trace)
 

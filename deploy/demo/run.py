@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from queue import Empty
 from typing import Final
@@ -12,6 +12,7 @@ from deploy.demo.metrics_reader import parse
 from deploy.demo.scoreboard import Scoreboard
 from deploy.demo.stage import Stage
 from deploy.demo.view import Frame, View
+from deploy.demo.worker_process import WorkerProcess
 
 REFRESH_S: Final = 0.2
 STALL_LIMIT_S: Final = 60.0
@@ -22,7 +23,8 @@ class Outcome:
     """How a run ended."""
 
     last: Frame
-    complaints: Sequence[str]  # why it failed; empty when all is well
+    drained: bool  # the worker ended in order when it was asked to
+    complaints: Sequence[str]  # why the run failed; empty when all is well
 
 
 def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager[View]]) -> Outcome:
@@ -35,9 +37,18 @@ def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager
     with open_view() as view:
         for frame in counting.frames():
             view.show(frame)
-    complaints = counting.stop_worker()
+    complaint = stop(stage.worker)
     last = counting.last_frame()
-    return Outcome(last, [*last.snapshot.complaints(), *complaints])
+    return Outcome(last, complaint is None, [*last.snapshot.complaints(), *filter(None, [complaint])])
+
+
+def stop(worker: WorkerProcess) -> str | None:
+    """Have the worker drain; what went wrong."""
+    try:
+        worker.stop()
+    except DemoFailed as error:
+        return str(error)
+    return None
 
 
 class _Counting:
@@ -65,14 +76,6 @@ class _Counting:
             if time.monotonic() - moved_s > STALL_LIMIT_S:
                 return
 
-    def stop_worker(self) -> list[str]:
-        """Have it drain; what went wrong."""
-        try:
-            self._stage.worker.stop()
-        except DemoFailed as error:
-            return [str(error)]
-        return []
-
     def last_frame(self) -> Frame:
         """Read both topics to their ends: what comes late counts too."""
         for reader in self._stage.readers:
@@ -94,8 +97,6 @@ class _Counting:
                 self._stage.publisher.answered()
 
     def _frame(self) -> Frame:
-        try:
+        with suppress(OSError):  # it is busy, or has ended: what it said last stands
             self._metrics = parse(self._stage.worker.get("/metrics")[1])
-        except OSError:
-            pass  # it is busy, or has ended: what it said last stands
         return Frame(self._scoreboard.snapshot(time.time()), self._metrics, self._total, self._stage.broker)

@@ -23,14 +23,6 @@ class Topics:
         """The usual names, followed by `suffix`."""
         return cls(*(f"{name}.{suffix}" for name in astuple(cls())))
 
-    def environ(self) -> dict[str, str]:
-        """The worker's settings for them."""
-        return {
-            "SENTIMENT_INPUT_TOPIC": self.raw,
-            "SENTIMENT_OUTPUT_TOPIC": self.scored,
-            "SENTIMENT_DLQ_TOPIC": self.dlq,
-        }
-
 
 @contextmanager
 def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[Topics]:

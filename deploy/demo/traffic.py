@@ -1,5 +1,6 @@
 """Both ends of the stream, each in a thread of its own: reviews go in, results come out, entries go to the inbox."""
 
+import json
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -15,7 +16,7 @@ from deploy.demo.sample import LabelledReview
 from deploy.demo.scoreboard import Answer, Entry, Published, Verdict
 from worker.broker import Outgoing, Receipt, Record, Source
 from worker.kafka_broker import Connection, KafkaSink, KafkaSource
-from worker.messages import Review, ScoredReview
+from worker.messages import ScoredReview
 
 UNANSWERED_MAX: Final = 2_000  # so many a worker takes in by default: more could only wait in the topic
 JOIN_LIMIT_S: Final = 30.0
@@ -93,7 +94,7 @@ class Publisher(_Traffic):
             sink.close(timeout_s=0)
 
     def _message(self, review: LabelledReview) -> Outgoing:
-        value = Review(review_id=review.review_id, text=review.text).model_dump_json(exclude_none=True)
+        value = json.dumps({"review_id": review.review_id, "text": review.text}, ensure_ascii=False)
         return Outgoing(self._topic, review.review_id.encode(), value.encode())
 
 

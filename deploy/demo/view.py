@@ -78,6 +78,18 @@ class PlainView(View):
             self._console.print(plain_line(frame), soft_wrap=True, highlight=False)
 
 
+class Views(View):
+    """Several at once."""
+
+    def __init__(self, *views: View) -> None:
+        self._views = views
+
+    def show(self, frame: Frame) -> None:
+        """See View."""
+        for view in self._views:
+            view.show(frame)
+
+
 def plain_line(frame: Frame) -> str:
     """The numbers of a frame."""
     shot, metrics = frame.snapshot, frame.metrics
@@ -94,8 +106,8 @@ def render(frame: Frame, *, lines: int) -> RenderableType:
     return Group(_heading(frame), _progress(frame), _tiles(frame), _latest(frame.snapshot.latest[:rows]))
 
 
-def summary(frame: Frame, *, sample_size: int, worker: str) -> RenderableType:
-    """The table at the end; `worker` tells how the worker ended."""
+def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
+    """The table at the end; `drained` tells whether the worker ended in order."""
     shot = frame.snapshot
     table = Table(title="Summary", title_justify="left", show_header=False, box=box.ROUNDED, padding=(0, 1))
     table.add_column(style="bold", no_wrap=True)
@@ -117,7 +129,7 @@ def summary(frame: Frame, *, sample_size: int, worker: str) -> RenderableType:
         ("accuracy", accuracy),
         ("model", f"{frame.metrics.model} ({frame.metrics.engine})"),
         ("broker", frame.broker),
-        ("worker", worker),
+        ("worker", "drained after SIGTERM, exit status 0" if drained else "did not end in order, see below"),
     ):
         table.add_row(name, Text(value))
     return table
@@ -177,7 +189,11 @@ def _tiles(frame: Frame) -> RenderableType:
         "latency": (f"{seconds(shot.latency_p50_s)}", "p50", f"{seconds(shot.latency_p99_s)} p99"),
         "lag": (f"{metrics.lag_records:,}", "in the topic", f"{metrics.held_records:,} in work"),
         "batch": (_batch(metrics), "reviews, mean", f"{metrics.batches:,} batches"),
-        "accuracy": ("-" if shot.accuracy is None else f"{shot.accuracy:.1%}", f"{shot.right:,} right", f"{shot.scored - shot.right:,} wrong"),
+        "accuracy": (
+            "-" if shot.accuracy is None else f"{shot.accuracy:.1%}",
+            f"{shot.right:,} right",
+            f"{shot.scored - shot.right:,} wrong",
+        ),
     }
     row = Table.grid(expand=True)
     for _ in tiles:
@@ -192,11 +208,11 @@ def _tile(title: str, figure: str, first: str, second: str) -> RenderableType:
 
 
 def _latest(rows: Sequence[Row]) -> RenderableType:
-    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim", no_wrap=True)
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("score", justify="right")
     table.add_column("sentiment")
     table.add_column("label")
-    table.add_column("review", ratio=1, overflow="ellipsis")
+    table.add_column("review", ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(
             f"{row.verdict.score:.3f}",

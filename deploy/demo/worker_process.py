@@ -71,7 +71,7 @@ class WorkerProcess:
             connection.close()
 
     def stop(self) -> None:
-        """Ask it to drain (SIGTERM) and wait until it is gone. Raises DemoFailed when that took too long or went wrong."""
+        """Ask it to drain (SIGTERM) and wait until it is gone. Raises DemoFailed where that failed."""
         self.check()
         self._process.terminate()
         try:

@@ -20,7 +20,7 @@ from deploy.kafka.readiness import wait_until_serves
 CLUSTER_ID = "c2VudGltZW50LXdvcmtlcg"  # any 16 bytes in base64; these say "sentiment-worker"
 JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC")
 LOGGING = Path(__file__).with_name("log4j2.properties")
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
 # Killing comes first, and may still be going on when the files are removed.
 CLEAN_UP = 'kill -s KILL -- "-$(cat "$1/pid")"; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'

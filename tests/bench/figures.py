@@ -16,9 +16,9 @@ FIGURES: Final = {
     "end_to_end_of_engine": "end to end / engine on text",
     "end_to_end_of_naive": "end to end / naive consumer",
     "half_load_reviews_per_s": "half load, reviews/s",
-    "latency_p50_ms": "latency at half load, p50, ms",
-    "latency_p99_ms": "latency at half load, p99, ms",
-    "send_lateness_p99_ms": "lateness of the load itself, p99, ms",
+    "latency_p50_ms": "latency p50, ms",
+    "latency_p99_ms": "latency p99, ms",
+    "send_lateness_p99_ms": "lateness of sending p99, ms",
 }
 
 

@@ -70,11 +70,22 @@ class Report:
 def _machine_table(report: Report) -> Table:
     table = Table("measured on", "", title="Machine")
     for name, fact in {**report.machine, "broker": report.broker, "reviews": report.reviews}.items():
-        table.add_row(name.replace("_", " "), str(fact))
+        table.add_row(name.replace("_", " "), _told(fact))
     for name, measured in report.measured.items():
         if measured.about:
-            table.add_row(name, ", ".join(f"{key} {value}" for key, value in measured.about.items()))
+            table.add_row(name, _told(measured.about))
     return table
+
+
+def _told(fact: object) -> str:
+    match fact:
+        case Mapping():
+            return ", ".join(f"{name} {_told(value)}" for name, value in fact.items())
+        case list() | tuple():
+            return ", ".join(map(_told, fact))
+        case float():
+            return f"{fact:,.1f}"
+    return str(fact)
 
 
 def _figures_table(summary: Mapping[str, Mapping[str, Spread]]) -> Table:

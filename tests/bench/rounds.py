@@ -1,11 +1,11 @@
 """Which part is measured when. Rounds are interleaved, so that a machine that changes its pace hits all alike."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tests.bench import parts
-from tests.bench.figures import with_ratios
+from tests.bench.figures import FIGURES, Figures, with_ratios
 from tests.bench.parts import Bench
 from tests.bench.subjects import Subject
 
@@ -39,23 +39,27 @@ def measure_rounds(
     measured = {subject.name: Measured() for subject in subjects}
     for number in range(1, rounds + 1):
         for subject in subjects:
-            figures = _measure(bench, subject, wanted, measured[subject.name].about)
+            figures: dict[str, float] = {}
+            for part, found in _measure(bench, subject, wanted, measured[subject.name].about):
+                figures |= found
+                shown = ", ".join(f"{FIGURES[name]}: {value:,.4g}" for name, value in found.items())
+                tell(f"round {number} of {rounds}, {subject.name}, {part}: {shown}")
             measured[subject.name].rounds.append(with_ratios(figures))
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in measured[subject.name].rounds[-1].items())
-            tell(f"round {number} of {rounds}, {subject.name}: {shown}")
     return measured
 
 
-def _measure(bench: Bench, subject: Subject, wanted: Collection[str], about: dict[str, object]) -> dict[str, float]:
-    figures: dict[str, float] = {}
+def _measure(
+    bench: Bench, subject: Subject, wanted: Collection[str], about: dict[str, object]
+) -> Iterator[tuple[str, Figures]]:
+    """Each part and its figures as soon as it is over; `about` is filled with what the engine says of itself."""
     if ENGINE in wanted:
         rates, said = parts.engine(bench, subject)
-        figures |= rates
         about |= said
+        yield ENGINE, rates
     if END_TO_END in wanted:
-        figures |= parts.end_to_end(bench, subject)
+        full = parts.end_to_end(bench, subject)
+        yield END_TO_END, full
     if NAIVE in wanted:
-        figures |= parts.naive(bench, subject)
+        yield NAIVE, parts.naive(bench, subject)
     if LATENCY in wanted:
-        figures |= parts.half_load(bench, subject, figures["end_to_end_reviews_per_s"])
-    return figures
+        yield LATENCY, parts.half_load(bench, subject, full["end_to_end_reviews_per_s"])

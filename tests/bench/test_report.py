@@ -60,7 +60,7 @@ def test_the_table_says_of_each_bar_whether_it_was_met() -> None:
 
 def test_the_machine_stands_beside_the_figures() -> None:
     table = shown(report(MEASURED, []))
-    assert row(table, "load average before")[1] == "(0.1, 0.2, 0.3)"
+    assert row(table, "load average before")[1] == "0.1, 0.2, 0.3"
     assert row(table, "broker")[1] == "a broker at 127.0.0.1:9092"
     assert "torch cpu fp32, 2 threads" in table
 

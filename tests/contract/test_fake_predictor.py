@@ -1,20 +1,22 @@
 """The fake keeps the contract, and does on demand what a real engine does when it fails."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from model.errors import BatchFailed, EngineBroken
-from model.predictor import Predictions, score_texts
+from model.predictor import Predictor, score_texts
 from tests.contract.predictor_contract import PredictorContract
 from tests.fakes.fake_predictor import FakePredictor
-from tests.support.until import until
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return FakePredictor()
 
 
 class TestFakePredictor(PredictorContract):
-    @pytest.fixture(scope="class")
-    def predictor(self) -> FakePredictor:
-        return FakePredictor()
+    pass
 
 
 def test_only_a_batch_with_the_failing_word_fails() -> None:
@@ -36,10 +38,8 @@ def test_once_broken_every_batch_fails() -> None:
 def test_the_gate_holds_a_batch_in_the_engine() -> None:
     predictor = FakePredictor()
     predictor.gate.clear()
-    answers: list[Predictions] = []
-    engine = threading.Thread(target=lambda: answers.append(score_texts(predictor, ["fine"])))
-    engine.start()
-    assert not answers
-    predictor.gate.set()
-    engine.join(timeout=10)
-    until(lambda: len(answers) == 1)
+    with ThreadPoolExecutor(1) as engine:
+        answer = engine.submit(score_texts, predictor, ["fine"])
+        assert not answer.done()
+        predictor.gate.set()
+        assert len(answer.result(timeout=10)) == 1

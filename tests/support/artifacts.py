@@ -15,7 +15,7 @@ N = TypeVar("N", BiLstmClassifier, SentimentRNN)
 WORDS = ("the", "film", "was", "good", "bad", "don't", "see", "it", "!", "10/10", "café")
 
 
-def tiny_bilstm(directory: Path, calibration: Calibration = Calibration(temperature=1.5, bias=0.25)) -> Artifact:
+def tiny_bilstm(directory: Path) -> Artifact:
     """The production network in small, reading up to 12 tokens."""
     torch.manual_seed(1)
     tokenizer = WordTokenizer(WORDS, head=5, tail=7)
@@ -26,7 +26,7 @@ def tiny_bilstm(directory: Path, calibration: Calibration = Calibration(temperat
         version="1",
         network=_louder(BiLstmClassifier(config)),
         tokenizer=tokenizer,
-        calibration=calibration,
+        calibration=Calibration(temperature=1.5, bias=0.25),
         card="# Tiny\n\nRandom weights.\n\n## More\n\nNothing.\n",
     )
 

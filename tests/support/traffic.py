@@ -42,6 +42,7 @@ class Traffic:
         self._producer = KafkaProducer(
             bootstrap_servers=address,
             enable_idempotence=True,
+            key_serializer=_empty_is_none,
             linger_ms=5,
             max_request_size=MAX_MESSAGE_BYTES,
             reconnect_backoff_max_ms=SOON_MS,
@@ -52,11 +53,12 @@ class Traffic:
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             reconnect_backoff_max_ms=SOON_MS,
         )
-        self._consumer.assign(
+        followed = [
             TopicPartition(topic, number)
             for topic in (topics.output, topics.dlq)
             for number in self._consumer.partitions_for_topic(topic)
-        )
+        ]
+        self._consumer.assign(followed)
         self._consumer.seek_to_beginning()
 
     def close(self) -> None:
@@ -70,7 +72,9 @@ class Traffic:
         under_way = []
         for number, message in enumerate(messages, start=began_with):
             headers = [*message.headers, (NUMBER, str(number).encode())]
-            sending = self._producer.send(self._topics.input, message.value, message.key, headers, message.partition)
+            # kafka-python asks for a key or a value before it serializes them: so it sends neither.
+            key = b"" if message.key is None else message.key
+            sending = self._producer.send(self._topics.input, message.value, key, headers, message.partition)
             under_way.append((number, message.key, sending))
         for number, key, sending in under_way:
             stored = sending.get(timeout=READ_LIMIT_S)
@@ -117,3 +121,7 @@ def result_of(topic: str, record: ConsumerRecord | Stored) -> Result:
     _, partition, offset = source.decode().rsplit("-", 2)
     place = Position(record.partition, record.offset)
     return Result(topic, place, Position(int(partition), int(offset)), int(number), record.key)
+
+
+def _empty_is_none(key: bytes) -> bytes | None:
+    return key or None

@@ -6,15 +6,15 @@ import pytest
 
 from model.errors import EngineBroken
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
-from worker.broker import TopicPartition
+from worker.broker import Record, TopicPartition
 from worker.errors import BrokerRefused, DeadLetterRefused, DeliveryFailed, ModelUnusable
 from worker.messages import ScoredReview
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 
 
-def header(record: object, name: str) -> bytes:
-    return dict(record.headers)[name]  # type: ignore[attr-defined]  # any record
+def header(record: Record, name: str) -> bytes | None:
+    return dict(record.headers)[name]
 
 
 def started(rig: Rig) -> Rig:

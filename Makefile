@@ -1,0 +1,48 @@
+# One command each for the environment, the demo, the checks and the tests. `make` alone lists them.
+
+PYTHON3 ?= python3
+REVIEWS ?= 2000
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test bench pin clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies have changed
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or later is needed; $(PYTHON3) is $$($(PYTHON3) --version 2>&1)." >&2; \
+	  echo "Install one, or name the one to take: make setup PYTHON3=/path/to/python3" >&2; exit 1; }
+	$(PYTHON3) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,training]'
+	@touch $@
+
+demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka, live on screen
+	@exec $(BIN)/python -m deploy.demo --reviews $(REVIEWS)
+
+check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not broker"
+
+test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
+	$(BIN)/python -m pytest -m broker
+
+bench: $(INSTALLED) ## measure throughput and latency; prints a table, saves JSON
+	$(BIN)/python -m tests.bench
+
+pin: $(INSTALLED) ## upgrade every package and write its version into constraints.txt
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training]'
+	{ sed '/^[^#]/d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '=='; } > constraints.new
+	mv constraints.new constraints.txt
+	@touch $(INSTALLED)
+
+clean: ## remove the environment, the caches and Kafka's jars
+	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs

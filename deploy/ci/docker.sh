@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Docker for a CI machine that has none: `docker.sh start` before the tests, `docker.sh stop` after them.
+# start: as root and where no daemon answers, installs one (Debian packages) and starts it; then sees to an image of Kafka.
+# stop: ends the daemon that start has started, and no other.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+state=$PWD/var/docker
+pid_file=$state/dockerd.pid
+image=apache/kafka:4.3.0
+
+say() { echo "docker.sh: $*"; }
+
+fail() {
+  say "no Docker: $1"
+  [ -f "${2:-}" ] && tail -n 15 "$2"
+  exit 1
+}
+
+answers() { docker version >/dev/null 2>&1; }
+
+install_packages() { # those of "$@" that are missing
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  command -v apt-get >/dev/null || fail "${missing[*]} missing, and no apt-get to install them"
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  { timeout 300 apt-get update && timeout 600 apt-get install -y --no-install-recommends "${missing[@]}"; } \
+    >"$state/apt.log" 2>&1 || fail "apt-get could not install ${missing[*]}; its log ends:" "$state/apt.log"
+}
+
+start_daemon() {
+  install_packages docker.io iptables
+  answers && return # the package itself may have started it
+  say "starting dockerd"
+  setsid dockerd --pidfile "$pid_file" </dev/null >"$state/dockerd.log" 2>&1 &
+  local daemon=$!
+  for _ in $(seq 60); do
+    answers && return
+    kill -0 "$daemon" 2>/dev/null || break
+    sleep 0.5
+  done
+  stop
+  fail "dockerd does not answer; its log ends:" "$state/dockerd.log"
+}
+
+provide_image() {
+  docker image inspect "$image" >/dev/null 2>&1 && return
+  timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && return
+  say "$image cannot be pulled"
+  install_packages debootstrap
+  deploy/kafka/build-image.sh
+}
+
+start() {
+  mkdir -p "$state"
+  if answers; then
+    say "a Docker daemon answers already"
+  else
+    [ "$(id -u)" = 0 ] || fail "no daemon answers, and only root can start one"
+    start_daemon
+  fi
+  provide_image
+}
+
+stop() {
+  local pid
+  pid=$(cat "$pid_file" 2>/dev/null) || return 0
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
+  say "stopping dockerd, pid $pid"
+  kill "$pid"
+  for _ in $(seq 60); do
+    [ -d "/proc/$pid" ] || return 0
+    sleep 0.5
+  done
+  say "dockerd does not end: killing it"
+  kill -KILL "$pid"
+}
+
+case ${1:-} in
+  start | stop) "$1" ;;
+  *)
+    echo "usage: docker.sh start|stop" >&2
+    exit 2
+    ;;
+esac

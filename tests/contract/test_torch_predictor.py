@@ -1,0 +1,41 @@
+"""The torch engine keeps the contract: both networks on the CPU, in one lane and in several, and on CUDA."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.artifact import Artifact
+from model.engines import load_predictor
+from model.predictor import Predictor
+from tests.contract.predictor_contract import PredictorContract
+from tests.support.artifacts import tiny_bilstm, tiny_reference
+
+NETWORKS = pytest.mark.parametrize("make", [tiny_bilstm, tiny_reference], scope="module")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
+
+
+@pytest.fixture(scope="module")
+def artifact(make: Callable[[Path], Artifact], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("model") / "artifact").directory
+
+
+@NETWORKS
+@pytest.mark.parametrize("threads", [1, 3], scope="module")
+class TestOnTheCpu(PredictorContract):
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def predictor(artifact: Path, threads: int) -> Predictor:
+        return load_predictor(artifact, device="cpu", threads=threads)
+
+
+@pytest.mark.gpu
+@needs_cuda
+@NETWORKS
+@pytest.mark.parametrize("precision", ["fp32", "fp16"], scope="module")
+class TestOnCuda(PredictorContract):
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def predictor(artifact: Path, precision: str) -> Predictor:
+        return load_predictor(artifact, device="cuda", precision=precision)

@@ -1,0 +1,41 @@
+"""Workers come and go while reviews stream."""
+
+from itertools import islice
+
+import pytest
+
+from tests.support.stage import Stage
+from tests.support.traffic import reviews
+from tests.support.until import until
+
+pytestmark = pytest.mark.broker
+
+
+def test_5000_reviews_come_through_while_a_second_worker_joins_and_the_first_leaves(stage: Stage) -> None:
+    traffic, backlog = stage.traffic, reviews(seed=5000)
+    first = stage.start().until_ready()
+    traffic.send(islice(backlog, 1000))
+    traffic.until_answered(1000)
+
+    before_joining = stage.committed()
+    second = stage.start()
+    traffic.load_until(second.ready, backlog, "the second worker is ready", most=2500)
+    assert stage.faults_so_far(begun_again=[before_joining]) == []
+
+    traffic.send(islice(backlog, 5000 - len(traffic.inputs)))
+    traffic.until_answered(3000)
+    assert first.stop() == 0
+    traffic.until_answered()
+    assert second.stop() == 0
+    assert stage.faults(begun_again=[before_joining]) == []
+
+
+def test_a_worker_that_leaves_in_order_leaves_nothing_to_repeat(stage: Stage) -> None:
+    traffic = stage.traffic
+    first, second = stage.start(), stage.start()
+    until(lambda: first.partitions() == second.partitions() == 2, 60, "each worker has two partitions")
+    traffic.send(islice(reviews(seed=2), 1000))
+    assert first.stop() == 0
+    traffic.until_answered()
+    assert second.stop() == 0
+    assert stage.faults() == []

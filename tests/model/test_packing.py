@@ -1,0 +1,44 @@
+"""Rows into rectangles: nothing lost, little padding."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.engines.packing import cut_by_length, pad_left, pad_right
+
+LENGTHS = st.lists(st.integers(1, 400), max_size=60)
+BUDGET = st.integers(1, 2_000)
+ROWS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1, max_size=6)
+
+
+@given(lengths=LENGTHS, budget=BUDGET)
+def test_every_row_is_in_exactly_one_group(lengths: list[int], budget: int) -> None:
+    groups = cut_by_length(lengths, budget)
+    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+
+
+@given(lengths=LENGTHS, budget=BUDGET)
+def test_a_group_with_its_padding_is_within_the_budget_or_is_one_row(lengths: list[int], budget: int) -> None:
+    for group in cut_by_length(lengths, budget):
+        assert len(group) == 1 or len(group) * max(lengths[row] for row in group) <= budget
+
+
+@given(lengths=LENGTHS, budget=BUDGET)
+def test_rows_come_longest_first(lengths: list[int], budget: int) -> None:
+    ordered = [lengths[row] for group in cut_by_length(lengths, budget) for row in group]
+    assert ordered == sorted(lengths, reverse=True)
+
+
+@given(lengths=LENGTHS, budget=BUDGET)
+def test_no_group_ends_while_the_next_row_would_fit(lengths: list[int], budget: int) -> None:
+    groups = cut_by_length(lengths, budget)
+    for group in groups[:-1]:
+        assert (len(group) + 1) * lengths[group[0]] > budget
+
+
+@given(rows=ROWS)
+def test_padding_stands_behind_or_before_the_row_and_nowhere_else(rows: list[list[int]]) -> None:
+    arrays = [np.array(row, np.int32) for row in rows]
+    width = max(map(len, rows))
+    assert pad_right(arrays).tolist() == [row + [0] * (width - len(row)) for row in rows]
+    assert pad_left(arrays).tolist() == [[0] * (width - len(row)) + row for row in rows]

@@ -1,0 +1,113 @@
+"""The documents of our messages: true, committed, and kept by old messages."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]  # it has no types
+
+from worker import schemas
+from worker.broker import Record, TopicPartition
+from worker.messages import Model, Reason, ScoredReview, SourceRef, dead_letter_headers, decode_review, encode_scored
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+REVIEWS = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
+SCORED = (GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()
+
+RECORD = Record(TopicPartition("reviews.raw", 1), 42, 1_767_323_045_678, b"r-1", b"{}")
+MODEL = Model(name="m", version="1", sha256="00")
+
+
+@pytest.mark.parametrize("name", schemas.DOCUMENTS)
+def test_the_committed_document_is_the_generated_one(name: str) -> None:
+    committed = (ROOT / "docs" / "schemas" / f"{name}.json").read_text("utf-8")
+    assert committed == schemas.to_text(schemas.DOCUMENTS[name]()), (
+        "stale: run `sentiment-worker schema --all docs/schemas`"
+    )
+
+
+@pytest.mark.parametrize("name", ["review", "scored"])
+def test_a_schema_is_valid_in_its_dialect(name: str) -> None:
+    document = schemas.DOCUMENTS[name]()
+    assert document["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
+    Draft202012Validator.check_schema(document)
+
+
+@pytest.mark.parametrize("value", REVIEWS)
+def test_a_review_of_version_1_stays_readable_and_valid(value: bytes) -> None:
+    written = json.loads(value)
+    review = decode_review(value)
+    assert (review.text, review.review_id) == (written["text"], written.get("review_id"))
+    Draft202012Validator(schemas.review_schema()).validate(written)
+
+
+@pytest.mark.parametrize("value", SCORED)
+def test_a_result_of_version_1_stays_readable_and_valid(value: bytes) -> None:
+    """Also one with fields that a later worker adds."""
+    written = json.loads(value)
+    read = ScoredReview.model_validate_json(value).model_dump(mode="json")
+    known = {name: written[name] for name in read if name not in {"model", "source"}}
+    assert known.items() <= read.items()
+    Draft202012Validator(schemas.scored_schema()).validate(written)
+
+
+def test_what_the_worker_writes_is_valid() -> None:
+    result = ScoredReview.of(
+        review_id="r-1",
+        probability=0.25,
+        tokens=3,
+        truncated=False,
+        model=MODEL,
+        scored_at=datetime.now(UTC),
+        source=SourceRef.of(RECORD),
+    )
+    Draft202012Validator(schemas.scored_schema()).validate(json.loads(encode_scored(result)))
+
+
+@pytest.mark.parametrize("value", [{}, {"text": None}, {"text": 5}, {"text": "a", "review_id": 5}, [], "text", None])
+def test_the_schema_refuses_what_the_worker_refuses(value: object) -> None:
+    with pytest.raises(ValidationError):
+        Draft202012Validator(schemas.review_schema()).validate(value)
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    document = schemas.asyncapi()
+    references = list(references_in(document))
+    assert len(references) > 10
+    for reference in references:
+        target: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+
+
+def references_in(node: Any) -> Any:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            if name == "$ref":
+                yield child
+            else:
+                yield from references_in(child)
+
+
+def test_the_topics_are_named_by_their_defaults() -> None:
+    addresses = {name: channel["address"] for name, channel in schemas.asyncapi()["channels"].items()}
+    assert addresses == {"raw": "reviews.raw", "scored": "reviews.scored", "dlq": "reviews.dlq"}
+
+
+def test_the_headers_described_are_those_written() -> None:
+    messages = schemas.asyncapi()["components"]["messages"]
+    written = dead_letter_headers(
+        RECORD,
+        reason=Reason.INVALID_JSON,
+        error="",
+        failed_at=datetime.now(UTC),
+        worker_version="1",
+        model=MODEL,
+    )
+    assert list(messages["deadLetter"]["headers"]["properties"]) == [name for name, _ in written]
+    assert (
+        messages["scored"]["headers"]["properties"].items() <= messages["deadLetter"]["headers"]["properties"].items()
+    )
