@@ -92,7 +92,7 @@ def save_artifact(
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
     config = ArtifactConfig(name, version, created, config_of(network), calibration)
-    with _blame(directory, "give parts that belong together"):
+    with _blame(directory, "nothing was written; give parts that fit together"):
         files = {
             CONFIG: to_json(config_to_json(config)),
             TOKENIZER: to_json(tokenizer.to_json()),

@@ -5,6 +5,7 @@ Reading and writing files, digests and the naming of files in errors are `model.
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, get_type_hints
@@ -24,7 +25,7 @@ FORMAT_VERSION = 1
 
 # A config that asks for more is a mistake, and would be slow to build even without memory.
 _MAX_SIZE = 10_000_000
-_MAX_SIZES = {"n_layers": 64}
+_MAX_SIZES = {"network.n_layers": 64}
 
 Network = BiLstmClassifier | SentimentRNN
 T = TypeVar("T")
@@ -143,13 +144,21 @@ def _read_fields(kind: type[T], document: object, name: str) -> T:
     hints = get_type_hints(kind)
     if not isinstance(document, dict) or document.keys() != hints.keys():
         raise ValueError(f"{name} must be an object with the fields {', '.join(hints)}")
-    for field, wanted in hints.items():
-        value = document[field]
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise ValueError(f"{name}.{field} must be of type {wanted.__name__}")
-        if wanted is int and not 1 <= value <= _MAX_SIZES.get(field, _MAX_SIZE):
-            raise ValueError(f"{name}.{field} must be from 1 to {_MAX_SIZES.get(field, _MAX_SIZE)}")
-    return kind(**document)
+    return kind(**{field: _read_value(document[field], hints[field], f"{name}.{field}") for field in hints})
+
+
+def _read_value(value: Any, wanted: type, name: str) -> Any:
+    """A finite number as float, a size as int, anything else only if it is exactly of the type."""
+    if wanted is float and type(value) in (int, float):
+        if not abs(value) <= sys.float_info.max:
+            raise ValueError(f"{name} must be finite")
+        return float(value)
+    if type(value) is not wanted:
+        raise ValueError(f"{name} must be of type {wanted.__name__}")
+    largest = _MAX_SIZES.get(name, _MAX_SIZE)
+    if isinstance(value, int) and not 1 <= value <= largest:
+        raise ValueError(f"{name} must be from 1 to {largest}")
+    return value
 
 
 def config_of(network: Network) -> NetworkConfig | SentimentRnnConfig:
@@ -170,16 +179,20 @@ def network_from_bytes(config: ArtifactConfig, content: bytes) -> Network:
         stored = safetensors.torch.load(content)
     except (SafetensorError, KeyError) as error:  # KeyError: a type of number that torch does not have
         raise ValueError(f"it is not a safetensors file that can be read ({error})") from error
-    with torch.device("meta"):  # shapes without memory: a config that lies about sizes costs nothing
-        network = _build(config.network)
+    network = _build_without_memory(config.network)
     _check_shapes(stored, network.state_dict())
     _check_finite(stored)
     network.load_state_dict({name: weight.float() for name, weight in stored.items()}, assign=True)
     return network.eval()
 
 
-def _build(config: NetworkConfig | SentimentRnnConfig) -> Network:
-    return config.build() if isinstance(config, SentimentRnnConfig) else BiLstmClassifier(config)
+def _build_without_memory(config: NetworkConfig | SentimentRnnConfig) -> Network:
+    """Shapes alone: a config that lies about its sizes costs nothing."""
+    try:
+        with torch.device("meta"):
+            return config.build() if isinstance(config, SentimentRnnConfig) else BiLstmClassifier(config)
+    except ValueError as error:
+        raise ValueError(f"config.json asks for a network that cannot be built ({error})") from error
 
 
 def _check_shapes(stored: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

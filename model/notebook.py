@@ -32,7 +32,8 @@ def load_state_dict(path: Path) -> SentimentRNN:
     except KeyError as error:
         raise ModelError(f"{path}: it has no {error.args[0]}: save the state_dict() of a SentimentRNN") from error
     except (RuntimeError, ValueError, IndexError) as error:
-        raise ModelError(f"{path}: its weights are not those of a SentimentRNN ({error})") from error
+        reason = " ".join(str(error).split())  # torch lists one finding a line
+        raise ModelError(f"{path}: its weights are not those of a SentimentRNN ({reason})") from error
     return network.eval()
 
 

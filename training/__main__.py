@@ -10,11 +10,10 @@ from rich.console import Console
 
 from model.engines import load_predictor
 from model.errors import ModelError
-from training.convert import OUTPUTS, convert
 from training.datasets import read_examples
 from training.errors import DatasetError, TrainingError
 from training.evaluate import measure
-from training.fetch import ACL_IMDB, CITATION, download
+from training.fetch import ACL_IMDB, fetch_imdb
 from training.learners import hard_targets
 from training.pipeline import Request, predict_all, run
 from training.progress import ProgressDisplay
@@ -63,18 +62,7 @@ def cli(
 @click.option("--url", default=ACL_IMDB.url, show_default=True, help="A mirror of the published archive.")
 def fetch(out: Path, url: str) -> None:
     """Download the Large Movie Review Dataset, check it, and write it as training reads it."""
-    console = Console()
-    if all((out / "imdb" / f"{name}.jsonl.xz").is_file() for name in OUTPUTS):
-        console.print(f"the data set is already in {out / 'imdb'}", highlight=False)
-        return
-    archive = out / "aclImdb_v1.tar.gz"
-    with ProgressDisplay(console, "downloading", ACL_IMDB.size_bytes) as display:
-        download(url, archive, ACL_IMDB, display.show)
-    with ProgressDisplay(console, "converting", ACL_IMDB.size_bytes) as display:
-        counts = convert(archive, out, display.show)
-    for name, count in counts.items():
-        console.print(f"{out / 'imdb' / name}.jsonl.xz: {count:,} reviews", highlight=False)
-    console.print(f"Please cite: {CITATION}", highlight=False)
+    fetch_imdb(out, url, ACL_IMDB, Console())
 
 
 @cli.command()
@@ -120,7 +108,12 @@ def main() -> None:
 
 
 def _command_line() -> str:
-    return shlex.join(["python", "-m", "training", *sys.argv[1:]])
+    """What was called, for the model card; where this machine keeps its files is nobody's business."""
+    arguments = list(sys.argv[1:])
+    for place in ("--data", "--out"):
+        if place in arguments[:-1]:
+            arguments[arguments.index(place) + 1] = "DIR"
+    return shlex.join(["python", "-m", "training", *arguments])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,10 @@ def _lines(content: _Archive, folder: Folder) -> Iterable[str]:
     films, label = content.films.get(folder, []), _LABELS[folder[1]]
     for number, (rating, text) in sorted(content.reviews.get(folder, {}).items()):
         if number >= len(films) or not films[number]:
-            raise FetchError(f"the archive does not say which film {'/'.join(folder)}/{number} is about")
+            raise FetchError(
+                f"the archive does not say which film {'/'.join(folder)}/{number} is about: "
+                "delete it and fetch it again"
+            )
         record = {
             "id": f"{'/'.join(folder)}/{number}_{rating}",
             "label": label,

@@ -91,6 +91,8 @@ class ReferenceLearner:
             n_layers=recipe.layers,
             drop_prob=recipe.drop_probability,
         )
+        # The loss looks at small differences from 0 and 1, which bfloat16 cannot hold.
+        self.network.sig.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
     @property
     def steps_per_epoch(self) -> int:

@@ -27,7 +27,7 @@ class ReferenceRecipe:
     weight_decay: float = 0.0
     clip_norm: float = 5.0
     patience_epochs: int = 2
-    precision: Precision = "fp32"
+    precision: Precision = "bf16"  # of the embedding and the LSTM while training; all else is fp32
     calibrated: bool = False  # the notebook's number is the sigmoid's output itself
     fp16_storage: bool = False
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 
@@ -70,18 +70,16 @@ def setting_flags(*names: str) -> Callable[[Command], Command]:
 
 def file_input(command: Command) -> Command:
     """Give a command that reads a file of reviews its flags."""
-    formats = ("auto", "jsonl", "csv", "text")
-    for option in (
+    path = click.Path(exists=True, dir_okay=False, allow_dash=True)
+    formats = click.Choice(get_args(FileFormat))
+    how = "JSON lines, CSV with a column `text`, or a review a line.  [default: by extension or first line]"
+    for option in (  # the last one stands first in the help
         click.option("--skip-invalid", is_flag=True, help="Exit with 0 in spite of rows that failed."),
+        click.option("--format", "file_format", type=formats, default="auto", help=how),
         click.option(
-            "--format", "file_format", type=click.Choice(formats), default="auto",
-            help="JSON lines, CSV with a column `text`, or a review a line.  [default: by extension or first line]",
+            "--input", "source", type=path, default="-", show_default=True, help="File of reviews; - is stdin."
         ),
-        click.option(
-            "--input", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-",
-            help="File of reviews; - is stdin.", show_default=True,
-        ),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -164,7 +162,8 @@ def produce(
 ) -> None:
     """Publish a file of reviews to Kafka.
 
-    Ends when the broker has told the fate of each. Rows of JSON lines are published as they stand.
+    Ends when the broker has told the fate of each. JSON lines are published as they stand. Each review is stored at
+    least once: beside one that the broker refuses, others may be stored twice.
 
     \b
     Example:
@@ -281,6 +280,6 @@ def _teller(bar: Bar, source: str) -> Callable[[Unreadable], None]:
 def _conclude(failed: int, *, skip_invalid: bool) -> None:
     """Tell how many rows failed and end with the status that says so."""
     if failed:
-        click.echo(f"sentiment-worker: {failed} rows failed", err=True)
+        click.echo(f"sentiment-worker: rows that failed: {failed}", err=True)
         if not skip_invalid:
             raise SystemExit(INPUT_FAILED)

@@ -3,11 +3,11 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from worker.broker import Outgoing, Receipt, Sink
-from worker.errors import AccessDenied, BrokerUnavailable, BrokerUnreachable
+from worker.errors import AccessDenied, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
 from worker.review_files import Row, Unreadable
 
 # Bounds what the sink holds: it has no bound of its own.
@@ -18,7 +18,11 @@ CLOSE_TIMEOUT_S: Final = 5.0  # for what is in flight when the user interrupts
 
 
 class Publisher:
-    """Sends reviews and follows every receipt."""
+    """Sends reviews and follows every receipt.
+
+    What failed through no fault of its own is sent again, at least once altogether: beside a review that the broker
+    refuses, others may be stored twice.
+    """
 
     def __init__(
         self, sink: Sink, topic: str, *, key_field: str, timeout_s: float, on_failure: Callable[[Unreadable], None]
@@ -35,20 +39,14 @@ class Publisher:
 
     def send(self, row: Row) -> None:
         """Hand over one review; waits for the broker only when too much is in flight. Raises as `finish`."""
-        message = Outgoing(self._topic, key_of(row, self._key_field), row.value)
-        self._in_flight.append((row, self._sink.send(message)))
-        self._in_flight_bytes += len(row.value)
-        self._settle()
-        if len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
-            self.finish()
+        self._hand_over(row)
+        lost = self._settle()
+        if lost or len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
+            self._finish(lost)
 
     def finish(self) -> None:
-        """Wait for every receipt. Raises AccessDenied and BrokerUnreachable: later reviews would fare alike."""
-        try:
-            self._sink.flush(timeout_s=self._timeout_s)
-        except BrokerUnavailable as exc:
-            raise BrokerUnreachable(str(exc)) from exc
-        self._settle()
+        """Wait until each fate is known. Raises AccessDenied and BrokerUnreachable: later reviews would fare alike."""
+        self._finish({})
 
     def fail(self, row: Unreadable) -> None:
         """Count and tell a review that is not stored."""
@@ -60,16 +58,46 @@ class Publisher:
         self._sink.close(timeout_s=CLOSE_TIMEOUT_S)
         self._settle()
 
-    def _settle(self) -> None:
+    def _hand_over(self, row: Row) -> None:
+        message = Outgoing(self._topic, key_of(row, self._key_field), row.value)
+        self._in_flight.append((row, self._sink.send(message)))
+        self._in_flight_bytes += len(row.value)
+
+    def _finish(self, lost: Mapping[Row, DeliveryFailed]) -> None:
+        for row in lost:
+            self._hand_over(row)
+        while self._in_flight:
+            tried = len(self._in_flight)
+            try:
+                self._sink.flush(timeout_s=self._timeout_s)
+            except BrokerUnavailable as exc:
+                raise BrokerUnreachable(str(exc)) from exc
+            lost = self._settle()
+            again = len(lost) < tried  # else nothing gets through any more
+            for row, error in lost.items():
+                if again:
+                    self._hand_over(row)
+                else:
+                    self._fail_to_store(row, error)
+
+    def _settle(self) -> dict[Row, DeliveryFailed]:
+        """Count the fates that are known, oldest first; return what has to be sent again."""
+        lost = {}
         while self._in_flight and self._in_flight[0][1].done:
             row, receipt = self._in_flight.popleft()
             self._in_flight_bytes -= len(row.value)
             if isinstance(receipt.error, AccessDenied):
                 raise receipt.error
-            if receipt.error is None:
-                self.stored += 1
+            if isinstance(receipt.error, DeliveryFailed):
+                lost[row] = receipt.error
+            elif receipt.error is not None:
+                self._fail_to_store(row, receipt.error)
             else:
-                self.fail(Unreadable(row.line, f"not stored: {receipt.error}"))
+                self.stored += 1
+        return lost
+
+    def _fail_to_store(self, row: Row, error: Exception) -> None:
+        self.fail(Unreadable(row.line, f"not stored: {error}"))
 
 
 def publish(

@@ -11,7 +11,6 @@ class WorkerMetrics:
     """One look at the worker."""
 
     lag_records: int  # in the topic behind the reading position, all partitions
-    held_records: int  # read and not finished
     batches: int
     batch_reviews: int  # in all batches
     model: str  # name and version
@@ -34,7 +33,6 @@ def parse(exposition: str) -> WorkerMetrics:
                 model = sample.labels
     return WorkerMetrics(
         lag_records=int(totals["sentiment_lag_records"]),
-        held_records=int(totals["sentiment_held_records"]),
         batches=int(totals["sentiment_batch_size_reviews_count"]),
         batch_reviews=int(totals["sentiment_batch_size_reviews_sum"]),
         model=f"{model.get('name', '?')} {model.get('version', '?')}",

@@ -20,6 +20,8 @@ from worker.kafka_broker import Connection
 
 Tell = Callable[[str], None]
 
+# Fewer than by default: results come in an even flow rather than late and all at once, and the lag can be watched.
+HELD_MAX: Final = "512"
 SECURITY: Final = ("SENTIMENT_SECURITY_", "SENTIMENT_SASL_", "SENTIMENT_SSL_")
 
 
@@ -49,7 +51,7 @@ def set_up(broker: Broker, reviews: Sequence[LabelledReview], *, tell: Tell, sta
     worker.wait_until_ready()
     for reader in readers:
         reader.wait_until_joined()
-    return Stage(broker.description, worker, publisher, readers, inbox)
+    return Stage(f"{broker.name} at {broker.address}", worker, publisher, readers, inbox)
 
 
 def environ_for(broker: Broker, environ: Mapping[str, str]) -> dict[str, str]:
@@ -70,12 +72,13 @@ def _start_worker(environ: Mapping[str, str], topics: Topics, stack: ExitStack) 
         "SENTIMENT_HTTP_PORT": str(port),
         "SENTIMENT_LOG_FORMAT": "text",
     }
-    return stack.enter_context(WorkerProcess({**environ, **settings}, http_port=port, log=directory / "worker.log"))
+    environ = {"SENTIMENT_MAX_INFLIGHT_RECORDS": HELD_MAX, **environ, **settings}
+    return stack.enter_context(WorkerProcess(environ, http_port=port, log=directory / "worker.log"))
 
 
 def _start_readers(connection: Connection, topics: Topics, inbox: Inbox, stack: ExitStack) -> list[Reader]:
     readers = [
-        Reader(connection, topic, partitions=PARTITIONS, group_id=f"{topic}.demo-reader", answer=answer, inbox=inbox)
+        Reader(connection, topic, group_id=f"{topic}.demo-reader", answer=answer, inbox=inbox)
         for topic, answer in ((topics.scored, scored_answer), (topics.dlq, dead_answer))
     ]
     for reader in readers:

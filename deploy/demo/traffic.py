@@ -18,11 +18,11 @@ from worker.broker import Outgoing, Receipt, Record, Source
 from worker.kafka_broker import Connection, KafkaSink, KafkaSource
 from worker.messages import ScoredReview
 
-UNANSWERED_MAX: Final = 2_000  # so many a worker takes in by default: more could only wait in the topic
-JOIN_LIMIT_S: Final = 30.0
+UNANSWERED_MAX: Final = 2_000  # bounds what the demo and the producer hold
+JOIN_LIMIT_S: Final = 60.0
 FLUSH_LIMIT_S: Final = 30.0
 CLOSE_LIMIT_S: Final = 5.0
-END_LIMIT_S: Final = 20.0
+END_LIMIT_S: Final = 30.0
 WAIT_S: Final = 0.1  # how late a thread may see that it is to stop
 END_POLL_S: Final = 0.5  # longer than a fetch lasts: a poll of this length that stays empty has asked the broker
 POLL_RECORDS: Final = 2_000
@@ -106,14 +106,13 @@ class Reader(_Traffic):
         connection: Connection,
         topic: str,
         *,
-        partitions: int,
         group_id: str,
         answer: Callable[[Record, float], Answer],
         inbox: Inbox,
     ) -> None:
         """`answer` makes an entry of a record and the epoch seconds at which it was read."""
         super().__init__(f"demo-reader-{topic}", inbox)
-        self._connection, self._topic, self._partitions, self._group_id = connection, topic, partitions, group_id
+        self._connection, self._topic, self._group_id = connection, topic, group_id
         self._answer = answer
         self._joined = threading.Event()
         self._to_the_end = threading.Event()
@@ -148,8 +147,7 @@ class Reader(_Traffic):
             self._inbox.put(self._answer(record, read_at_s))
         if polled.assigned:
             self._joined.set()
-        lag = source.lag()
-        return to_the_end and not polled.records and len(lag) == self._partitions and not any(lag.values())
+        return to_the_end and not polled.records and not any(source.lag().values())
 
 
 def scored_answer(record: Record, read_at_s: float) -> Answer:

@@ -18,9 +18,9 @@ from deploy.demo.metrics_reader import WorkerMetrics
 from deploy.demo.scoreboard import Row, Snapshot
 
 PLAIN_EVERY_S: Final = 2.0
-FIXED_LINES: Final = 14  # of a frame: all but the rows of the reviews
+FIXED_LINES: Final = 11  # of a frame: all but the rows of the reviews
 SPARKS: Final = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH: Final = 14
+SPARKLINE_WIDTH: Final = 11  # what a tile has room for where the terminal has 80 columns
 OPENING_CHARS: Final = 200  # more than any line shows
 COLOURS: Final = {"positive": "green", "negative": "red"}
 
@@ -96,7 +96,7 @@ def plain_line(frame: Frame) -> str:
     return (
         f"{shot.answered:,} of {frame.total:,} reviews scored, {shot.per_s_now:,.0f}/s now, {shot.per_s:,.0f}/s mean, "
         f"latency p50 {seconds(shot.latency_p50_s)} p99 {seconds(shot.latency_p99_s)}, "
-        f"lag {metrics.lag_records:,}, held {metrics.held_records:,}, batch {_batch(metrics)}"
+        f"lag {metrics.lag_records:,}, {shot.lost:,} queued, batch {_batch(metrics)}"
     )
 
 
@@ -113,7 +113,6 @@ def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     repeats = f": {sample_size:,} different ones, then again with #2, #3 ... after the id"
-    accuracy = "-" if shot.accuracy is None else f"{shot.accuracy:.1%} of {shot.scored:,} scores agree with the label"
     latency = (
         f"p50 {seconds(shot.latency_p50_s)}, p99 {seconds(shot.latency_p99_s)}, from the timestamp of the review's "
         "message until the demo read the result; mostly the wait in line, as all are published at once"
@@ -126,7 +125,7 @@ def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
         ("dead letters", f"{shot.dead_letters:,}"),
         ("throughput", f"{shot.per_s:,.0f} reviews/s over {shot.elapsed_s:.1f} s"),
         ("latency", latency),
-        ("accuracy", accuracy),
+        ("accuracy", f"{_accuracy(shot)} of {shot.scored:,} scores agree with the label"),
         ("model", f"{frame.metrics.model} ({frame.metrics.engine})"),
         ("broker", frame.broker),
         ("worker", "drained after SIGTERM, exit status 0" if drained else "did not end in order, see below"),
@@ -144,9 +143,9 @@ def seconds(value_s: float | None) -> str:
     return f"{value_s:.2f} s" if value_s < 10 else f"{value_s:.1f} s"
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as bars from 0 to the largest of them."""
-    shown = values[-width:]
+def sparkline(values: Sequence[float]) -> str:
+    """The last SPARKLINE_WIDTH values as bars from 0 to the largest of them."""
+    shown = values[-SPARKLINE_WIDTH:]
     largest = max(shown, default=0.0)
     if largest <= 0:
         return SPARKS[0] * len(shown)
@@ -160,11 +159,14 @@ def opening(text: str) -> str:
 
 
 def _heading(frame: Frame) -> RenderableType:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column(no_wrap=True, overflow="ellipsis")
-    facts.add_row("broker", Text(frame.broker))
-    facts.add_row("model", Text(f"{frame.metrics.model}, {frame.metrics.engine}"))
+    facts = Text.assemble(
+        ("broker  ", "dim"),
+        frame.broker,
+        ("\nmodel   ", "dim"),
+        f"{frame.metrics.model}, {frame.metrics.engine}",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
     return Panel(facts, title="[bold]sentiment-worker[/bold]", title_align="left", box=box.ROUNDED, border_style="cyan")
 
 
@@ -175,7 +177,7 @@ def _progress(frame: Frame) -> RenderableType:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     line.add_row(
-        Text.assemble(" ", (f"{shot.answered:,}", "bold"), f" of {frame.total:,} scored"),
+        Text.assemble((f" {shot.answered:,}", "bold"), f" of {frame.total:,} scored"),
         ProgressBar(total=frame.total, completed=shot.answered),
         f"{shot.answered / frame.total:4.0%}  {shot.elapsed_s:5.1f} s ",
     )
@@ -185,15 +187,11 @@ def _progress(frame: Frame) -> RenderableType:
 def _tiles(frame: Frame) -> RenderableType:
     shot, metrics = frame.snapshot, frame.metrics
     tiles = {
-        "reviews/s": (f"{shot.per_s_now:,.0f}", f"{shot.per_s:,.0f} mean", sparkline(shot.per_s_history, 14)),
-        "latency": (f"{seconds(shot.latency_p50_s)}", "p50", f"{seconds(shot.latency_p99_s)} p99"),
-        "lag": (f"{metrics.lag_records:,}", "in the topic", f"{metrics.held_records:,} in work"),
-        "batch": (_batch(metrics), "reviews, mean", f"{metrics.batches:,} batches"),
-        "accuracy": (
-            "-" if shot.accuracy is None else f"{shot.accuracy:.1%}",
-            f"{shot.right:,} right",
-            f"{shot.scored - shot.right:,} wrong",
-        ),
+        "reviews/s": (f"{shot.per_s_now:,.0f}", f"{shot.per_s:,.0f} mean", sparkline(shot.per_s_history)),
+        "latency": (seconds(shot.latency_p50_s), "p50", f"{seconds(shot.latency_p99_s)} p99"),
+        "lag": (f"{metrics.lag_records:,}", "in the topic", f"{shot.lost:,} queued"),
+        "batch": (_batch(metrics), "mean size", f"{metrics.batches:,} batches"),
+        "accuracy": (_accuracy(shot), f"{shot.right:,} right", f"{shot.scored - shot.right:,} wrong"),
     }
     row = Table.grid(expand=True)
     for _ in tiles:
@@ -226,3 +224,7 @@ def _latest(rows: Sequence[Row]) -> RenderableType:
 def _batch(metrics: WorkerMetrics) -> str:
     mean = metrics.reviews_per_batch
     return "-" if mean is None else f"{mean:.1f}"
+
+
+def _accuracy(shot: Snapshot) -> str:
+    return "-" if shot.accuracy is None else f"{shot.accuracy:.1%}"

@@ -14,7 +14,7 @@ from deploy.kafka.commands import tail
 from deploy.kafka.janitor import Janitor
 
 PROJECT: Final = Path(__file__).parents[2]
-READY_LIMIT_S: Final = 60.0
+READY_LIMIT_S: Final = 120.0
 READY_RETRY_S: Final = 0.05
 ANSWER_LIMIT_S: Final = 1.0
 STOP_LIMIT_S: Final = 40.0  # its drain has 25 s, closing its clients 5 s each

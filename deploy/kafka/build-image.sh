@@ -28,7 +28,9 @@ for program in debootstrap mvn; do
 done
 [ ${#missing[@]} = 0 ] || fail "missing: ${missing[*]} (Debian packages debootstrap, maven)"
 # Read from the machine and handed on, never written down: which mirror is near is the machine's business.
-mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | awk -v suite="$suite" '$1 == suite { print $2; exit }')
+# shellcheck disable=SC2016  # apt-get fills these in
+mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' |
+  awk -v suite="$suite" '$1 == "Debian" && $2 == suite && !found++ { print $3 }')
 [ -n "$mirror" ] || fail "the package sources of this machine have no Debian $suite (run apt-get update, on a Debian)"
 
 work=$(mktemp -d)

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 

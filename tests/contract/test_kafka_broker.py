@@ -1,9 +1,11 @@
 """The adapter keeps the contract on a real broker, and what only a real broker can show."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,8 +26,10 @@ from tests.support.kafka_io import (
     read_all,
 )
 from tests.support.until import until
-from worker.broker import Outgoing, Sink, Source, TopicPartition
+from worker.broker import Outgoing, Receipt, Sink, Source, TopicPartition
 from worker.errors import (
+    AssignmentLost,
+    BrokerRefused,
     BrokerUnavailable,
     BrokerUnreachable,
     DeliveryFailed,
@@ -71,21 +75,13 @@ class KafkaRig:
             removed = admin.remove_group_members(group_id, [MemberToRemove(one["member_id"]) for one in members])
             assert len(removed) == 1
 
-    def source(
-        self, topic: str, *, group_id: str, session_timeout_ms: int = 45_000, max_poll_interval_ms: int = 300_000
-    ) -> Source:
-        source = KafkaSource(
-            self.connection,
-            topic=topic,
-            group_id=group_id,
-            session_timeout_ms=session_timeout_ms,
-            max_poll_interval_ms=max_poll_interval_ms,
-        )
+    def source(self, topic: str, *, group_id: str, **settings: Any) -> KafkaSource:
+        source = KafkaSource(self.connection, topic=topic, group_id=group_id, **settings)
         self.opened.append(source)
         return source
 
-    def sink(self, *, delivery_timeout_ms: int = 120_000) -> Sink:
-        sink = KafkaSink(self.connection, delivery_timeout_ms=delivery_timeout_ms)
+    def sink(self) -> KafkaSink:
+        sink = KafkaSink(self.connection)
         self.opened.append(sink)
         return sink
 
@@ -115,22 +111,218 @@ class TestKafkaSink(SinkContract):
     """The suite."""
 
 
+# Joining and leaving
+
+
 def test_a_member_that_never_waits_in_its_polls_joins_all_the_same(rig: KafkaRig, group_id: str) -> None:
-    topic = rig.topic(partitions=2)
-    source = rig.source(topic, group_id=group_id)
+    source = rig.source(rig.topic(partitions=2), group_id=group_id)
     until(lambda: source.poll(timeout_s=0, max_records=1).assigned, LIMIT_S, "an assignment")
 
 
-def test_new_partitions_of_the_topic_are_read_by_members_that_poll_briefly(rig: KafkaRig, group_id: str) -> None:
+def test_new_partitions_are_read_by_a_member_that_never_waits_in_its_polls(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     source = rig.source(topic, group_id=group_id)
-    until(lambda: source.poll(timeout_s=0, max_records=1).assigned, LIMIT_S, "an assignment")
+    owned: set[TopicPartition] = set()
+
+    def owns(count: int) -> bool:
+        owned.update(source.poll(timeout_s=0, max_records=1).assigned)
+        return len(owned) == count
+
+    until(lambda: owns(1), LIMIT_S, "the first partition")
     with closing(KafkaAdminClient(bootstrap_servers=rig.address)) as admin:
         admin.create_partitions({topic: 3})
-    source._consumer._cluster.request_update()  # as every five minutes
-    new: set[TopicPartition] = set()
-    until(
-        lambda: new.update(source.poll(timeout_s=0, max_records=1).assigned) or len(new) == 2,
-        LIMIT_S,
-        "both new partitions",
-    )
+    source._network.cluster.request_update()  # as the library does every five minutes
+    until(lambda: owns(3), LIMIT_S, "the new partitions")
+
+
+def test_nothing_is_lost_and_order_is_kept_while_members_come_and_go(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic(partitions=4)
+    rig.produce(topic, numbered(4000, partitions=4))
+    readers = [Reader(rig.source(topic, group_id=group_id))]
+    stored: dict[int, int] = {}
+
+    def read_on(until_stored: int) -> None:
+        def reached() -> bool:
+            for reader in readers:
+                reader.poll(max_records=20)
+                with contextlib.suppress(AssignmentLost):
+                    ours = {at: position for at, position in reader.positions.items() if at in reader.owned}
+                    reader.source.commit(ours, timeout_s=LIMIT_S)
+            stored.update(rig.committed(group_id, topic))
+            return sum(stored.values()) >= until_stored
+
+        until(reached, 2 * LIMIT_S, f"{until_stored} records committed by {len(readers)} members")
+
+    read_on(500)
+    readers.append(Reader(rig.source(topic, group_id=group_id)))
+    read_on(2000)
+    gone = readers.pop(0)
+    gone.source.close(timeout_s=LIMIT_S)
+    read_on(4000)
+
+    both = [gone, *readers]
+    for partition in range(4):
+        of_one = [[r.offset for r in reader.records if r.partition.partition == partition] for reader in both]
+        assert {offset for offsets in of_one for offset in offsets} == set(range(1000))
+        for offsets in of_one:
+            assert offsets == sorted(offsets), "read out of order by one member"
+
+
+def test_a_member_that_does_not_poll_for_too_long_loses_its_partitions(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic(partitions=2)
+    slow = Reader(rig.source(topic, group_id=group_id, session_timeout_ms=6_000, max_poll_interval_ms=6_000))
+    slow.own(2)
+    other = Reader(rig.source(topic, group_id=group_id, session_timeout_ms=6_000, max_poll_interval_ms=6_000))
+    other.own(2)
+    with pytest.raises(AssignmentLost):
+        slow.source.commit({TopicPartition(topic, 0): 1}, timeout_s=LIMIT_S)
+    assert slow.poll().revoked == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
+
+
+def test_a_static_member_that_comes_back_in_time_moves_nothing(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic(partitions=4)
+    first, second = (Reader(rig.source(topic, group_id=group_id, group_instance_id=name)) for name in "ab")
+    until(lambda: [len(one.owned) for one in (first, second) if one.poll()] == [2, 2], LIMIT_S, "two partitions each")
+    polls_before = len(first.polls)
+    had = set(second.owned)
+    second.source.close(timeout_s=LIMIT_S)
+    second = Reader(rig.source(topic, group_id=group_id, group_instance_id="b"))
+    until(lambda: first.poll() and second.poll() and len(second.owned) == 2, LIMIT_S, "two partitions again")
+    assert second.owned == had
+    assert not any(polled.assigned or polled.revoked for polled in first.polls[polls_before:])
+
+
+def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic()
+    first, second = (Reader(rig.source(topic, group_id=group_id, group_instance_id="same")) for _ in range(2))
+    first.own(1)
+    second.own(1)
+    with pytest.raises(BrokerRefused, match="group_instance_id"):
+        first.source.commit({TopicPartition(topic, 0): 0}, timeout_s=LIMIT_S)
+
+
+# What is read
+
+
+def test_records_of_aborted_transactions_are_passed_over(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic()
+    for value, commit in ((b"a", True), (b"b", False), (b"c", True)):
+        produce_in_transaction(rig.address, topic, [Message(value)], commit=commit)
+    reader = Reader(rig.source(topic, group_id=group_id))
+    reader.read(2)
+    assert [(record.offset, record.value) for record in reader.records] == [(0, b"a"), (4, b"c")]
+    reader.poll_until(lambda: reader.source.lag() == {TopicPartition(topic, 0): 0}, "no lag behind the last marker")
+
+
+def test_a_message_of_five_megabytes_is_read(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic(max_message_bytes=6_000_000)
+    rig.produce(topic, [Message(b"x" * 5_000_000), Message(b"next")])
+    reader = Reader(rig.source(topic, group_id=group_id))
+    reader.read(2)
+    assert [len(value or b"") for value in reader.values] == [5_000_000, 4]
+
+
+# Starting
+
+
+def test_topics_are_counted_and_a_missing_one_is_named(rig: KafkaRig) -> None:
+    topic = rig.topic(partitions=3)
+    assert require_topics(rig.connection, [topic]) == {topic: 3}
+    with pytest.raises(TopicMissing, match=r"there-is-no-such-topic: no such topic\. Create it"):
+        require_topics(rig.connection, [topic, "there-is-no-such-topic"])
+
+
+def test_creating_a_topic_that_exists_leaves_it_as_it_is(rig: KafkaRig) -> None:
+    topic = rig.topic(partitions=3)
+    create_topics(rig.connection, {topic: 1})
+    assert require_topics(rig.connection, [topic]) == {topic: 3}
+
+
+def test_a_topic_that_cannot_be_created_is_refused_with_the_reason(rig: KafkaRig) -> None:
+    with pytest.raises(BrokerRefused, match="retention"):
+        create_topics(rig.connection, {f"contract.{uuid4().hex}": 1}, {"retention.ms": "for ever"})
+
+
+# The broker goes away
+
+
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker, group_id: str) -> None:
+    with closing(KafkaRig(own_broker.address)) as rig:
+        topic = rig.topic(partitions=2)
+        reader = Reader(rig.source(topic, group_id=group_id))
+        sink = rig.sink()
+        receipts = [sink.send(Outgoing(topic, None, b"%d" % n, partition=n % 2)) for n in range(100)]
+        sink.flush(timeout_s=LIMIT_S)
+        reader.read(100)
+        own_broker.kill()
+
+        assert not reader.poll().records
+        with pytest.raises(BrokerUnavailable):
+            reader.source.commit(reader.positions, timeout_s=0.2)
+        with pytest.raises(BrokerUnavailable):
+            reader.source.rewind(timeout_s=0.2)
+        receipts += [sink.send(Outgoing(topic, None, b"%d" % n, partition=n % 2)) for n in range(100, 200)]
+        with pytest.raises(BrokerUnavailable, match="100 messages"):
+            sink.flush(timeout_s=0.2)
+        assert not reader.poll().records
+
+        own_broker.start()
+        sink.flush(timeout_s=2 * LIMIT_S)
+        assert not any(receipt.error for receipt in receipts)
+        reader.read(100)
+        assert reader.positions == {TopicPartition(topic, partition): 100 for partition in range(2)}
+        assert sorted(int(value or b"") for value in reader.values) == list(range(200))
+        until(lambda: reader.poll() and _committed(reader), LIMIT_S, "a commit")
+        assert rig.committed(group_id, topic) == {0: 100, 1: 100}
+
+
+def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(own_broker: Broker) -> None:
+    with closing(KafkaRig(own_broker.address)) as rig:
+        topic = rig.topic()
+        connection = Connection(own_broker.address, request_timeout_ms=1_000)
+        open_sink = sink_opener(connection, delivery_timeout_ms=1_500)
+        sink = open_sink()
+        sink.partition_count(topic)
+        own_broker.pause()  # connections stay open: nothing but our own limits ends the waiting
+        receipt = sink.send(Outgoing(topic, None, b"lost"))
+        until(lambda: receipt.done, LIMIT_S, "the fate of a message")
+        assert isinstance(receipt.error, DeliveryFailed)
+        sink.close(timeout_s=0)
+
+        sink = open_sink()
+        receipts = [sink.send(Outgoing(topic, None, b"lost too")) for _ in range(10)]
+        assert all(isinstance(receipt.error, DeliveryFailed) for receipt in receipts)
+        with pytest.raises(BrokerUnavailable):
+            sink.partition_count(topic)
+        own_broker.resume()
+        receipt = until(lambda: _stored(sink, topic), LIMIT_S, "a message stored")
+        assert receipt.error is None
+        sink.close(timeout_s=LIMIT_S)
+
+
+def test_an_unreachable_broker_is_told_in_one_line_and_leaves_nothing_behind() -> None:
+    threads = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        for address in ("127.0.0.1:1", f"127.0.0.1:{silent.getsockname()[1]}"):
+            with pytest.raises(BrokerUnreachable, match=address) as caught:
+                require_topics(Connection(address), ["any"], timeout_s=0.5)
+            assert "\n" not in str(caught.value)
+    with pytest.raises(BrokerUnreachable):
+        KafkaSource(Connection("127.0.0.1:1"), topic="any", group_id="any")
+    assert threading.active_count() == threads
+
+
+def _committed(reader: Reader) -> bool:
+    try:
+        reader.source.commit(reader.positions, timeout_s=1)
+    except (AssignmentLost, BrokerUnavailable):
+        return False
+    return True
+
+
+def _stored(sink: Sink, topic: str) -> Receipt | None:
+    """Send until a message is stored: its receipt."""
+    receipt = sink.send(Outgoing(topic, None, b"stored"))
+    with contextlib.suppress(BrokerUnavailable):
+        sink.flush(timeout_s=5)
+    return receipt if receipt.done and receipt.error is None else None

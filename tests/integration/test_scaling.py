@@ -33,7 +33,7 @@ def test_5000_reviews_come_through_while_a_second_worker_joins_and_the_first_lea
 def test_a_worker_that_leaves_in_order_leaves_nothing_to_repeat(stage: Stage) -> None:
     traffic = stage.traffic
     first, second = stage.start(), stage.start()
-    until(lambda: first.partitions() == second.partitions() == 2, 60, "each worker has two partitions")
+    until(lambda: first.owned() == second.owned() == 2, 60, "each worker has two partitions")
     traffic.send(islice(reviews(seed=2), 1000))
     assert first.stop() == 0
     traffic.until_answered()

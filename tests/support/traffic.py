@@ -2,11 +2,12 @@
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.serializer import Serializer
 from kafka.structs import TopicPartition
 
 from tests.support.kafka_io import ANSWER_LIMIT_S, MAX_MESSAGE_BYTES, Message, Position, Stored, Topics
@@ -16,6 +17,7 @@ from tests.support.until import until
 NUMBER = "test-number"  # header: travels with an input, whatever becomes of it
 WORDS = "a the film plot acting was is not very good bad great awful boring moving and but i it never always".split()
 READ_LIMIT_S = 60.0
+LOAD = 20  # inputs without a result, where a test wants some at any moment
 SOON_MS = 500  # the default of 30 s is how long a broker may be back before these clients try again
 
 
@@ -31,6 +33,13 @@ def reviews(*, seed: int, words: int = 60, partitions: int = 4) -> Iterator[Mess
         number += 1
 
 
+class _NoEmptyKeys(Serializer):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python asks for a key or a value before it serializes them: an empty key stands for none."""
+
+    def serialize(self, topic: str, headers: object, data: bytes) -> bytes | None:  # noqa: ARG002  # its interface
+        return data or None
+
+
 class Traffic:
     """Writes to the input topic, follows the other two, and remembers both sides."""
 
@@ -42,7 +51,7 @@ class Traffic:
         self._producer = KafkaProducer(
             bootstrap_servers=address,
             enable_idempotence=True,
-            key_serializer=_empty_is_none,
+            key_serializer=_NoEmptyKeys(),
             linger_ms=5,
             max_request_size=MAX_MESSAGE_BYTES,
             reconnect_backoff_max_ms=SOON_MS,
@@ -72,8 +81,7 @@ class Traffic:
         under_way = []
         for number, message in enumerate(messages, start=began_with):
             headers = [*message.headers, (NUMBER, str(number).encode())]
-            # kafka-python asks for a key or a value before it serializes them: so it sends neither.
-            key = b"" if message.key is None else message.key
+            key = message.key or b""
             sending = self._producer.send(self._topics.input, message.value, key, headers, message.partition)
             under_way.append((number, message.key, sending))
         for number, key, sending in under_way:
@@ -95,10 +103,15 @@ class Traffic:
         wanted = len(self.inputs) if count is None else count
         until(lambda: self.answered() >= wanted, limit_s, f"{wanted} of {len(self.inputs)} inputs have a result")
 
-    def keep_ahead(self, messages: Iterator[Message], *, ahead: int, chunk: int = 10) -> None:
-        """Send a few more when fewer than `ahead` wait for a result: load for as long as this is called."""
-        if len(self.inputs) - self.answered() < ahead:
-            self.send(islice(messages, chunk))
+    def load_until(self, condition: Callable[[], bool], messages: Iterator[Message], what: str, *, most: int) -> None:
+        """Send on, a few for each that is answered, until `condition` holds; at `most` inputs just wait for it."""
+
+        def loaded() -> bool:
+            if len(self.inputs) - self.answered() < LOAD and len(self.inputs) < most:
+                self.send(islice(messages, LOAD // 2))
+            return condition()
+
+        until(loaded, READ_LIMIT_S, what)
 
     def read_to_end(self) -> None:
         """Take in all that the broker has now."""
@@ -121,7 +134,3 @@ def result_of(topic: str, record: ConsumerRecord | Stored) -> Result:
     _, partition, offset = source.decode().rsplit("-", 2)
     place = Position(record.partition, record.offset)
     return Result(topic, place, Position(int(partition), int(offset)), int(number), record.key)
-
-
-def _empty_is_none(key: bytes) -> bytes | None:
-    return key or None

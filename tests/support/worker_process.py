@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 from urllib.error import HTTPError
 
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 
 from deploy.kafka.ports import free_ports
 from tests.support.until import until
@@ -57,6 +57,10 @@ class WorkerProcess:
         until(self.ready, START_LIMIT_S, "the worker is ready")
         return self
 
+    def owned(self) -> int:
+        """How many partitions it has; 0 while it does not answer."""
+        return int(self.metric("sentiment_assigned_partitions")) if self.get("/readyz")[0] else 0
+
     def terminate(self) -> None:
         """Ask it to stop, as an orchestrator does."""
         self._process.send_signal(signal.SIGTERM)
@@ -97,16 +101,17 @@ class WorkerProcess:
         except (OSError, HTTPException):
             return 0, ""
 
-    def samples(self) -> list[Sample]:
+    def families(self) -> list[Metric]:
         """Everything on /metrics."""
         status, page = self.get("/metrics")
         assert status == 200, f"/metrics answered with status {status}"
-        return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+        return list(text_string_to_metric_families(page))
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name that have these labels."""
+        samples = (sample for family in self.families() for sample in family.samples)
         return sum(
-            sample.value for sample in self.samples() if sample.name == name and labels.items() <= sample.labels.items()
+            sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()
         )
 
     def log(self) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.batches import (
@@ -49,6 +49,7 @@ def test_a_review_without_a_word_becomes_one_padding() -> None:
     assert (batch.ids.tolist(), batch.lengths.tolist()) == ([[0]], [1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=80), st.integers(1, 9), st.integers(1, 4), st.integers(0, 9))
 def test_every_review_comes_exactly_once_an_epoch(lengths: list[int], size: int, buckets: int, seed: int) -> None:
     found = np.array(lengths)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -31,6 +31,7 @@ def test_the_fit_is_that_of_an_unpenalised_logistic_regression() -> None:
     assert found.bias == pytest.approx(peer.intercept_[0], abs=1e-3)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.1, 10), st.floats(-3, 3))
 def test_no_other_temperature_and_bias_has_a_lower_loss(seed: int, factor: float, shift: float) -> None:
     logits, labels = overconfident(seed, count=200)

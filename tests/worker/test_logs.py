@@ -4,20 +4,12 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from worker import logs
 
-
-@pytest.fixture(autouse=True)
-def loggers_as_they_were() -> Iterator[None]:
-    root, kafka = logging.getLogger(), logging.getLogger("kafka")
-    before = root.level, root.handlers[:], kafka.level
-    yield
-    root.level, root.handlers[:], kafka.level = before
-    logging.getLogger("test").setLevel(logging.NOTSET)  # drops the cache of enabled levels
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
 class Terminal(io.StringIO):

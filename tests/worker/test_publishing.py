@@ -67,15 +67,27 @@ def test_a_review_that_the_broker_refuses_is_told_by_its_line_and_costs_no_other
     assert "too large" in failure.why
 
 
-def test_a_review_lost_on_the_way_is_told_once_its_receipt_says_so(bench: Bench) -> None:
+def test_a_review_lost_on_the_way_is_sent_again(bench: Bench) -> None:
+    """One that the broker refuses takes those behind it with it."""
     bench.sink.hold = True
     bench.publisher.send(row(1))
     bench.publisher.send(row(2))
-    assert bench.publisher.stored == 0
-    bench.sink.settle_oldest(PARTITION, DeliveryFailed("lost"))
     bench.sink.settle_oldest(PARTITION)
+    bench.sink.settle_oldest(PARTITION, DeliveryFailed("lost"))
+    bench.sink.hold = False
     bench.publisher.finish()
-    assert (bench.publisher.stored, bench.failures) == (1, [Unreadable(1, "not stored: lost")])
+    assert (bench.publisher.stored, bench.publisher.failed) == (2, 0)
+    assert [record.key for record in bench.broker.stored(TOPIC)] == [b"r-1", b"r-2"]
+
+
+def test_when_nothing_gets_through_any_more_each_review_is_told_once(bench: Bench) -> None:
+    bench.broker.refusals[TOPIC] = DeliveryFailed("lost")
+    bench.publish(row(1), row(2))
+    assert [(failure.line, failure.why) for failure in bench.failures] == [
+        (1, "not stored: lost"),
+        (2, "not stored: lost"),
+    ]
+    assert (bench.publisher.stored, bench.publisher.failed) == (0, 2)
 
 
 def test_without_permission_the_rest_is_not_tried(bench: Bench) -> None:

@@ -27,6 +27,7 @@ from worker.kafka_broker.repairs import before_poll, keep_joins
 log = logging.getLogger(__name__)
 
 _SLICE_S: Final = 0.1  # how late a poll without records may notice that the assignment changed
+_METADATA_S: Final = 1.0  # where the topic is missing, or the broker leaves just now, this is all that is lost
 _PLACE_S: Final = 1.0  # for committed offsets after a rebalance; partitions left over wait for the next poll
 _GONE_S: Final = 5.0  # for so long the cluster must deny the topic before we believe it
 _WARN_EVERY_S: Final = 10.0
@@ -112,7 +113,7 @@ class KafkaSource:
         fetch_max_bytes: int = 16 * 1024 * 1024,
         partition_fetch_max_bytes: int = 1024 * 1024,
     ) -> None:
-        """Join nothing yet: the first polls do.
+        """Connect; the first polls join the group.
 
         `fetch_max_bytes` is what may wait in memory behind the records handed out, per broker. A message larger
         than either limit is still fetched, alone.
@@ -147,6 +148,7 @@ class KafkaSource:
         )
         keep_joins(self._consumer)
         self._consumer.subscribe([topic], listener=self._notes)
+        self._await_metadata()
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
@@ -214,6 +216,12 @@ class KafkaSource:
             log.warning("%s; the group will notice when the session ends", exc)
         finally:
             self._network.close()
+
+    def _await_metadata(self) -> None:
+        """A leader that does not know the topic yet would deal out nothing, and then rebalance at once."""
+        deadline_s = time.monotonic() + _METADATA_S
+        while self._network.cluster.partitions_for_topic(self._topic) is None and time.monotonic() < deadline_s:
+            time.sleep(0.01)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

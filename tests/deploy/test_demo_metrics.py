@@ -1,0 +1,27 @@
+"""The demo reads the worker's own metrics by the names that the worker gives them."""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from deploy.demo.metrics_reader import WorkerMetrics, parse
+from model.predictor import ModelInfo
+from worker.metrics import Metrics
+
+
+def test_what_the_worker_exposes_is_read_back() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.serving(ModelInfo("imdb", "1.2", "0" * 64, "torch cpu fp32", 1e-5))
+    for size in (60, 64):
+        metrics.batch_size.observe(size)
+    metrics.lag.labels("reviews.raw", "0").set(7)
+    metrics.lag.labels("reviews.raw", "1").set(5)
+    read = parse(generate_latest(registry).decode())
+    assert read == WorkerMetrics(
+        lag_records=12, batches=2, batch_reviews=124, model="imdb 1.2", engine="torch cpu fp32"
+    )
+    assert read.reviews_per_batch == 62.0
+
+
+def test_a_worker_that_has_nothing_to_tell_yet_is_read_as_zeros() -> None:
+    read = parse("")
+    assert (read.lag_records, read.batches, read.reviews_per_batch, read.model) == (0, 0, None, "? ?")

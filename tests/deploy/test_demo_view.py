@@ -1,0 +1,176 @@
+"""What the demo shows, on a terminal and elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from deploy.demo.metrics_reader import WorkerMetrics
+from deploy.demo.picture import as_svg
+from deploy.demo.sample import LabelledReview
+from deploy.demo.scoreboard import Row, Snapshot, Verdict
+from deploy.demo.view import (
+    SPARKLINE_WIDTH,
+    Frame,
+    LiveView,
+    PlainView,
+    open_view,
+    opening,
+    render,
+    seconds,
+    sparkline,
+    summary,
+)
+
+METRICS = WorkerMetrics(lag_records=321, batches=20, batch_reviews=1250, model="imdb 1", engine="torch cpu fp32")
+NO_METRICS = WorkerMetrics(lag_records=0, batches=0, batch_reviews=0, model="?", engine="?")
+ROWS = tuple(
+    Row(
+        LabelledReview(f"id{number}", f"Review {number}: " + "so many words " * 40, number % 2),
+        Verdict("positive", 0.987),
+    )
+    for number in range(50)
+)
+SHOT = Snapshot(
+    published=2_000,
+    answered=1_250,
+    scored=1_249,
+    right=1_099,
+    dead_letters=1,
+    duplicated=0,
+    unexpected=0,
+    elapsed_s=12.5,
+    per_s=100.0,
+    per_s_now=110.4,
+    per_s_history=tuple(float(number) for number in range(40)),
+    latency_p50_s=0.123,
+    latency_p99_s=123.4,
+    latest=ROWS,
+)
+EMPTY = Snapshot(
+    published=0,
+    answered=0,
+    scored=0,
+    right=0,
+    dead_letters=0,
+    duplicated=0,
+    unexpected=0,
+    elapsed_s=0.0,
+    per_s=0.0,
+    per_s_now=0.0,
+    per_s_history=(),
+    latency_p50_s=None,
+    latency_p99_s=None,
+    latest=(),
+)
+FRAME = Frame(SHOT, METRICS, 2_000, "Apache Kafka 4.3.0 in a container with a very long name at 127.0.0.1:29092")
+FIRST_FRAME = Frame(EMPTY, NO_METRICS, 2_000, FRAME.broker)
+
+
+def printed(renderable: object, *, columns: int, lines: int = 30) -> list[str]:
+    console = Console(width=columns, height=lines, file=io.StringIO(), force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 30), (200, 60)])
+@pytest.mark.parametrize("frame", [FRAME, FIRST_FRAME])
+def test_a_frame_fits_the_terminal(frame: Frame, columns: int, lines: int) -> None:
+    picture = printed(render(frame, lines=lines - 1), columns=columns, lines=lines)
+    assert len(picture) <= lines - 1
+    assert max(map(len, picture)) <= columns
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 30)])
+def test_a_frame_uses_all_lines_for_the_latest_reviews(columns: int, lines: int) -> None:
+    picture = printed(render(FRAME, lines=lines - 1), columns=columns, lines=lines)
+    assert len(picture) == lines - 1
+    assert "Review 0" in picture[11]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_frame_shows_every_figure_whole(columns: int) -> None:
+    picture = "\n".join(printed(render(FRAME, lines=23), columns=columns))
+    for figure in (
+        "1,250 of 2,000 scored", "62%", "12.5 s", "110", "100 mean", "123 ms", "123.4 s p99", "321", "750 queued",
+        "62.5", "20 batches", "88.0%", "1,099 right", "150 wrong", "imdb 1, torch cpu fp32", "0.987", "positive",
+    ):  # fmt: skip
+        assert figure in picture
+    assert "right  Review 1:" in picture
+    assert "wrong  Review 2:" in picture
+
+
+def test_the_summary_gives_every_number_and_who_took_part() -> None:
+    text = " ".join(" ".join(printed(summary(FRAME, sample_size=2_000, drained=True), columns=200)).split())
+    for fact in (
+        "reviews in │ 2,000 │", "reviews out │ 1,249 │", "lost │ 750 │", "duplicated │ 0 │", "dead letters │ 1 │",
+        "100 reviews/s over 12.5 s", "p50 123 ms, p99 123.4 s", "88.0% of 1,249 scores agree with the label",
+        "imdb 1 (torch cpu fp32)", FRAME.broker, "drained after SIGTERM, exit status 0",
+    ):  # fmt: skip
+        assert fact in text
+
+
+def test_the_summary_says_when_the_sample_was_repeated() -> None:
+    text = "\n".join(printed(summary(FRAME, sample_size=800, drained=False), columns=200))
+    assert "2,000: 800 different ones, then again with #2" in text
+    assert "did not end in order" in text
+
+
+def test_a_run_without_any_answer_can_be_summed_up() -> None:
+    assert "- of 0 scores" in "\n".join(printed(summary(FIRST_FRAME, sample_size=1, drained=True), columns=200))
+
+
+def test_without_a_terminal_there_are_plain_lines_and_not_more_than_one_at_a_time() -> None:
+    output = io.StringIO()
+    with open_view(Console(file=output, width=80)) as view:
+        assert isinstance(view, PlainView)
+        view.show(FRAME)
+        view.show(FRAME)  # long before the next line is due
+    assert output.getvalue() == (
+        "1,250 of 2,000 reviews scored, 110/s now, 100/s mean, latency p50 123 ms p99 123.4 s, "
+        "lag 321, 750 queued, batch 62.5\n"
+    )
+
+
+def test_a_terminal_gets_the_live_view_and_its_cursor_back() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=80, height=24, _environ={"TERM": "xterm"})
+    with open_view(console) as view:
+        assert isinstance(view, LiveView)
+        view.show(FRAME)
+    assert "1,250" in output.getvalue()
+    assert output.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_a_dumb_terminal_gets_plain_lines() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    with open_view(console) as view:
+        assert isinstance(view, PlainView)
+
+
+def test_the_picture_shows_the_frame_and_loads_nothing() -> None:
+    svg = as_svg(FRAME)
+    assert svg.lstrip().startswith("<svg")
+    assert "url(" not in svg.replace("url(#", "")
+    assert svg.count("http") == 1  # the name space
+    assert "1,250" in svg
+
+
+def test_a_sparkline_spans_from_nothing_to_the_largest_of_the_last_values() -> None:
+    assert sparkline([0, 4, 8]) == "▁▅█"
+    assert sparkline([]) == ""
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([1_000.0] + [1.0] * SPARKLINE_WIDTH) == "█" * SPARKLINE_WIDTH
+
+
+@pytest.mark.parametrize(
+    ("value_s", "text"), [(None, "-"), (0.0123, "12 ms"), (1.234, "1.23 s"), (61.55, "61.5 s"), (0.0, "0 ms")]
+)
+def test_times_are_written_for_people(value_s: float | None, text: str) -> None:
+    assert seconds(value_s) == text
+
+
+def test_the_opening_of_a_review_is_one_line_that_cannot_steer_the_terminal() -> None:
+    assert opening("One<br /><br />two\n\tthree \x1b[31m red [bold]") == "One two three ?[31m red [bold]"
+    assert len(opening("word " * 1_000)) <= 200

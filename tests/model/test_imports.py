@@ -1,0 +1,25 @@
+"""Naming the model room's contract costs nothing."""
+
+import subprocess
+import sys
+
+
+def run(program: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120)
+
+
+def test_the_contract_and_the_choice_of_engines_are_imported_without_torch() -> None:
+    run(
+        "import sys, model, model.errors, model.predictor, model.artifacts, model.engines\n"
+        "sys.exit(bool({'torch', 'safetensors'} & set(sys.modules)))"
+    )
+
+
+def test_importing_the_engine_starts_no_thread_and_changes_no_setting() -> None:
+    run(
+        "import sys, threading, torch\n"
+        "before = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()\n"
+        "import model.engines.torch_engine, model.notebook\n"
+        "after = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()\n"
+        "sys.exit(before != after or threading.active_count() != 1)"
+    )

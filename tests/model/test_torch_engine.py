@@ -1,0 +1,244 @@
+"""The torch engine: the right numbers, and the right error for each way in which a computation can fail."""
+
+import copy
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from model.artifact import Artifact
+from model.engines import load_predictor
+from model.engines.torch_engine import TorchPredictor
+from model.errors import ArtifactError, BatchFailed, EngineBroken, ModelError
+from model.network import BiLstmClassifier
+from model.predictor import Predictor, TokenizedText, score_texts
+from model.sentiment_rnn import SentimentRNN
+from tests.model import notebook_numpy
+from tests.support.artifacts import WORDS, tiny_bilstm, tiny_reference
+
+CPU = torch.device("cpu")
+TEXTS = [
+    "good film",
+    "bad",
+    "the film was not good !",
+    "",
+    "see it see it see it see it see it see it see it",
+    "unheard",
+]
+
+
+@pytest.fixture(scope="module")
+def bilstm(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return tiny_bilstm(tmp_path_factory.mktemp("model") / "bilstm")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return tiny_reference(tmp_path_factory.mktemp("model") / "reference")
+
+
+# The numbers
+
+
+def test_the_production_score_is_the_calibrated_sigmoid_of_the_networks_logit(bilstm: Artifact) -> None:
+    assert isinstance(bilstm.network, BiLstmClassifier)
+    ids = torch.tensor([[5, 3]])
+    with torch.inference_mode():
+        logit = bilstm.network(ids, torch.tensor([2])).item()
+    score = score_texts(TorchPredictor(bilstm, device=CPU), ["good film"]).probabilities[0]
+    assert score == pytest.approx(1 / (1 + np.exp(-(logit / 1.5 + 0.25))), abs=1e-6)
+
+
+def test_reference_scores_are_the_notebooks_numbers(reference: Artifact) -> None:
+    """Texts in, probabilities out: compared with the rules and the arithmetic of the notebook in plain numpy."""
+    texts = [text for text in TEXTS if set(notebook_numpy.words(text)) & set(WORDS)]
+    vocab_to_int = {word: i for i, word in enumerate(WORDS, 1)}
+    rows = [[vocab_to_int[w] for w in notebook_numpy.words(text) if w in vocab_to_int] for text in texts]
+    weights = {name: w.double().numpy() for name, w in reference.network.state_dict().items()}
+    expected = notebook_numpy.probabilities(weights, notebook_numpy.pad_features(rows, 9))
+    scores = score_texts(TorchPredictor(reference, device=CPU), texts).probabilities
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1e4, -1e4])
+def test_a_reference_score_that_rounds_to_0_or_1_stays_finite(reference: Artifact, weight: float) -> None:
+    network = copy.deepcopy(reference.network)
+    assert isinstance(network, SentimentRNN)
+    with torch.no_grad():
+        network.fc.bias.fill_(weight)
+    score = score_texts(TorchPredictor(dataclasses.replace(reference, network=network), device=CPU), ["good"])
+    assert score.probabilities[0] == pytest.approx(float(weight > 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_no_score(bilstm: Artifact, threads: int) -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, n)) for n in rng.integers(0, 30, 3_000)]
+    one = score_texts(TorchPredictor(bilstm, device=CPU, threads=1), texts).probabilities
+    several = score_texts(TorchPredictor(bilstm, device=CPU, threads=threads), texts).probabilities
+    np.testing.assert_allclose(several, one, rtol=0, atol=1e-5)
+
+
+def test_the_artifacts_network_is_not_changed_by_the_engine(bilstm: Artifact) -> None:
+    before = {name: weight.clone() for name, weight in bilstm.network.state_dict().items()}
+    score_texts(TorchPredictor(bilstm, device=CPU), TEXTS)
+    assert all(torch.equal(before[name], weight) for name, weight in bilstm.network.state_dict().items())
+
+
+def test_it_says_what_runs_it(bilstm: Artifact) -> None:
+    info = TorchPredictor(bilstm, device=CPU, threads=3).info
+    assert (info.name, info.version, info.sha256) == ("tiny", "1", bilstm.sha256)
+    assert info.engine == "torch cpu fp32, 3 threads"
+    assert info.tolerance == 1e-5
+
+
+# The caller's thread
+
+
+def test_the_callers_torch_settings_are_left_alone(bilstm: Artifact) -> None:
+    threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
+    predictor = TorchPredictor(bilstm, device=CPU, threads=1)
+    predictor.warm_up()
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled() == grad
+    assert not torch.is_inference_mode_enabled()
+    assert torch.tensor(1e-40) * 1 > 0  # a denormal number is kept
+
+
+def test_it_may_be_called_from_a_thread_that_is_not_the_main_one(bilstm: Artifact) -> None:
+    predictor = TorchPredictor(bilstm, device=CPU)
+    answers: list[float] = []
+    thread = threading.Thread(target=lambda: answers.extend(score_texts(predictor, TEXTS).probabilities.tolist()))
+    thread.start()
+    thread.join()
+    assert answers == pytest.approx(score_texts(predictor, TEXTS).probabilities.tolist(), abs=1e-5)
+
+
+# What can fail
+
+POISON = WORDS.index("bad") + 2
+
+
+class FailsOnPoison(BiLstmClassifier):
+    """The tiny network, and a computation of the test's choice where the word "bad" is read."""
+
+    fail: Callable[[], object]
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        if (ids == POISON).any():
+            self.fail()
+        return super().forward(ids, lengths)
+
+
+def failing(artifact: Artifact, fail: Callable[[], object]) -> Predictor:
+    assert isinstance(artifact.network, BiLstmClassifier)
+    network = FailsOnPoison(artifact.network.config).eval()
+    network.load_state_dict(artifact.network.state_dict())
+    network.fail = fail
+    return TorchPredictor(dataclasses.replace(artifact, network=network), device=CPU, threads=2)
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("fail", "expected", "message"),
+    [
+        (lambda: torch.empty(2**60), BatchFailed, "torch could not score"),  # more than any machine has
+        (lambda: np.empty(2**55), BatchFailed, "no memory"),
+        (lambda: torch.ones(2) @ torch.ones(3), BatchFailed, "torch could not score"),
+        (lambda: raise_(torch.OutOfMemoryError("CUDA out of memory")), BatchFailed, "no memory"),
+        (lambda: raise_(torch.AcceleratorError("device-side assert")), EngineBroken, "restart the process"),
+        (lambda: raise_(RuntimeError("CUDA error: unspecified launch failure")), EngineBroken, "restart the process"),
+    ],
+)
+def test_a_failed_computation_is_told_as_one_of_our_errors_with_its_cause(
+    bilstm: Artifact, fail: Callable[[], object], expected: type[ModelError], message: str
+) -> None:
+    predictor = failing(bilstm, fail)
+    with pytest.raises(expected, match=message) as caught:
+        score_texts(predictor, ["good film", "bad film"])
+    assert caught.value.__cause__ is not None
+
+
+def test_after_a_failed_batch_the_next_one_is_scored(bilstm: Artifact) -> None:
+    predictor = failing(bilstm, lambda: torch.empty(2**60))
+    before = score_texts(predictor, ["good film"]).probabilities
+    with pytest.raises(BatchFailed):
+        score_texts(predictor, ["bad"] * 2_000)
+    assert score_texts(predictor, ["good film"]).probabilities.tolist() == before.tolist()
+
+
+def test_a_mistake_in_our_own_code_is_not_taken_for_a_failed_batch(bilstm: Artifact) -> None:
+    predictor = failing(bilstm, lambda: raise_(KeyError("a bug")))
+    with pytest.raises(KeyError):
+        score_texts(predictor, ["bad"])
+
+
+def test_no_error_repeats_a_reviews_text(bilstm: Artifact) -> None:
+    predictor = failing(bilstm, lambda: torch.empty(2**60))
+    with pytest.raises(BatchFailed) as caught:
+        score_texts(predictor, ["bad secret"])
+    assert "secret" not in str(caught.value)
+
+
+def test_a_result_that_is_not_finite_fails_the_batch(bilstm: Artifact) -> None:
+    network = copy.deepcopy(bilstm.network)
+    assert isinstance(network, BiLstmClassifier)
+    with torch.no_grad():
+        network.head.weight.fill_(3e38)
+    predictor = TorchPredictor(dataclasses.replace(bilstm, network=network), device=CPU)
+    with pytest.raises(BatchFailed, match="not finite for 2 of 2"):
+        score_texts(predictor, ["good film", "see it", ""])
+
+
+# Choosing an engine
+
+
+def test_auto_takes_the_device_and_precision_that_suit_the_machine(bilstm: Artifact) -> None:
+    info = load_predictor(bilstm.directory).info
+    assert info.engine.startswith("torch cuda fp16" if torch.cuda.is_available() else "torch cpu fp32")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "abacus"}, "engine 'abacus' is not known; the choices are auto, torch"),
+        ({"device": "tpu"}, "device 'tpu' is not known; the choices are auto, cpu, cuda"),
+        ({"precision": "fp8"}, "precision 'fp8' is not known; the choices are auto, fp32, fp16"),
+        ({"device": "cpu", "precision": "fp16"}, "precision fp16 needs CUDA; on a CPU the choices are auto, fp32"),
+        ({"threads": 0}, "threads must be at least 1, but is 0"),
+    ],
+)
+def test_a_choice_that_cannot_be_had_is_refused_with_those_that_can(
+    bilstm: Artifact, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_predictor(bilstm.directory, **options)  # type: ignore[arg-type]  # wrong values are the point
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_is_refused_where_there_is_none(bilstm: Artifact) -> None:
+    with pytest.raises(ModelError, match="torch finds no CUDA device here; the choices are auto, cpu"):
+        load_predictor(bilstm.directory, device="cuda")
+
+
+def test_a_missing_artifact_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no such directory"):
+        load_predictor(tmp_path / "absent")
+
+
+def test_rows_of_one_length_are_scored_like_rows_of_many(bilstm: Artifact) -> None:
+    predictor = TorchPredictor(bilstm, device=CPU, threads=2)
+    rng = np.random.default_rng(1)
+    rows = [TokenizedText(rng.integers(1, 13, 12).astype(np.int32), 0, truncated=False) for _ in range(500)]
+    together = predictor.predict(rows).probabilities
+    alone = [predictor.predict([row]).probabilities[0] for row in rows[:20]]
+    np.testing.assert_allclose(together[:20], alone, rtol=0, atol=1e-5)
