@@ -1,7 +1,7 @@
 """The verdict on a run, from what went in, what came out and what was committed: no knowledge of the worker. Pure.
 
-Every input carries a number that no other has; every result repeats it and names the place where its input is stored. Each fault is one
-sentence, so that `assert faults(...) == []` shows what went wrong.
+Every input carries a number that no other has; every result repeats it and names the place where its input is stored.
+Each fault is one sentence, so that `assert faults(...) == []` shows what went wrong.
 """
 
 from collections import Counter, defaultdict
@@ -89,8 +89,9 @@ def _misplaced(history: History, *, keeps_partition: bool) -> Iterator[str]:
     for result in history.results:
         if result.key != keys.get(result.source, result.key):
             yield f"key changed: {_name(result)} of {result.source}"
-        if keeps_partition and result.place.partition != result.source.partition:
-            yield f"partition changed: {_name(result)} of {result.source}"
+        if keeps_partition:
+            if result.place.partition != result.source.partition:
+                yield f"partition changed: {_name(result)} of {result.source}"
         elif result.key is not None:
             home = homes.setdefault((result.topic, result.key), result.place.partition)
             if home != result.place.partition:

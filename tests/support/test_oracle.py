@@ -1,6 +1,7 @@
 """The oracle is only worth what it notices: each way to spoil a good run has its sentence."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def good_run() -> History:
     return run_of(inputs, inputs)
 
 
-def spoiled(index: int, **changes: object) -> History:
+def spoiled(index: int, **changes: Any) -> History:
     """The good run with one result changed."""
     run = good_run()
     results = list(run.results)

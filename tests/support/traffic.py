@@ -15,7 +15,10 @@ from tests.support.oracle import Input, Result
 from tests.support.until import until
 
 NUMBER = "test-number"  # header: travels with an input, whatever becomes of it
-WORDS = "a the film plot acting was is not very good bad great awful boring moving and but i it never always".split()
+WORDS = (
+    *("a", "the", "film", "plot", "acting", "was", "is", "not", "very", "and", "but", "i", "it", "never", "always"),
+    *("good", "bad", "great", "awful", "boring", "moving"),
+)
 READ_LIMIT_S = 60.0
 LOAD = 20  # inputs without a result, where a test wants some at any moment
 SOON_MS = 500  # the default of 30 s is how long a broker may be back before these clients try again
@@ -81,8 +84,9 @@ class Traffic:
         under_way = []
         for number, message in enumerate(messages, start=began_with):
             headers = [*message.headers, (NUMBER, str(number).encode())]
-            key = message.key or b""
-            sending = self._producer.send(self._topics.input, message.value, key, headers, message.partition)
+            sending = self._producer.send(
+                self._topics.input, message.value, message.key or b"", headers, message.partition
+            )
             under_way.append((number, message.key, sending))
         for number, key, sending in under_way:
             stored = sending.get(timeout=READ_LIMIT_S)

@@ -8,7 +8,7 @@ T = TypeVar("T")
 RETRY_S = 0.02
 
 
-def until(condition: Callable[[], T], limit_s: float, what: str) -> T:
+def until(condition: Callable[[], T | None], limit_s: float, what: str) -> T:
     """The first true answer of `condition`; fails with `what` was waited for when there is none within `limit_s`."""
     deadline_s = time.monotonic() + limit_s
     while not (answer := condition()):

@@ -93,7 +93,7 @@ class WorkerProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page; status 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=ANSWER_LIMIT_S) as answer:  # noqa: S310  # our own
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=ANSWER_LIMIT_S) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:
@@ -107,7 +107,7 @@ class WorkerProcess:
         assert status == 200, f"/metrics answered with status {status}"
         return list(text_string_to_metric_families(page))
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of the samples of this name that have these labels."""
         samples = (sample for family in self.families() for sample in family.samples)
         return sum(

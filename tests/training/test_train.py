@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_no_held_out_word_enters_the_vocabulary(imdb: ImdbFiles, lists: Lists) -
 
 @pytest.mark.parametrize("change", [{"seed": 5}, {"epochs": 2}, {"hidden_dim": 6}])
 def test_the_checkpoint_of_another_configuration_is_refused(
-    splits: Splits, tmp_path: Path, change: dict[str, int]
+    splits: Splits, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     train(replace(REFERENCE, epochs=1), splits, tmp_path / "checkpoint.pt")
     with pytest.raises(CheckpointError, match="another --out"):

@@ -76,11 +76,11 @@ def test_variables_without_the_prefix_are_none_of_our_business() -> None:
     assert load_settings({}, {"LINGER_MS": "77", "PATH": "/bin"}) == Settings()
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize(
+    "name", sorted(Settings.model_fields.keys() - {"model"})
+)  # its directory is judged when opened
 def test_a_wrong_value_is_refused_with_its_name_its_value_and_what_is_allowed(name: str) -> None:
-    wrong = "\x00" * 300
-    if allowed_values(name) in {"any text, not empty", "a directory"}:
-        wrong = "" if name != "model" else pytest.skip("any path may become a directory before it is opened")
+    wrong = "" if allowed_values(name) == "any text, not empty" else "\x00" * 300
     told = rejection({name: wrong})
     assert told.startswith(f"{flag_name(name)} = ")
     assert told.endswith(f": must be {allowed_values(name)}")
