@@ -1,7 +1,6 @@
 """The adapter keeps the contract on a real broker, and what only a real broker can show."""
 
 import contextlib
-import gc
 import socket
 import threading
 from collections.abc import Iterable, Iterator
@@ -39,8 +38,6 @@ from worker.errors import (
 from worker.kafka_broker import Connection, KafkaSink, KafkaSource, create_topics, require_topics, sink_opener
 
 pytestmark = pytest.mark.broker
-# kafka-python leaves the socket of an attempt to connect that failed to the garbage collector.
-leaves_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 class KafkaRig:
@@ -99,13 +96,6 @@ class KafkaRig:
 def rig(broker: Broker) -> Iterator[KafkaRig]:
     with closing(KafkaRig(broker.address)) as rig:
         yield rig
-
-
-@pytest.fixture
-def garbage_collected() -> Iterator[None]:
-    """Collect before the next test, which would be blamed for what this one left."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture
@@ -256,8 +246,6 @@ def test_a_topic_that_cannot_be_created_is_refused_with_the_reason(rig: KafkaRig
 # The broker goes away
 
 
-@leaves_sockets
-@pytest.mark.usefixtures("garbage_collected")
 def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker, group_id: str) -> None:
     with closing(KafkaRig(own_broker.address)) as rig:
         topic = rig.topic(partitions=2)
@@ -288,8 +276,6 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker
         assert rig.committed(group_id, topic) == {0: 100, 1: 100}
 
 
-@leaves_sockets
-@pytest.mark.usefixtures("garbage_collected")
 def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(own_broker: Broker) -> None:
     with closing(KafkaRig(own_broker.address)) as rig:
         topic = rig.topic()
@@ -313,8 +299,6 @@ def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_b
         sink.close(timeout_s=LIMIT_S)
 
 
-@leaves_sockets
-@pytest.mark.usefixtures("garbage_collected")
 def test_an_unreachable_broker_is_told_in_one_line_and_leaves_nothing_behind() -> None:
     threads = threading.active_count()
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers

@@ -52,6 +52,10 @@ _ADVICE: Final[dict[type[WorkerError], str]] = {
     TopicMissing: "Create the topic; it is never created by the way",
 }
 
+_SPECIAL_ADVICE: Final[dict[type[Exception], str]] = {
+    kafka.FencedInstanceIdError: "Another member took this group_instance_id: give each worker its own",
+}
+
 _DETAIL_CHARS = 300  # the library quotes whole responses
 
 
@@ -70,7 +74,8 @@ def translate(exc: Exception, what: str, *, unavailable: type[WorkerError] = Bro
         ours = unavailable
     # str() of an error without arguments reads "KafkaTimeoutError: None" or "[Error 7] ...: None"
     detail = str(exc).removesuffix(": None")[:_DETAIL_CHARS] or type(exc).__name__
-    return ours(f"{what} failed: {detail}. {_ADVICE[ours]}")
+    advice = _SPECIAL_ADVICE.get(type(exc), _ADVICE[ours])
+    return ours(f"{what} failed: {detail}. {advice}")
 
 
 @contextmanager
