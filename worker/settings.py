@@ -146,7 +146,10 @@ class Settings(BaseModel):
         description="Finished offsets are committed this often; a crash repeats what came since.",
     )
     delivery_timeout_ms: int = Field(
-        default=120_000, ge=1, le=86_400_000, description="A result not stored by then fails; its review is read again."
+        default=120_000,
+        ge=1_000,
+        le=86_400_000,
+        description="A result not stored by then fails; its review is read again.",
     )
     drain_timeout_ms: int = Field(
         default=25_000,

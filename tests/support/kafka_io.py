@@ -1,14 +1,25 @@
 """Writing to and reading from Kafka with kafka-python alone: the oracle of tests, without a line of the worker."""
 
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import uuid4
 
+import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import SecurityDisabledError
 from kafka.structs import TopicPartition
 
 ANSWER_LIMIT_S = 30.0
@@ -82,6 +93,31 @@ def delete_topics(address: str, names: Iterable[str]) -> None:
     """Delete topics that exist."""
     with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
         admin.delete_topics(list(names))
+
+
+def set_topic_config(address: str, topic: str, name: str, value: str) -> None:
+    """Change one setting of a topic."""
+    with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})])
+
+
+@contextmanager
+def denied(address: str, resource: ResourceType, name: str, operation: ACLOperation) -> Iterator[None]:
+    """Nobody may do this to this topic or group while inside. Skips the test where a broker has no authorizer."""
+    acls = [
+        ACL("User:*", "*", what, permission, ResourcePattern(resource, name))
+        # What has rules forbids all that they do not allow.
+        for what, permission in ((operation, ACLPermissionType.DENY), (ACLOperation.ALL, ACLPermissionType.ALLOW))
+    ]
+    with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
+        answer = admin.create_acls(acls)
+        if any(isinstance(error, SecurityDisabledError) for _, error in answer["failed"]):
+            pytest.skip("the broker at the address given has no authorizer")
+        assert not answer["failed"]
+        try:
+            yield
+        finally:
+            admin.delete_acls(acls)
 
 
 def produce(address: str, topic: str, messages: Iterable[Message]) -> list[Position]:

@@ -29,8 +29,8 @@ class WorkerProcess:
 
     def __init__(self, log: Path, *, until_empty: bool = False, **settings: object) -> None:
         self._log = log
-        self._port = free_ports(1)[0]
-        given = {"http_port": self._port} | settings
+        self.port = free_ports(1)[0]
+        given = {"http_port": self.port} | settings
         flags = ["--until-empty"] if until_empty else []
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -93,7 +93,7 @@ class WorkerProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page; status 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=ANSWER_LIMIT_S) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=ANSWER_LIMIT_S) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:

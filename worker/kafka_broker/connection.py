@@ -96,8 +96,7 @@ def open_client(
             client = build(
                 kafka_client=network,
                 bootstrap_timeout_ms=round(timeout_s * 1000),
-                **connection.settings(),
-                **settings,
+                **connection.settings() | settings,
             )
     except BaseException as exc:
         # A constructor that raises leaves its sockets, and a consumer's thread, to nobody.

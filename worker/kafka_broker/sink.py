@@ -110,6 +110,8 @@ class KafkaSink:
             "batch_size": batch_size,
             "retry_backoff_ms": retry_backoff_ms,
             "delivery_timeout_ms": delivery_timeout_ms,
+            # One attempt may take no longer than all of them.
+            "request_timeout_ms": min(connection.request_timeout_ms, delivery_timeout_ms - linger_ms - 1),
             "max_request_size": max_request_size,
             "max_block_ms": _METADATA_MS,
             "metrics_enabled": False,  # its own, which nobody reads
