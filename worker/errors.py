@@ -5,6 +5,7 @@ WorkerError
 ├── BrokerUnavailable      the broker did not answer in time      -> keep the work, try again later
 ├── AssignmentLost         the group moved on without us          -> drop work of partitions we no longer own
 ├── DeliveryFailed         a result was not stored                -> rewind to the committed offsets, replay
+├── Fenced                 our transactional id is taken          -> replay if we were late, else exit
 └── Fatal                  going on would lose or corrupt         -> one clear line, exit with `exit_code`
     ├── SettingsRejected   2  a setting is wrong
     ├── BrokerUnreachable  3  no broker answered at start
@@ -43,6 +44,10 @@ class AssignmentLost(WorkerError):
 
 class DeliveryFailed(WorkerError):
     """The broker did not store a message; its offset must not be committed."""
+
+
+class Fenced(WorkerError):
+    """The broker takes nothing more under our transactional id: it gave up on us, or another producer has it."""
 
 
 class Fatal(WorkerError):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
-from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
+from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.broker import Record, TopicPartition
-from worker.delivery import AtLeastOnce
+from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.health import Health
 from worker.metrics import Metrics
 from worker.offsets import Offsets
@@ -40,6 +40,7 @@ class Rig:
         preserve_order: bool = True,
         drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
+        exactly_once: bool = False,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -53,9 +54,7 @@ class Rig:
         self.stop = Stop()
         self.worker = Worker(
             source=self.source,
-            delivery=AtLeastOnce(
-                self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0
-            ),
+            delivery=self._exactly_once() if exactly_once else self._at_least_once(),
             predictor=self.predictor,
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
@@ -70,6 +69,7 @@ class Rig:
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,
+            handover_timeout_s=LIMIT_S,
             clock=lambda: self.now_s,
             wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
         )
@@ -81,9 +81,28 @@ class Rig:
             broker.create_topic(topic, partitions=partitions)
         return broker
 
+    def _at_least_once(self) -> AtLeastOnce:
+        return AtLeastOnce(self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0)
+
+    def _exactly_once(self) -> ExactlyOnce:
+        return ExactlyOnce(
+            self.source,
+            self._open_transactional_sink,
+            self.offsets,
+            checkpoint_interval_s=0.0,
+            checkpoint_outcomes=100,
+            commit_timeout_s=1.0,
+            transaction_timeout_s=15.0,
+        )
+
     def _open_sink(self) -> FakeSink:
         self.sinks.append(self.broker.sink())
         return self.sinks[-1]
+
+    def _open_transactional_sink(self) -> FakeTransactionalSink:
+        sink = self.broker.transactional_sink(f"worker-{id(self)}")
+        self.sinks.append(sink)
+        return sink
 
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
         """Put records into the input topic."""

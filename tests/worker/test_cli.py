@@ -108,7 +108,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.Mo
 def test_run_refuses_wrong_settings_before_it_does_anything() -> None:
     result = invoke("run", "--delivery", "exactly_twice")
     assert result.exit_code == 2
-    assert result.stderr == "sentiment-worker: --delivery = 'exactly_twice': must be at_least_once\n"
+    assert result.stderr == "sentiment-worker: --delivery = 'exactly_twice': must be at_least_once or exactly_once\n"
 
 
 def test_run_names_a_port_that_is_taken() -> None:
