@@ -2,6 +2,8 @@
 
 PYTHON3 ?= python3
 REVIEWS ?= 2000
+BOOTSTRAP ?=
+FIGURES ?= var/figures.json
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -22,8 +24,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,training]'
 	@touch $@
 
-demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka, live on screen
-	@exec $(BIN)/python -m deploy.demo --reviews $(REVIEWS)
+demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
+	@exec $(BIN)/python -m deploy.demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
 
 check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff format --check .
@@ -35,8 +37,9 @@ check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that
 test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
 	$(BIN)/python -m pytest -m broker
 
-bench: $(INSTALLED) ## measure throughput and latency; prints a table, saves JSON
-	$(BIN)/python -m tests.bench
+bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves FIGURES=var/figures.json
+	@mkdir -p $(dir $(FIGURES))
+	@exec $(BIN)/python -m tests.bench --out $(FIGURES)
 
 pin: $(INSTALLED) ## upgrade every package and write its version into constraints.txt
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training]'

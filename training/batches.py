@@ -48,7 +48,10 @@ class BatchFormer:
         """Make the batch of these row numbers. Raises LeakError when one of them is held out."""
         leaked = self.forbidden.intersection(self.reviews.review_ids[row] for row in rows)
         if leaked:
-            raise LeakError(f"held-out reviews in a training batch: {', '.join(sorted(leaked))}")
+            raise LeakError(
+                f"held-out reviews in a training batch: {', '.join(sorted(leaked))}; "
+                "a mistake in training/datasets.py: do not use what this run has learned"
+            )
         token_ids = [self.reviews.token_ids[row] for row in rows]
         return Batch(
             ids=pad_left(token_ids, self.pad_left_to) if self.pad_left_to else pad_right(token_ids),

@@ -66,7 +66,8 @@ class Splits:
     unlabelled: tuple[Example, ...]
     tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, for the report alone
     test_duplicates: frozenset[str]
-    forbidden: frozenset[str]  # kept out, dev and every test
+    forbidden: frozenset[str]  # ids: kept out, dev and every test
+    forbidden_texts: frozenset[str]  # the `text_key` of each of them
     excluded: dict[str, int]  # why -> how many reviews were taken out of training for it
 
     def limited(self, count: int) -> "Splits":
@@ -111,9 +112,9 @@ def read_examples(path: Path) -> Iterator[Example]:
             for number, line in enumerate(lines, 1):  # noqa: B007 (the handlers below name the line)
                 yield _to_example(json.loads(line))
     except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}; check --data") from error
     except (lzma.LZMAError, EOFError) as error:
-        raise DatasetError(f"{path} is damaged after line {number}: {error}; fetch it again") from error
+        raise DatasetError(f"{path} is damaged after line {number} ({error}): fetch or copy it again") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{path}, line {number}: not a review with id, label and text ({error})") from error
 
@@ -139,7 +140,10 @@ def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
     try:
         ordered = tuple(by_id[id_] for id_ in lists.notebook_order)
     except KeyError as error:
-        raise DatasetError(f"the notebook's order names {error}, which the train file lacks") from error
+        raise DatasetError(
+            f"the notebook's order names {error}, which the train file lacks: the reference recipe needs the whole "
+            "data set that `python -m training fetch` makes"
+        ) from error
     end = _NOTEBOOK_TRAIN_LINES + _NOTEBOOK_VALIDATION_LINES
     return _splits(
         imdb,
@@ -149,6 +153,18 @@ def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
         dev_ids=frozenset(lists.notebook_order[_NOTEBOOK_TRAIN_LINES:end]),
         tests={"official test": imdb.test, "notebook test": ordered[end:]},
     )
+
+
+def check_labels(splits: Splits) -> None:
+    """Raise DatasetError unless train, dev and each test have reviews of both labels, and none without a label."""
+    for name, rows in {"train": splits.train, "dev": splits.dev, **splits.tests}.items():
+        labels = [row.label for row in rows]
+        if {*labels} != {0, 1}:
+            raise DatasetError(
+                f"the {name} part has {labels.count(0):,} negative, {labels.count(1):,} positive and "
+                f"{labels.count(None):,} unlabelled reviews: it needs both kinds, all labelled; "
+                "give --data the files that `python -m training fetch` made, or a higher --limit"
+            )
 
 
 def text_key(text: str) -> str:
@@ -200,6 +216,7 @@ def _splits(
         tests=tests,
         test_duplicates=lists.test_duplicates,
         forbidden=frozenset().union(lists.kept_out, *ids.values()),
+        forbidden_texts=frozenset().union(*texts.values()),
         excluded=excluded,
     )
 

@@ -7,6 +7,7 @@ the published file.
 import hashlib
 import http.client
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -41,8 +42,7 @@ def download(url: str, target: Path, expected: PublishedFile, on_bytes: OnBytes)
     Bytes arrive in `target`.part, where a later call continues. Raises FetchError; after a broken connection the
     part is kept, after a wrong digest it is deleted.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: only http and https addresses can be fetched")
+    _check_address(url)
     if target.is_file() and _difference(target, expected) is None:
         return
     part = target.with_name(target.name + ".part")
@@ -59,6 +59,16 @@ def download(url: str, target: Path, expected: PublishedFile, on_bytes: OnBytes)
         raise FetchError(f"cannot write {target}: {error.strerror or error}") from error
 
 
+def _check_address(url: str) -> None:
+    try:
+        address = urlsplit(url)
+        usable = url.isascii() and address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:  # brackets or a port that are none
+        usable = False
+    if not usable:
+        raise FetchError(f"{url}: only http and https addresses can be fetched, written in ASCII: check --url")
+
+
 def _fill(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
     """Bring `part` to its full size, in a few attempts; each continues the one before."""
     problem = "the server closed the connection"
@@ -68,10 +78,11 @@ def _fill(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
         try:
             _request_rest(url, part, size_bytes, on_bytes)
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             if error.code < 500:
                 raise FetchError(f"{url} answered {error.code} {error.reason}: check the address") from error
             problem = f"the server answered {error.code} {error.reason}"
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
             problem = str(getattr(error, "reason", error))
     have = part.stat().st_size if part.exists() else 0
     if have != size_bytes:

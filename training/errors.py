@@ -4,6 +4,7 @@ TrainingError
 ├── DatasetError      a data file or a list is missing, damaged or does not fit the others
 ├── LeakError         a review that must stay out of training was about to enter a batch
 ├── CheckpointError   the output directory holds the run of another configuration, or a damaged one
+├── OutputError       the output directory cannot be written
 └── FetchError        the data set could not be downloaded, is not the published one, or cannot be read
 """
 
@@ -22,6 +23,10 @@ class LeakError(TrainingError):
 
 class CheckpointError(TrainingError):
     """The run in the output directory cannot be continued; the message says why."""
+
+
+class OutputError(TrainingError):
+    """Something cannot be written; the message names it and says what was kept."""
 
 
 class FetchError(TrainingError):

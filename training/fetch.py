@@ -27,7 +27,7 @@ def fetch_imdb(out: Path, url: str, expected: PublishedFile, console: Console) -
     What is already there is kept. Raises FetchError.
     """
     if all((out / "imdb" / f"{name}.jsonl.xz").is_file() for name in OUTPUTS):
-        console.print(f"the data set is already in {out / 'imdb'}", highlight=False)
+        console.print(f"the data set is already in {out / 'imdb'}")
         return
     archive = out / "aclImdb_v1.tar.gz"
     with ProgressDisplay(console, "downloading", expected.size_bytes) as display:
@@ -35,5 +35,5 @@ def fetch_imdb(out: Path, url: str, expected: PublishedFile, console: Console) -
     with ProgressDisplay(console, "converting", expected.size_bytes) as display:
         counts = convert(archive, out, display.show)
     for name, count in counts.items():
-        console.print(f"{out / 'imdb' / name}.jsonl.xz: {count:,} reviews", highlight=False)
-    console.print(f"Please cite: {CITATION}", highlight=False)
+        console.print(f"{out / 'imdb' / name}.jsonl.xz: {count:,} reviews")
+    console.print(f"Please cite: {CITATION}")

@@ -22,7 +22,8 @@ from training.batches import (
     pad_right,
     shuffled,
 )
-from training.datasets import Example, Splits
+from training.datasets import Example, Splits, text_key
+from training.errors import LeakError
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
 from training.teacher import NbSvm
 
@@ -67,7 +68,12 @@ class Learner(Protocol):
 
 
 def build_learner(recipe: Recipe, splits: Splits) -> Learner:
-    """Vocabulary, soft labels where the recipe wants them, encoded reviews and a fresh network."""
+    """Vocabulary, soft labels where the recipe wants them, encoded reviews and a fresh network.
+
+    Raises LeakError when a held-out review, or its text, stands among those to learn from: vocabulary and teacher
+    read them before the first batch is formed.
+    """
+    _refuse_leaks(splits)
     torch.manual_seed(recipe.seed)
     if isinstance(recipe, ReferenceRecipe):
         return ReferenceLearner(recipe, splits)
@@ -190,6 +196,15 @@ def encode(tokenizer: Tokenizer, rows: Sequence[Example], targets: NDArray[np.fl
         token_ids=tuple(tokenizer.tokenize(row.text).ids for row in rows),
         targets=np.asarray(targets, np.float32),
     )
+
+
+def _refuse_leaks(splits: Splits) -> None:
+    for row in splits.train + splits.unlabelled:
+        if row.id in splits.forbidden or text_key(row.text) in splits.forbidden_texts:
+            raise LeakError(
+                f"{row.id} is held out, or has the text of a review that is, and was about to be learned: "
+                "a mistake in training/datasets.py; nothing was trained"
+            )
 
 
 def _soft_targets(splits: Splits) -> NDArray[np.float32]:

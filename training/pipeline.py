@@ -3,7 +3,8 @@
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from model.artifact import Artifact, Calibration, save_artifact
 from model.engines import load_predictor
 from model.predictor import Predictor, score_texts
 from training.calibrate import fit_calibration
-from training.datasets import Example, ImdbFiles, Lists, Splits, production_splits, reference_splits
+from training.datasets import Example, ImdbFiles, Lists, Splits, check_labels, production_splits, reference_splits
+from training.errors import OutputError
 from training.evaluate import Floats, Metrics, measure
 from training.learners import Learner, build_learner, hard_targets
 from training.progress import ProgressDisplay
@@ -73,10 +75,11 @@ def run(request: Request, console: Console) -> Report:
     console.print(f"{len(splits.train):,} labelled and {len(splits.unlabelled):,} unlabelled reviews to learn from")
     console.print("building the vocabulary and the labels")
     learner = build_learner(request.recipe, splits)
-    request.out.mkdir(parents=True, exist_ok=True)
+    with _writing(request.out):
+        request.out.mkdir(parents=True, exist_ok=True)
     history = _train(request, learner, splits, console)
     product = _finish(request.recipe, learner, splits)
-    with tempfile.TemporaryDirectory(dir=request.out) as scratch:
+    with _writing(request.out), tempfile.TemporaryDirectory(dir=request.out) as scratch:
         draft = product.store(Path(scratch) / "artifact", card="")
         predictor = load_predictor(draft.directory, device="cpu", precision="fp32")
         metrics, test_probabilities = _evaluate(predictor, splits, console)
@@ -98,7 +101,8 @@ def run(request: Request, console: Console) -> Report:
         environment=_environment(predictor),
     )
     product.store(request.out / "artifact", render_model_card(report))
-    write_report(request.out, report, test_probabilities, _labels(splits.tests[OFFICIAL_TEST]))
+    with _writing(request.out):
+        write_report(request.out, report, test_probabilities, _labels(splits.tests[OFFICIAL_TEST]))
     return report
 
 
@@ -106,7 +110,20 @@ def read_splits(request: Request) -> Splits:
     """The recipe's own split of the files under `request.data`. Raises DatasetError."""
     split = reference_splits if isinstance(request.recipe, ReferenceRecipe) else production_splits
     splits = split(ImdbFiles.read(request.data), Lists.shipped())
-    return splits if request.limit is None else splits.limited(request.limit)
+    splits = splits if request.limit is None else splits.limited(request.limit)
+    check_labels(splits)
+    return splits
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {error.filename or out}: {error.strerror or error}; make room there and give the same "
+            "command again, or choose another --out"
+        ) from error
 
 
 def predict_all(predictor: Predictor, texts: Sequence[str], display: ProgressDisplay) -> Floats:
@@ -121,6 +138,9 @@ def predict_all(predictor: Predictor, texts: Sequence[str], display: ProgressDis
 
 def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
     epochs, steps = request.recipe.epochs, learner.steps_per_epoch
+    checkpoint = request.out / "checkpoint.pt"
+    if checkpoint.exists():
+        console.print(f"continuing after the last whole epoch of {checkpoint}")
     with ProgressDisplay(console, f"{request.recipe.name} recipe", epochs * steps) as display:
 
         def on_step(epoch: int, step: int, loss: float) -> None:
@@ -134,7 +154,7 @@ def _train(request: Request, learner: Learner, splits: Splits, console: Console)
             )
 
         labels = hard_targets(splits.dev)
-        return fit(learner, request.recipe, labels, request.out / "checkpoint.pt", on_step, on_epoch)
+        return fit(learner, request.recipe, labels, checkpoint, on_step, on_epoch)
 
 
 def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
@@ -157,9 +177,10 @@ def _evaluate(predictor: Predictor, splits: Splits, console: Console) -> tuple[d
         metrics[name] = measure(probabilities[name], _labels(rows))
     official = splits.tests[OFFICIAL_TEST]
     kept = np.array([row.id not in splits.test_duplicates for row in official])
-    metrics[f"{OFFICIAL_TEST}, without duplicates"] = measure(
-        probabilities[OFFICIAL_TEST][kept], _labels(official)[kept]
-    )
+    if kept.any():
+        metrics[f"{OFFICIAL_TEST}, without duplicates"] = measure(
+            probabilities[OFFICIAL_TEST][kept], _labels(official)[kept]
+        )
     return metrics, probabilities[OFFICIAL_TEST]
 
 

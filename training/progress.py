@@ -7,6 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
+def new_console(*, stderr: bool = False) -> Console:
+    """A console that prints what it is given: paths with brackets stay whole, and no line is wrapped in a pipe."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
 class ProgressDisplay:
     """One piece of work of a known size; use it in a `with` statement."""
 
@@ -41,4 +46,4 @@ class ProgressDisplay:
         tenths = 10 * completed // self._total
         if not self.console.is_terminal and tenths > self._tenths_shown:
             self._tenths_shown = tenths
-            self.console.print(f"{self._title}: {10 * tenths} % {note}".rstrip(), highlight=False)
+            self.console.print(f"{self._title}: {10 * tenths} % {note}".rstrip())

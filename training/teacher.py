@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from training.errors import DatasetError
+
 _TOKEN = r"[a-z0-9']+|[!?]"  # noqa: S105 (a pattern of words)
 
 
@@ -26,7 +28,10 @@ class NbSvm:
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: Sequence[int], *, min_documents: int = 2) -> "NbSvm":
-        """Fit on labelled texts; n-grams of fewer than `min_documents` texts are ignored. Deterministic."""
+        """Fit on labelled texts; n-grams of fewer than `min_documents` texts are ignored. Deterministic.
+
+        Raises DatasetError where no n-gram is left.
+        """
         vectorizer = CountVectorizer(
             ngram_range=(1, 3),
             token_pattern=_TOKEN,
@@ -35,7 +40,13 @@ class NbSvm:
             preprocessor=_plain,
             dtype=np.float32,
         )
-        features = vectorizer.fit_transform(texts)
+        try:
+            features = vectorizer.fit_transform(texts)
+        except ValueError as error:
+            raise DatasetError(
+                f"the {len(texts):,} labelled reviews have no word in common to learn from ({error}): "
+                "give more reviews, or a higher --limit"
+            ) from error
         targets = np.asarray(labels)
         ratios = _log_count_ratios(features, targets)
         classifier = LogisticRegression(C=1.0, solver="liblinear", dual=True, random_state=0, max_iter=1000)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.calibrate import apply_calibration, fit_calibration
-from training.errors import CheckpointError
+from training.errors import CheckpointError, OutputError
 from training.evaluate import measure
 from training.learners import Learner
 from training.recipes import Recipe
@@ -63,7 +63,8 @@ def fit(
     """Train `learner.network` and leave it with the weights of its best epoch; returns the learning curve.
 
     Continues from `checkpoint` where that file holds an unfinished run of the same recipe on the same reviews.
-    Raises CheckpointError when it holds another run, LeakError when a held-out review would be learned.
+    Raises CheckpointError when it holds another run, OutputError when it cannot be written, LeakError when a
+    held-out review would be learned.
     """
     network = learner.network
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
@@ -96,9 +97,14 @@ def best_epoch(history: list[EpochResult]) -> int:
 
 
 def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
-    """Equal for two runs that may continue each other: the same recipe on the same reviews."""
-    configuration = json.dumps(asdict(recipe), sort_keys=True)
-    return hashlib.sha256("\n".join([configuration, *learner.train.review_ids]).encode()).hexdigest()
+    """Equal for two runs that may continue each other: the same recipe on the same reviews with the same texts."""
+    reviews = learner.train
+    digest = hashlib.sha256(json.dumps([asdict(recipe), reviews.review_ids], sort_keys=True).encode())
+    for row in reviews.token_ids:
+        digest.update(row.tobytes() + b"\n")
+    # Of soft labels only the side: their last bits may be another machine's.
+    digest.update((reviews.targets >= 0.5).tobytes())
+    return digest.hexdigest()
 
 
 def _finished(history: list[EpochResult], recipe: Recipe) -> bool:
@@ -143,15 +149,24 @@ def _dev_quality(learner: Learner, dev_labels: NDArray[np.float32]) -> tuple[flo
 def _write_checkpoint(path: Path, run: _Run) -> None:
     """Beside the old one, then in its place: an interruption leaves one whole checkpoint."""
     beside = path.with_suffix(".partial")
-    torch.save({field: getattr(run, field) for field in _Run.__slots__}, beside)
-    os.replace(beside, path)  # noqa: PTH105 (the atomic call by its known name)
+    try:
+        torch.save({field: getattr(run, field) for field in _Run.__slots__}, beside)
+        os.replace(beside, path)  # noqa: PTH105 (the atomic call by its known name)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the latter
+        raise OutputError(
+            f"cannot write {path} ({error}): make room there and give the same command again, it continues after "
+            "the last whole epoch; or choose another --out"
+        ) from error
 
 
 def _read_checkpoint(path: Path, fingerprint: str) -> _Run:
     try:
         run = _Run(**torch.load(path, weights_only=True))
-    except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): delete it to start again") from error
+    except (EOFError, RuntimeError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        # What torch says here is several lines of advice to read the file without safety.
+        raise CheckpointError(f"{path} cannot be read, it is damaged: delete it to start again") from error
     if run.fingerprint != fingerprint:
         raise CheckpointError(
             f"{path} belongs to a run with another recipe, seed or data: "

@@ -40,9 +40,10 @@ def main() -> int:
     except (BenchFailed, LauncherError, NotMeasurable) as error:
         to_stderr(f"error: {error}")
         return 1
+    Console().print(report.to_tables())
     if arguments.out:
         arguments.out.write_text(json.dumps(report.to_json(), indent=1) + "\n")
-    Console().print(report.to_tables())
+        to_stderr(f"saved to {arguments.out}")
     return 0
 
 

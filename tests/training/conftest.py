@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from training.datasets import Example, ImdbFiles, Lists
+from training.datasets import Example, ImdbFiles, Lists, text_key
 
 GOOD = ("wonderful", "superb", "moving", "delightful")
 BAD = ("dreadful", "tedious", "clumsy", "insulting")
@@ -30,10 +30,17 @@ def make_reviews(prefix: str, count: int, seed: int, *, labelled: bool = True) -
     return tuple(reviews)
 
 
+def review_text(rng: random.Random, label: int, *more: str) -> str:
+    """Five to eleven words; three of them say the label, `more` stand at the end."""
+    words = rng.choices(NEUTRAL, k=rng.randint(2, 8)) + rng.choices(GOOD if label else BAD, k=3)
+    rng.shuffle(words)
+    return " ".join([*words, *more])
+
+
 def write_reviews(path: Path, reviews: tuple[Example, ...]) -> None:
     """As `python -m training fetch` writes them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with lzma.open(path, "wt", encoding="utf-8") as file:
+    with lzma.open(path, "wt", encoding="utf-8", preset=0) as file:
         for row in reviews:
             record: dict[str, Any] = {"id": row.id, "label": row.label, "text": row.text}
             file.write(json.dumps(record) + "\n")
@@ -57,6 +64,39 @@ def lists(imdb: ImdbFiles) -> Lists:
         test_duplicates=frozenset({imdb.test[0].id}),
         notebook_order=tuple(reversed(ids)),
     )
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that the shipped lists fit: the published ids of train, with short texts.
+
+    Texts that must stay out of a training end with words that say why: heldkept, heldtest, helddev (the production
+    recipe's) and heldlate (the notebook's validation and test lines). Some of them also stand among the unlabelled.
+    """
+    lists, rng = Lists.shipped(), random.Random(4)
+    train = []
+    for number, id_ in enumerate(lists.notebook_order):
+        held = {"heldkept": id_ in lists.kept_out, "helddev": id_ in lists.dev, "heldlate": number >= 20_000}
+        label = int("/pos/" in id_)
+        more = (f"n{number}", *(word for word, is_so in held.items() if is_so))  # no two texts are equal
+        train.append(Example(id_, label, review_text(rng, label, *more)))
+    duplicates = sorted(lists.test_duplicates)[:6]
+    test_ids = [*duplicates, *(f"test/pos/{90_000 + number}_9" for number in range(74))]
+    test = [
+        Example(id_, number % 2, review_text(rng, number % 2, f"t{number}", "heldtest"))
+        for number, id_ in enumerate(test_ids)
+    ]
+    held_out = [*(row for row in train if row.text.endswith(("heldkept", "helddev")))][:10] + test[:10]
+    copies = [Example(f"train/unsup/{number}_0", None, row.text.upper()) for number, row in enumerate(held_out)]
+    unlabelled = [
+        Example(f"train/unsup/{1000 + number}_0", None, review_text(rng, number % 2, f"u{number}"))
+        for number in range(120)
+    ]
+    assert len({text_key(row.text) for row in (*train, *test)}) == len(train) + len(test)
+    directory = tmp_path_factory.mktemp("data")
+    for name, rows in (("train", train), ("test", test), ("unsup", copies + unlabelled)):
+        write_reviews(directory / "imdb" / f"{name}.jsonl.xz", tuple(rows))
+    return directory
 
 
 @pytest.fixture(autouse=True)

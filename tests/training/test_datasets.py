@@ -10,6 +10,7 @@ from training.datasets import (
     ImdbFiles,
     Lists,
     Splits,
+    check_labels,
     production_splits,
     read_examples,
     reference_splits,
@@ -133,3 +134,23 @@ def test_a_file_that_is_not_compressed_at_all_is_called_damaged(tmp_path: Path) 
     path.write_text("plain", "utf-8")
     with pytest.raises(DatasetError, match="damaged"):
         list(read_examples(path))
+
+
+def test_a_part_with_one_kind_of_reviews_or_without_labels_is_named(imdb: ImdbFiles, lists: Lists) -> None:
+    splits = production_splits(imdb, lists)
+    check_labels(splits)
+    negative = tuple(row for row in splits.dev if row.label == 0)
+    unlabelled = dataclasses.replace(splits.train[0], label=None)
+    for spoiled, complaint in (
+        (dataclasses.replace(splits, dev=negative), f"the dev part has {len(negative)} negative, 0 positive"),
+        (dataclasses.replace(splits, dev=()), "the dev part has 0 negative, 0 positive"),
+        (dataclasses.replace(splits, train=(*splits.train, unlabelled)), "the train part .* 1 unlabelled"),
+        (dataclasses.replace(splits, tests={"official test": ()}), "the official test part"),
+    ):
+        with pytest.raises(DatasetError, match=complaint):
+            check_labels(spoiled)
+
+
+def test_the_reference_recipe_says_what_it_needs_when_a_review_is_missing(imdb: ImdbFiles, lists: Lists) -> None:
+    with pytest.raises(DatasetError, match=r"notebook's order names .*training fetch"):
+        reference_splits(dataclasses.replace(imdb, train=imdb.train[1:]), lists)

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from training.datasets import ImdbFiles
+from training.errors import DatasetError
 from training.teacher import NbSvm
 
 
@@ -30,3 +32,8 @@ def test_word_order_counts_up_to_three_words() -> None:
 
 def test_no_text_gives_no_label(imdb: ImdbFiles) -> None:
     assert fit(imdb).probabilities([]).shape == (0,)
+
+
+def test_texts_without_a_word_in_common_are_one_clear_error() -> None:
+    with pytest.raises(DatasetError, match=r"the 2 labelled reviews.*give more reviews"):
+        NbSvm.fit(["fine", "dull"], [1, 0])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from training.datasets import ImdbFiles, Lists, Splits, production_splits
-from training.errors import CheckpointError, LeakError
+from training.errors import CheckpointError, LeakError, OutputError
 from training.learners import Learner, build_learner, hard_targets
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
 from training.train import EpochResult, best_epoch, fit
@@ -113,6 +113,15 @@ def test_a_held_out_review_that_slipped_into_the_split_stops_the_run(
         train(recipe, spoiled, tmp_path / "checkpoint.pt")
 
 
+@both
+def test_the_text_of_a_held_out_review_stops_the_run_under_whatever_id(
+    recipe: Recipe, splits: Splits, imdb: ImdbFiles
+) -> None:
+    copy = replace(splits.train[5], text=imdb.test[7].text.upper())
+    with pytest.raises(LeakError, match=splits.train[5].id):
+        build_learner(recipe, replace(splits, train=(*splits.train, copy)))
+
+
 def test_no_held_out_word_enters_the_vocabulary(imdb: ImdbFiles, lists: Lists) -> None:
     splits = production_splits(imdb, lists)
     for recipe in (REFERENCE, PRODUCTION):
@@ -137,13 +146,28 @@ def test_the_checkpoint_of_other_reviews_is_refused(splits: Splits, tmp_path: Pa
         train(one_epoch, splits.limited(50), tmp_path / "checkpoint.pt")
 
 
+def test_the_checkpoint_of_other_texts_under_the_same_ids_is_refused(splits: Splits, tmp_path: Path) -> None:
+    one_epoch = replace(REFERENCE, epochs=1)
+    train(one_epoch, splits, tmp_path / "checkpoint.pt")
+    first = replace(splits.train[0], text="moving moving moving")
+    with pytest.raises(CheckpointError, match="another --out"):
+        train(one_epoch, replace(splits, train=(first, *splits.train[1:])), tmp_path / "checkpoint.pt")
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_error(splits: Splits, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.partial").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*checkpoint\.pt.*another --out"):
+        train(replace(REFERENCE, epochs=1), splits, tmp_path / "checkpoint.pt")
+
+
 @pytest.mark.parametrize("keep_bytes", [0, 10, 2000])
 def test_a_damaged_checkpoint_is_named_with_the_way_out(splits: Splits, tmp_path: Path, keep_bytes: int) -> None:
     path = tmp_path / "checkpoint.pt"
     train(replace(REFERENCE, epochs=1), splits, path)
     path.write_bytes(path.read_bytes()[:keep_bytes])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt cannot be read.*delete it"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt cannot be read.*delete it") as caught:
         train(REFERENCE, splits, path)
+    assert "weights_only" not in str(caught.value), "torch's advice to read it without safety is not passed on"
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_almost_nothing() -> None:

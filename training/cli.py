@@ -1,0 +1,140 @@
+"""The command line: train by a recipe, fetch the data set, or evaluate an artifact."""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from model.engines import load_predictor
+from model.errors import ModelError
+from training.datasets import read_examples
+from training.errors import DatasetError, TrainingError
+from training.evaluate import measure
+from training.fetch import ACL_IMDB, fetch_imdb
+from training.learners import hard_targets
+from training.pipeline import Request, predict_all, run
+from training.progress import ProgressDisplay, new_console
+from training.recipes import RECIPES
+from training.report import metrics_table
+
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_POSITIVE = click.IntRange(min=1)
+_AFTER_CTRL_C = {
+    None: "the same command continues after the last whole epoch",
+    "fetch": "the same command continues",
+    "evaluate": "the same command starts again",
+}
+
+
+class _Interrupted(click.ClickException):
+    exit_code = INTERRUPTED
+
+
+class _CommandLine(click.Group):
+    """A group that tells every error which somebody foresaw in one line; any other keeps its traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run and end the process: status 0, 1 for what failed, 2 for wrong options, 130 after Ctrl-C."""
+        try:
+            super().main(*args, **(extra | {"standalone_mode": False}))
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else self.name
+            _end(f"error: {error.format_message().rstrip('.')}: see `{path} --help`", error.exit_code)
+        except _Interrupted as error:
+            _end(f"interrupted: {error.message}", error.exit_code)
+        except click.ClickException as error:
+            _end(f"error: {error.message}", error.exit_code)
+        except click.Abort:  # Ctrl-C before a command began
+            _end("interrupted: nothing was begun", INTERRUPTED)
+        sys.exit(0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn our errors and Ctrl-C into click's, before click answers Ctrl-C in its own way."""
+        try:
+            return super().invoke(ctx)
+        except (TrainingError, ModelError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            raise _Interrupted(_AFTER_CTRL_C[ctx.invoked_subcommand]) from None
+
+
+def _end(message: str, status: int) -> NoReturn:
+    click.echo(" ".join(message.split()), err=True)  # what we quote from a library may have many lines
+    sys.exit(status)
+
+
+@click.group(cls=_CommandLine, invoke_without_command=True)
+@click.option("--recipe", type=click.Choice(sorted(RECIPES)), help="What to train.")
+@click.option("--data", type=_DIRECTORY, help="Where `fetch` put the data set.")
+@click.option("--out", type=_DIRECTORY, help="Where to write checkpoint, artifact and report.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of all random choices; the recipe's own by default.")
+@click.option("--epochs", type=_POSITIVE, help="At most so many; the recipe's own number by default.")
+@click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
+@click.pass_context
+def cli(
+    context: click.Context,
+    recipe: str | None,
+    data: Path | None,
+    out: Path | None,
+    seed: int | None,
+    epochs: int | None,
+    limit: int | None,
+) -> None:
+    """Train a network; the artifact, a report and plots end up in --out.
+
+    A run that was interrupted is continued by the same command, from its last whole epoch.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if recipe is None or data is None or out is None:
+        raise click.UsageError("training needs --recipe, --data and --out")
+    chosen = RECIPES[recipe]
+    chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
+    console = new_console()
+    report = run(Request(chosen, data, out, limit, _command(recipe, seed=seed, epochs=epochs, limit=limit)), console)
+    console.print(metrics_table(report.metrics))
+    console.print(f"artifact: {out / 'artifact'}\nreport: {out / 'report.md'}")
+
+
+@cli.command()
+@click.option("--out", type=_DIRECTORY, required=True, help="Where the data set shall lie.")
+@click.option("--url", default=ACL_IMDB.url, show_default=True, help="A mirror of the published archive.")
+def fetch(out: Path, url: str) -> None:
+    """Download the Large Movie Review Dataset, check it, and write it as training reads it."""
+    fetch_imdb(out, url, ACL_IMDB, new_console())
+
+
+@cli.command()
+@click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
+@click.option(
+    "--data",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
+)
+def evaluate(artifact: Path, data: Path) -> None:
+    """Print the metrics of an artifact on a labelled file."""
+    rows = [row for row in read_examples(data) if row.label is not None]
+    if not rows:
+        raise DatasetError(f"{data} holds no labelled review: give --data a file whose reviews have the label 0 or 1")
+    predictor = load_predictor(artifact)
+    with ProgressDisplay(new_console(stderr=True), "scoring", len(rows)) as display:
+        probabilities = predict_all(predictor, [row.text for row in rows], display)
+    metrics = measure(probabilities, hard_targets(rows))
+    new_console().print(
+        f"{metrics_table({data.name: metrics})}\n"
+        f"confusion: {metrics.true_negatives:,} true negatives, {metrics.false_positives:,} false positives, "
+        f"{metrics.false_negatives:,} false negatives, {metrics.true_positives:,} true positives\n"
+        f"model {predictor.info.name} {predictor.info.version}, {predictor.info.engine}"
+    )
+
+
+def _command(recipe: str, **options: int | None) -> str:
+    """What was called, for the model card; where this machine keeps its files is nobody's business."""
+    given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    return shlex.join(["python", "-m", "training", "--recipe", recipe, "--data", "DIR", "--out", "DIR", *given])
