@@ -12,6 +12,7 @@ from model.errors import ModelError
 from model.predictor import Predictor
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
+from worker.breaker import Breaker
 from worker.broker import Source
 from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable
@@ -118,6 +119,7 @@ def build_worker(
         backpressure=Backpressure(
             HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
         ),
+        breaker=Breaker(settings.max_dead_letters_per_minute),
         outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
         metrics=metrics,
         health=health,
@@ -125,6 +127,7 @@ def build_worker(
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,
         handover_timeout_s=settings.handover_timeout_ms / 1000,
+        isolation_timeout_s=settings.isolation_timeout_ms / 1000,
     )
 
 

@@ -14,7 +14,8 @@ WorkerError
     ├── ModelUnusable      6  artifact missing, corrupt, or the engine broke
     ├── PortInUse          7
     ├── DeadLetterRefused  8  a dead letter could not be stored: stopping is better than losing it
-    └── BrokerRefused      9  any other answer that no retry can change
+    ├── BrokerRefused      9  any other answer that no retry can change
+    └── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
 
 Anything that is not a WorkerError is a bug or an unknown: it ends the process with a traceback and status 1.
 """
@@ -102,3 +103,9 @@ class BrokerRefused(Fatal):
     """The broker refused in a way that no retry changes (fenced, too large, unsupported)."""
 
     exit_code = 9
+
+
+class TooManyDeadLetters(Fatal):
+    """More dead letters in a minute than allowed: the input or the model is broken."""
+
+    exit_code = 10

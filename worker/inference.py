@@ -5,6 +5,7 @@ At most one batch is computed and one lies ready: the engine is never idle while
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
@@ -40,8 +41,9 @@ class ScoredBatch(Generic[W]):
 class InferenceThread(Generic[W]):
     """Owns the predictor from `start` on. All methods are for one other thread: the loop's."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._predictor = predictor
+        self._isolation_timeout_s = isolation_timeout_s
         self._inbox: SimpleQueue[Batch[W] | None] = SimpleQueue()
         self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
         self._warm = threading.Event()
@@ -100,7 +102,24 @@ class InferenceThread(Generic[W]):
             self._warm.set()
             while (batch := self._inbox.get()) is not None:
                 began_s = time.perf_counter()
-                results = score_or_isolate(self._predictor.predict, [row.text for row in batch.rows])
+                results = score_or_isolate(
+                    self._predictor.predict,
+                    [row.text for row in batch.rows],
+                    out_of_time=_timer(self._isolation_timeout_s),
+                )
                 self._outbox.put(ScoredBatch(batch, results, time.perf_counter() - began_s))
         except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
             self._outbox.put(exc)
+
+
+def _timer(limit_s: float) -> Callable[[], bool]:
+    """Return what tells whether `limit_s` are over since it was asked first."""
+    deadline_s: float | None = None
+
+    def over() -> bool:
+        nonlocal deadline_s
+        now_s = time.monotonic()
+        deadline_s = now_s + limit_s if deadline_s is None else deadline_s
+        return now_s > deadline_s
+
+    return over

@@ -149,6 +149,18 @@ class Settings(BaseModel):
         description="Fetching pauses at this many bytes read and not finished.",
     )
     max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Most records taken by one poll.")
+    max_dead_letters_per_minute: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="With more, the worker stops: what writes the input, or the model, is broken.",
+    )
+    isolation_timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest search for the reviews that make a batch fail; then the engine counts as broken.",
+    )
     preserve_order: bool = Field(
         default=True, description="Write the results of a partition in the order of its reviews."
     )

@@ -13,9 +13,10 @@ from model.errors import EngineBroken
 from model.predictor import Predictor, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
+from worker.breaker import Breaker
 from worker.broker import Polled, Record, Source, TopicPartition
 from worker.delivery import Delivery
-from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, UnreadableReview
+from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, TooManyDeadLetters, UnreadableReview
 from worker.failures import Poison
 from worker.health import Health
 from worker.inference import InferenceThread, ScoredBatch
@@ -65,6 +66,7 @@ class Worker:
         offsets: Offsets,
         batcher: Batcher[Work],
         backpressure: Backpressure,
+        breaker: Breaker,
         outcomes: Outcomes,
         metrics: Metrics,
         health: Health,
@@ -72,16 +74,18 @@ class Worker:
         max_poll_records: int,
         drain_timeout_s: float,
         handover_timeout_s: float,
+        isolation_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._delivery = delivery
         self._predictor = predictor
-        self._engine: InferenceThread[Work] = InferenceThread(predictor)
+        self._engine: InferenceThread[Work] = InferenceThread(predictor, isolation_timeout_s=isolation_timeout_s)
         self._offsets = offsets
         self._batcher = batcher
         self._backpressure = backpressure
+        self._breaker = breaker
         self._ordering: Ordering[Outcome] | None = Ordering() if preserve_order else None
         self._outcomes = outcomes
         self._metrics = metrics
@@ -210,6 +214,11 @@ class Worker:
         return None
 
     def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
+        if not self._breaker.allows(self._clock()):
+            raise TooManyDeadLetters(
+                f"more than {self._breaker.limit} dead letters in a minute, the last one {_name(record)}: {error}. "
+                "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"
+            )
         self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._wall_clock())])
         log.warning("dead letter", extra={"record": _name(record), "reason": reason.value, "error": error})
 

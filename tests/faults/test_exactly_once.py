@@ -43,7 +43,7 @@ def busy(stage: Stage, *, answered: int = 300, **settings: Any) -> WorkerProcess
 
 @pytest.mark.parametrize("name", [None, "worker-1"])
 def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, name: str | None) -> None:
-    settings = {"transactional_id": name} if name else {}
+    settings: dict[str, Any] = {"transactional_id": name} if name else {}
     worker = busy(stage, **settings)
     for answered in (600, 900, 1200):
         worker.kill()

@@ -10,6 +10,7 @@ from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
+from worker.breaker import Breaker
 from worker.broker import Record, TopicPartition
 from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.health import Health
@@ -41,6 +42,7 @@ class Rig:
         drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
         exactly_once: bool = False,
+        dead_letters: int = 100,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -59,6 +61,8 @@ class Rig:
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
             backpressure=self.held,
+            breaker=Breaker(dead_letters),
+            isolation_timeout_s=LIMIT_S,
             outcomes=Outcomes(
                 output=Target(SCORED, partitions, keeps_partition=True),
                 dlq=Target(DLQ, partitions, keeps_partition=True),
