@@ -18,6 +18,7 @@ from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable
 from worker.health import Health
 from worker.http import serve
+from worker.inference import InferenceThread
 from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
 from worker.metrics import Metrics
 from worker.offsets import Offsets
@@ -107,6 +108,7 @@ def build_worker(
         source=source,
         delivery=_delivery(settings, connection, source, offsets),
         predictor=predictor,
+        engine=InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000),
         offsets=offsets,
         batcher=Batcher(
             BatchLimits(
@@ -127,7 +129,6 @@ def build_worker(
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,
         handover_timeout_s=settings.handover_timeout_ms / 1000,
-        isolation_timeout_s=settings.isolation_timeout_ms / 1000,
     )
 
 

@@ -38,8 +38,46 @@ class ScoredBatch(Generic[W]):
     inference_s: float
 
 
-class InferenceThread(Generic[W]):
-    """Owns the predictor from `start` on. All methods are for one other thread: the loop's."""
+class Engine(Protocol[W]):
+    """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether the engine has run once and takes work at full speed."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is computed, ready, or waiting to be collected."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` may be called."""
+        ...
+
+    def start(self) -> None:
+        """Begin, unless it has begun; it warms up first."""
+        ...
+
+    def submit(self, batch: Batch[W]) -> None:
+        """Hand over a batch; never blocks. Only while `has_room`."""
+        ...
+
+    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
+        """Return the next scored batch, waiting for it up to `timeout_s`.
+
+        Raises what ended the computing (EngineBroken, or a bug): no later call can succeed.
+        """
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """End after what it has; a hung engine is left behind."""
+        ...
+
+
+class InferenceThread(Engine[W]):
+    """See Engine: owns the predictor, which it runs in a thread of its own from `start` on."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._predictor = predictor
@@ -53,34 +91,31 @@ class InferenceThread(Generic[W]):
 
     @property
     def warm(self) -> bool:
-        """Whether the engine has run once and takes work at full speed."""
+        """See Engine."""
         return self._warm.is_set()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is computed, ready, or waiting to be collected."""
+        """See Engine."""
         return self._inside == 0
 
     @property
     def has_room(self) -> bool:
-        """Whether `submit` may be called."""
+        """See Engine."""
         return self._inside < CAPACITY
 
     def start(self) -> None:
-        """Start the thread, unless it runs already; it warms the engine up first."""
+        """See Engine."""
         if not self._thread.is_alive():
             self._thread.start()
 
     def submit(self, batch: Batch[W]) -> None:
-        """Hand over a batch; never blocks. Only while `has_room`."""
+        """See Engine."""
         self._inside += 1
         self._inbox.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the next scored batch, waiting for it up to `timeout_s`.
-
-        Raises what ended the thread (EngineBroken, or a bug): no later call can succeed.
-        """
+        """See Engine."""
         try:
             outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
         except Empty:
@@ -91,7 +126,7 @@ class InferenceThread(Generic[W]):
         return outcome
 
     def close(self, *, timeout_s: float) -> None:
-        """End the thread after what it has; a hung engine is left behind."""
+        """See Engine."""
         self._inbox.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)

@@ -1,6 +1,6 @@
 """The loop: poll, admit, dispatch, collect, deliver. Read it from `run` downwards.
 
-One thread, this one, owns the consumer, the producer and every decision; `InferenceThread` computes beside it.
+One thread, this one, owns the consumer, the producer and every decision; an `Engine` computes beside it.
 """
 
 import logging
@@ -19,7 +19,7 @@ from worker.delivery import Delivery
 from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, TooManyDeadLetters, UnreadableReview
 from worker.failures import Poison
 from worker.health import Health
-from worker.inference import InferenceThread, ScoredBatch
+from worker.inference import Engine, ScoredBatch
 from worker.messages import Reason, Review, decode_review, review_id_of
 from worker.metrics import Metrics
 from worker.offsets import Offsets
@@ -63,6 +63,7 @@ class Worker:
         source: Source,
         delivery: Delivery,
         predictor: Predictor,
+        engine: Engine["Work"],
         offsets: Offsets,
         batcher: Batcher[Work],
         backpressure: Backpressure,
@@ -74,14 +75,13 @@ class Worker:
         max_poll_records: int,
         drain_timeout_s: float,
         handover_timeout_s: float,
-        isolation_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._delivery = delivery
         self._predictor = predictor
-        self._engine: InferenceThread[Work] = InferenceThread(predictor, isolation_timeout_s=isolation_timeout_s)
+        self._engine = engine
         self._offsets = offsets
         self._batcher = batcher
         self._backpressure = backpressure

@@ -1,7 +1,8 @@
 """Signals that end the demo early, and cleaning up that they do not interrupt."""
 
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Final
 
@@ -22,9 +23,8 @@ def raise_on_signals() -> None:
     `make` passes on what the terminal has sent already: a second signal must not break into the cleaning up.
     """
     for number in SIGNALS:
-        if (
-            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-        ):  # else it is `nohup` that we run under
+        under_nohup = number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+        if not under_nohup:
             signal.signal(number, _interrupt)
 
 
@@ -32,6 +32,22 @@ def ignore_signals() -> None:
     """From now on SIGNALS do nothing."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """A signal that arrives inside raises at the end: what is in here is never left half done, so keep it short."""
+    arrived: list[int] = []
+    ours = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
+    for number in ours:
+        signal.signal(number, lambda arriving, _frame: arrived.append(arriving))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, _interrupt)
+        if arrived:
+            _interrupt(arrived[0], None)
 
 
 class Shielded(ExitStack):

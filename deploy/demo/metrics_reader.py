@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 class WorkerMetrics:
     """One look at the worker."""
 
-    lag_records: int  # in the topic behind the reading position, all partitions
+    records_read: int  # from the input topic
     batches: int
     batch_reviews: int  # in all batches
     model: str  # name and version
@@ -32,7 +32,7 @@ def parse(exposition: str) -> WorkerMetrics:
             if sample.name == "sentiment_model_info":
                 model = sample.labels
     return WorkerMetrics(
-        lag_records=int(totals["sentiment_lag_records"]),
+        records_read=int(totals["sentiment_records_read_total"]),
         batches=int(totals["sentiment_batch_size_reviews_count"]),
         batch_reviews=int(totals["sentiment_batch_size_reviews_sum"]),
         model=f"{model.get('name', '?')} {model.get('version', '?')}",

@@ -11,8 +11,20 @@ from deploy.demo.view import Frame, View, render
 
 WIDTH: Final = 100
 LINES: Final = 30
-# Fonts to be loaded from elsewhere, which a picture must not do, and a comment.
-DISPENSABLE: Final = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
+# Fonts to be loaded from elsewhere, which a picture must not do; a comment; and the clipping of every line by itself,
+# which cuts hairs off the frames.
+DISPENSABLE: Final = re.compile(
+    r"@font-face \{.*?\}\s*|<!--.*?-->\s*"
+    r'|<clipPath id="demo-line-.*?</clipPath>\s*| clip-path="url\(#demo-line-\d+\)"',
+    re.DOTALL,
+)
+# rich draws for one font. In whichever the reader has, a glyph is made to fill its cell: frames have no gaps then.
+FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+ADJUSTMENTS: Final = (
+    ("font-family: Fira Code, monospace;", f"font-family: {FONTS};"),
+    ("font-size: 20px;", "font-size: 21px;"),
+    (" textLength=", ' lengthAdjust="spacingAndGlyphs" textLength='),
+)
 
 
 class Picture(View):
@@ -33,4 +45,7 @@ def as_svg(frame: Frame) -> str:
     """Draw a frame as a terminal of 100 columns and 30 lines shows it."""
     console = Console(record=True, width=WIDTH, height=LINES, file=io.StringIO(), force_terminal=True)
     console.print(render(frame, lines=LINES))
-    return DISPENSABLE.sub("", console.export_svg(title="make demo", unique_id="demo"))
+    svg = DISPENSABLE.sub("", console.export_svg(title="make demo", unique_id="demo"))
+    for drawn, wanted in ADJUSTMENTS:
+        svg = svg.replace(drawn, wanted)
+    return svg

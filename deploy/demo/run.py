@@ -99,4 +99,4 @@ class _Counting:
     def _frame(self) -> Frame:
         with suppress(OSError):  # it is busy, or has ended: what it said last stands
             self._metrics = parse(self._stage.worker.get("/metrics")[1])
-        return Frame(self._scoreboard.snapshot(time.time()), self._metrics, self._total, self._stage.broker)
+        return Frame(self._scoreboard.snapshot(time.time()), self._metrics, self._total, self._stage.scene)

@@ -8,9 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from deploy.demo.interrupts import postponed
 from deploy.demo.sample import LabelledReview
 from deploy.demo.topics import PARTITIONS, Topics, created_topics
 from deploy.demo.traffic import Inbox, Publisher, Reader, dead_answer, scored_answer
+from deploy.demo.view import Scene
 from deploy.demo.worker_process import WorkerProcess
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
@@ -21,7 +23,7 @@ from worker.kafka_broker import Connection
 Tell = Callable[[str], None]
 
 # Fewer than by default: results come in an even flow rather than late and all at once, and the lag can be watched.
-HELD_MAX: Final = "512"
+HELD_MAX: Final = "256"
 SECURITY: Final = ("SENTIMENT_SECURITY_", "SENTIMENT_SASL_", "SENTIMENT_SSL_")
 
 
@@ -29,7 +31,7 @@ SECURITY: Final = ("SENTIMENT_SECURITY_", "SENTIMENT_SASL_", "SENTIMENT_SSL_")
 class Stage:
     """What is running."""
 
-    broker: str  # for people
+    scene: Scene
     worker: WorkerProcess
     publisher: Publisher  # not started yet
     readers: Sequence[Reader]
@@ -51,7 +53,8 @@ def set_up(broker: Broker, reviews: Sequence[LabelledReview], *, tell: Tell, sta
     worker.wait_until_ready()
     for reader in readers:
         reader.wait_until_joined()
-    return Stage(f"{broker.name} at {broker.address}", worker, publisher, readers, inbox)
+    scene = Scene(broker.name, broker.address, f"{topics.raw} → worker → {topics.scored}")
+    return Stage(scene, worker, publisher, readers, inbox)
 
 
 def environ_for(broker: Broker, environ: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +64,6 @@ def environ_for(broker: Broker, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _start_worker(environ: Mapping[str, str], topics: Topics, stack: ExitStack) -> WorkerProcess:
-    directory = Path(stack.enter_context(TemporaryDirectory(prefix="sentiment-demo-")))
     (port,) = free_ports(1)
     settings = {
         "SENTIMENT_INPUT_TOPIC": topics.raw,
@@ -73,7 +75,9 @@ def _start_worker(environ: Mapping[str, str], topics: Topics, stack: ExitStack) 
         "SENTIMENT_LOG_FORMAT": "text",
     }
     environ = {"SENTIMENT_MAX_INFLIGHT_RECORDS": HELD_MAX, **environ, **settings}
-    return stack.enter_context(WorkerProcess(environ, http_port=port, log=directory / "worker.log"))
+    with postponed():  # between the start of the process and the stack's knowing of it
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="sentiment-demo-")))
+        return stack.enter_context(WorkerProcess(environ, http_port=port, directory=directory))
 
 
 def _start_readers(connection: Connection, topics: Topics, inbox: Inbox, stack: ExitStack) -> list[Reader]:

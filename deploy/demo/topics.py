@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from uuid import uuid4
 
+from deploy.demo.errors import DemoFailed
+from worker.errors import WorkerError
 from worker.kafka_broker import Connection, create_topics, delete_topics
 
 PARTITIONS = 4
@@ -29,12 +31,30 @@ def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[Topics]
     """Topics that exist while inside.
 
     On a broker that is `on_loan` they have names that nobody else uses, and are deleted at the end; our own broker is
-    thrown away whole. Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
+    thrown away whole. What groups committed goes with the topics, and the broker drops the empty groups by itself: by
+    default it looks for them every ten minutes.
+
+    Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused; DemoFailed when the topics had to stay,
+    which becomes a note where another error ends the run.
     """
     topics = Topics.with_suffix(f"demo-{uuid4().hex[:8]}") if on_loan else Topics()
     try:
         create_topics(connection, dict.fromkeys(astuple(topics), PARTITIONS))
         yield topics
-    finally:
+    except BaseException as error:
         if on_loan:
-            delete_topics(connection, astuple(topics))
+            try:
+                _delete(connection, topics)
+            except DemoFailed as left:
+                error.add_note(str(left))
+        raise
+    if on_loan:
+        _delete(connection, topics)
+
+
+def _delete(connection: Connection, topics: Topics) -> None:
+    names = astuple(topics)
+    try:
+        delete_topics(connection, names)
+    except WorkerError as error:
+        raise DemoFailed(f"the topics {', '.join(names)} could not be deleted: {error}") from error

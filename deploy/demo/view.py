@@ -18,11 +18,22 @@ from deploy.demo.metrics_reader import WorkerMetrics
 from deploy.demo.scoreboard import Row, Snapshot
 
 PLAIN_EVERY_S: Final = 2.0
-FIXED_LINES: Final = 11  # of a frame: all but the rows of the reviews
-SPARKS: Final = "▁▂▃▄▅▆▇█"
+FIXED_LINES: Final = 13  # of a frame: all but the rows of the reviews
+LAST_LINES: Final = FIXED_LINES + 3  # of the frame that stays: the summary is to stand below it on the same screen
+SPARKS: Final = "▁▂▃▄▅▆▇"  # a full block would touch the line above
 SPARKLINE_WIDTH: Final = 11  # what a tile has room for where the terminal has 80 columns
 OPENING_CHARS: Final = 200  # more than any line shows
 COLOURS: Final = {"positive": "green", "negative": "red"}
+LEGEND: Final = " latency: publish → result read · lag: unread in Kafka · queued: no result yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stays the same throughout a run."""
+
+    broker: str  # what runs, for people
+    address: str
+    stream: str  # from where to where the reviews go
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,16 @@ class Frame:
     snapshot: Snapshot
     metrics: WorkerMetrics
     total: int  # reviews that will be published
-    broker: str
+    scene: Scene
+
+    @property
+    def lag(self) -> int:
+        """Reviews that the worker has not read yet.
+
+        Counted here: its own gauge knows the end of a paused partition as of the last fetch only, which is long ago
+        where all is published in a second. What it says is older than the snapshot, hence the limit.
+        """
+        return min(self.snapshot.lost, max(0, self.snapshot.published - self.metrics.records_read))
 
 
 class View(Protocol):
@@ -48,7 +68,9 @@ def open_view(console: Console) -> Iterator[View]:
     """What suits the console; gives the terminal back at the end."""
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, auto_refresh=False) as live:
-            yield LiveView(live)
+            view = LiveView(live)
+            yield view
+            view.settle()
     else:
         yield PlainView(console)
 
@@ -58,23 +80,35 @@ class LiveView(View):
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._last: Frame | None = None
 
     def show(self, frame: Frame) -> None:
         """See View."""
-        self._live.update(render(frame, lines=self._live.console.height - 1), refresh=True)
+        self._last = frame
+        self._draw(frame, self._live.console.height - 1)
+
+    def settle(self) -> None:
+        """Leave the last frame with a few of the reviews, to make room for what follows."""
+        if self._last is not None:
+            self._draw(self._last, min(LAST_LINES, self._live.console.height - 1))
+
+    def _draw(self, frame: Frame, lines: int) -> None:
+        self._live.update(render(frame, lines=lines), refresh=True)
 
 
 class PlainView(View):
-    """One line every two seconds, for logs and pipes."""
+    """One line every two seconds and one for the last review, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._due_s = 0.0
+        self._complete = False
 
     def show(self, frame: Frame) -> None:
         """See View."""
-        if (now_s := time.monotonic()) >= self._due_s:
-            self._due_s = now_s + PLAIN_EVERY_S
+        now_s, is_complete = time.monotonic(), frame.snapshot.answered == frame.total
+        if now_s >= self._due_s or is_complete > self._complete:
+            self._due_s, self._complete = now_s + PLAIN_EVERY_S, is_complete
             self._console.print(plain_line(frame), soft_wrap=True, highlight=False)
 
 
@@ -96,41 +130,44 @@ def plain_line(frame: Frame) -> str:
     return (
         f"{shot.answered:,} of {frame.total:,} reviews scored, {shot.per_s_now:,.0f}/s now, {shot.per_s:,.0f}/s mean, "
         f"latency p50 {seconds(shot.latency_p50_s)} p99 {seconds(shot.latency_p99_s)}, "
-        f"lag {metrics.lag_records:,}, {shot.lost:,} queued, batch {_batch(metrics)}"
+        f"lag {frame.lag:,}, {shot.lost:,} queued, batch {_batch(metrics)}, accuracy {_accuracy(shot)}"
     )
 
 
 def render(frame: Frame, *, lines: int) -> RenderableType:
     """A frame as a picture of at most `lines` lines, with as many of the latest reviews as fit."""
     rows = max(1, lines - FIXED_LINES)
-    return Group(_heading(frame), _progress(frame), _tiles(frame), _latest(frame.snapshot.latest[:rows]))
+    # The last line is the short one: a terminal writes ^C behind it, and breaking it would push the frame up.
+    legend = Text(LEGEND, style="dim italic", no_wrap=True, overflow="ellipsis")
+    return Group(_heading(frame), _progress(frame), _tiles(frame), _latest(frame.snapshot.latest[:rows]), legend)
 
 
 def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
-    """The table at the end; `drained` tells whether the worker ended in order."""
-    shot = frame.snapshot
+    """The table at the end; `drained` tells whether the worker stopped in order."""
+    shot, scene = frame.snapshot, frame.scene
     table = Table(title="Summary", title_justify="left", show_header=False, box=box.ROUNDED, padding=(0, 1))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     repeats = f": {sample_size:,} different ones, then again with #2, #3 ... after the id"
     latency = (
-        f"p50 {seconds(shot.latency_p50_s)}, p99 {seconds(shot.latency_p99_s)}, from the timestamp of the review's "
-        "message until the demo read the result; mostly the wait in line, as all are published at once"
+        f"p50 {seconds(shot.latency_p50_s)}, p99 {seconds(shot.latency_p99_s)} from publishing a review until its "
+        "result was read; mostly waiting its turn, as they are published as fast as Kafka takes them"
     )
-    for name, value in (
-        ("reviews in", f"{shot.published:,}{repeats if shot.published > sample_size else ''}"),
-        ("reviews out", f"{shot.scored:,}"),
-        ("lost", f"{shot.lost:,}"),
-        ("duplicated", f"{shot.duplicated:,}"),
-        ("dead letters", f"{shot.dead_letters:,}"),
-        ("throughput", f"{shot.per_s:,.0f} reviews/s over {shot.elapsed_s:.1f} s"),
-        ("latency", latency),
-        ("accuracy", f"{_accuracy(shot)} of {shot.scored:,} scores agree with the label"),
-        ("model", f"{frame.metrics.model} ({frame.metrics.engine})"),
-        ("broker", frame.broker),
-        ("worker", "drained after SIGTERM, exit status 0" if drained else "did not end in order, see below"),
-    ):
-        table.add_row(name, Text(value))
+    rows: Sequence[tuple[str, str, str]] = (
+        ("reviews in", f"{shot.published:,}{repeats if shot.published > sample_size else ''}", ""),
+        ("reviews out", f"{shot.scored:,}", ""),
+        ("lost", f"{shot.lost:,}", _good_if(not shot.lost)),
+        ("duplicated", f"{shot.duplicated:,}", _good_if(not shot.duplicated)),
+        ("dead letters", f"{shot.dead_letters:,}", ""),
+        ("throughput", f"{shot.per_s:,.0f} reviews/s over {shot.elapsed_s:.1f} s", ""),
+        ("latency", latency, ""),
+        ("accuracy", f"{_accuracy(shot)} of {shot.scored:,} scores agree with the label", ""),
+        ("model", f"{frame.metrics.model} ({frame.metrics.engine})", ""),
+        ("broker", f"{scene.broker} at {scene.address}", ""),
+        ("worker", "stopped in order on SIGTERM, exit status 0" if drained else "did not stop in order, see below", ""),
+    )
+    for name, value, style in rows:
+        table.add_row(name, Text(value, style=style))
     return table
 
 
@@ -161,24 +198,35 @@ def opening(text: str) -> str:
 def _heading(frame: Frame) -> RenderableType:
     facts = Text.assemble(
         ("broker  ", "dim"),
-        frame.broker,
+        frame.scene.broker,
+        ("\nstream  ", "dim"),
+        frame.scene.stream,
         ("\nmodel   ", "dim"),
         f"{frame.metrics.model}, {frame.metrics.engine}",
         no_wrap=True,
         overflow="ellipsis",
     )
-    return Panel(facts, title="[bold]sentiment-worker[/bold]", title_align="left", box=box.ROUNDED, border_style="cyan")
+    return Panel(
+        facts,
+        title="[bold]sentiment-worker[/bold]",
+        title_align="left",
+        subtitle=Text(frame.scene.address),
+        subtitle_align="right",
+        box=box.ROUNDED,
+        border_style="cyan",
+    )
 
 
 def _progress(frame: Frame) -> RenderableType:
     shot = frame.snapshot
+    answered = f"{shot.answered:,}".rjust(len(f"{frame.total:,}"))  # else the bar would move as the number grows
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True)
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     line.add_row(
-        Text.assemble((f" {shot.answered:,}", "bold"), f" of {frame.total:,} scored"),
-        ProgressBar(total=frame.total, completed=shot.answered),
+        Text.assemble((f" {answered}", "bold"), f" of {frame.total:,} scored"),
+        ProgressBar(total=frame.total, completed=shot.answered, complete_style="cyan", finished_style="green"),
         f"{shot.answered / frame.total:4.0%}  {shot.elapsed_s:5.1f} s ",
     )
     return line
@@ -186,39 +234,43 @@ def _progress(frame: Frame) -> RenderableType:
 
 def _tiles(frame: Frame) -> RenderableType:
     shot, metrics = frame.snapshot, frame.metrics
-    tiles = {
-        "reviews/s": (f"{shot.per_s_now:,.0f}", f"{shot.per_s:,.0f} mean", sparkline(shot.per_s_history)),
-        "latency": (seconds(shot.latency_p50_s), "p50", f"{seconds(shot.latency_p99_s)} p99"),
-        "lag": (f"{metrics.lag_records:,}", "in the topic", f"{shot.lost:,} queued"),
-        "batch": (_batch(metrics), "mean size", f"{metrics.batches:,} batches"),
-        "accuracy": (_accuracy(shot), f"{shot.right:,} right", f"{shot.scored - shot.right:,} wrong"),
-    }
+    tiles = (
+        _tile("reviews/s", f"{shot.per_s_now:,.0f}", f"{shot.per_s:,.0f} mean", sparkline(shot.per_s_history), "cyan"),
+        _tile("latency", f"{seconds(shot.latency_p50_s)} p50", f"{seconds(shot.latency_p99_s)} p99", "publish→read"),
+        _tile("lag", f"{frame.lag:,}", "in the topic", f"{shot.lost:,} queued"),
+        _tile("batch", _batch(metrics), "mean size", f"{metrics.batches:,} batches"),
+        _tile("accuracy", _accuracy(shot), f"{shot.right:,} right", f"{shot.scored - shot.right:,} wrong"),
+    )
     row = Table.grid(expand=True)
     for _ in tiles:
         row.add_column(ratio=1)
-    row.add_row(*(_tile(title, *lines) for title, lines in tiles.items()))
+    row.add_row(*tiles)
     return row
 
 
-def _tile(title: str, figure: str, first: str, second: str) -> RenderableType:
-    body = Group(Text(figure, style="bold"), Text(first, style="dim"), Text(second, style="dim"))
+def _tile(title: str, figure: str, first: str, second: str, style: str = "dim") -> RenderableType:
+    body = Text.assemble((figure, "bold"), (f"\n{first}\n", "dim"), (second, style), no_wrap=True)
     return Panel(body, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
 
 
 def _latest(rows: Sequence[Row]) -> RenderableType:
-    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="bold")
     table.add_column("score", justify="right")
     table.add_column("sentiment")
-    table.add_column("label")
-    table.add_column("review", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("by label")
+    table.add_column("latest reviews", ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(
             f"{row.verdict.score:.3f}",
             Text(row.verdict.sentiment, style=COLOURS[row.verdict.sentiment]),
-            Text("right", style="green") if row.is_right else Text("wrong", style="bold yellow"),
+            Text("right", style="dim") if row.is_right else Text("wrong", style="bold yellow"),
             Text(opening(row.review.text)),
         )
     return table
+
+
+def _good_if(good: bool) -> str:
+    return "bold green" if good else "bold red"
 
 
 def _batch(metrics: WorkerMetrics) -> str:

@@ -1,6 +1,7 @@
 """The worker as a process of its own: started, awaited, watched, stopped."""
 
 import http.client
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ READY_RETRY_S: Final = 0.05
 ANSWER_LIMIT_S: Final = 1.0
 STOP_LIMIT_S: Final = 40.0  # its drain has 25 s, closing its clients 5 s each
 GIVE_UP_LIMIT_S: Final = 5.0  # when nobody waits for its work any more
+CLEAN_UP: Final = 'kill -s KILL -- "$1"; rm -rf -- "$2"'
 
 
 class WorkerProcess:
@@ -27,11 +29,14 @@ class WorkerProcess:
     Leaving the context ends it, whatever its state; it does not outlive this process, even when that is killed.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, http_port: int, log: Path) -> None:
-        """`environ` is its whole environment, and lets it listen on `http_port` of 127.0.0.1; it logs to `log`."""
+    def __init__(self, environ: Mapping[str, str], *, http_port: int, directory: Path) -> None:
+        """`environ` is its whole environment, and lets it listen on `http_port` of 127.0.0.1.
+
+        Its log goes into `directory`, which is removed with it should this process be killed.
+        """
         self._http_port = http_port
-        self._log = log
-        with log.open("wb") as output:
+        self._log = directory / "worker.log"
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker", "run"],
                 cwd=PROJECT,
@@ -41,22 +46,22 @@ class WorkerProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._janitor = Janitor(["/bin/sh", "-c", 'kill -s KILL -- "$1"', "clean-up", str(self._process.pid)])
+        self._janitor = Janitor(["/bin/sh", "-c", CLEAN_UP, "clean-up", str(self._process.pid), str(directory)])
 
     def wait_until_ready(self) -> None:
         """Return when `/readyz` says so. Raises DemoFailed."""
         deadline_s = time.monotonic() + READY_LIMIT_S
         while not self._is_ready():
-            self.check()
+            if self._ended():
+                raise DemoFailed(f"the worker could not start: it {self._end_of_it()}")
             if time.monotonic() > deadline_s:
                 raise DemoFailed(f"the worker is not ready after {READY_LIMIT_S:.0f} s; {self._last_words()}")
             time.sleep(READY_RETRY_S)
 
     def check(self) -> None:
         """Raises DemoFailed when it runs no more."""
-        status = self._process.poll()
-        if status is not None:
-            raise DemoFailed(f"the worker ended with status {status} before its work was done; {self._last_words()}")
+        if self._ended():
+            raise DemoFailed(f"before its work was done the worker {self._end_of_it()}")
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page of its HTTP server. Raises OSError when it does not answer in a second."""
@@ -79,7 +84,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired as error:
             raise DemoFailed(f"the worker did not drain within {STOP_LIMIT_S:.0f} s; {self._last_words()}") from error
         if status != 0:
-            raise DemoFailed(f"the worker drained and ended with status {status}, not 0; {self._last_words()}")
+            raise DemoFailed(f"when asked to drain the worker {self._end_of_it()}")
 
     def _is_ready(self) -> bool:
         try:
@@ -87,11 +92,22 @@ class WorkerProcess:
         except OSError:
             return False
 
+    def _ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def _end_of_it(self) -> str:
+        status = self._process.returncode
+        how = f"ended with status {status}"
+        if status < 0:
+            how = f"was ended by signal {-status} ({signal.strsignal(-status)})"
+        return f"{how}; {self._last_words()}"
+
     def _last_words(self) -> str:
-        return f"its log ends:\n{tail(self._log.read_text(errors='replace'))}"
+        log = self._log.read_text(errors="replace")
+        return f"its log ends:\n{tail(log)}" if log.strip() else "its log is empty"
 
     def _end(self) -> None:
-        if self._process.poll() is None:
+        if not self._ended():
             self._process.terminate()
             try:
                 self._process.wait(GIVE_UP_LIMIT_S)

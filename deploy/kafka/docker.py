@@ -5,6 +5,7 @@ The docker command finds the daemon and the image; testcontainers, a development
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
@@ -109,7 +110,8 @@ class DockerBroker(Broker):
         self._created = DockerContainer(self._image, env=self._environment(), name=name)
         # For this machine alone: the annotation has no place for the interface, Docker does.
         self._created.ports[f"{CLIENT_PORT}/tcp"] = ("127.0.0.1", self._port)  # type: ignore[assignment]
-        self._created.start()
+        with ThreadPoolExecutor(1) as aside:  # a Ctrl-C waits for the daemon's answer: half created is not found again
+            aside.submit(self._created.start).result()
 
     def _environment(self) -> dict[str, str]:
         placement = Placement(

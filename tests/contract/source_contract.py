@@ -325,6 +325,20 @@ class SourceContract:
         for partition, lag in fetched.items():
             assert lag == 10 - sum(record.partition == partition for record in reader.records[:5])
 
+    def test_lag_grows_with_a_topic_that_is_not_read(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
+    ) -> None:
+        topic = rig.topic()
+        rig.produce(topic, numbered(5))
+        reader = open_reader(topic)
+        reader.read(5)
+        reader.source.pause(reader.owned)
+        rig.produce(topic, numbered(7))
+        reader.poll_until(lambda: reader.source.lag() == {TopicPartition(topic, 0): 7}, "a lag of seven")
+        reader.source.resume(reader.owned)
+        reader.read(7)
+        reader.poll_until(lambda: reader.source.lag() == {TopicPartition(topic, 0): 0}, "no lag")
+
     # The end
 
     def test_a_deleted_topic_is_fatal(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:

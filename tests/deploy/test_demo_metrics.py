@@ -13,15 +13,14 @@ def test_what_the_worker_exposes_is_read_back() -> None:
     metrics.serving(ModelInfo("imdb", "1.2", "0" * 64, "torch cpu fp32", 1e-5))
     for size in (60, 64):
         metrics.batch_size.observe(size)
-    metrics.lag.labels("reviews.raw", "0").set(7)
-    metrics.lag.labels("reviews.raw", "1").set(5)
+    metrics.read.inc(7)
     read = parse(generate_latest(registry).decode())
     assert read == WorkerMetrics(
-        lag_records=12, batches=2, batch_reviews=124, model="imdb 1.2", engine="torch cpu fp32"
+        records_read=7, batches=2, batch_reviews=124, model="imdb 1.2", engine="torch cpu fp32"
     )
     assert read.reviews_per_batch == 62.0
 
 
 def test_a_worker_that_has_nothing_to_tell_yet_is_read_as_zeros() -> None:
     read = parse("")
-    assert (read.lag_records, read.batches, read.reviews_per_batch, read.model) == (0, 0, None, "? ?")
+    assert (read.records_read, read.batches, read.reviews_per_batch, read.model) == (0, 0, None, "? ?")

@@ -1,6 +1,7 @@
 """What the demo shows, on a terminal and elsewhere."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -10,10 +11,13 @@ from deploy.demo.picture import as_svg
 from deploy.demo.sample import LabelledReview
 from deploy.demo.scoreboard import Row, Snapshot, Verdict
 from deploy.demo.view import (
+    LAST_LINES,
+    LEGEND,
     SPARKLINE_WIDTH,
     Frame,
     LiveView,
     PlainView,
+    Scene,
     open_view,
     opening,
     render,
@@ -22,8 +26,8 @@ from deploy.demo.view import (
     summary,
 )
 
-METRICS = WorkerMetrics(lag_records=321, batches=20, batch_reviews=1250, model="imdb 1", engine="torch cpu fp32")
-NO_METRICS = WorkerMetrics(lag_records=0, batches=0, batch_reviews=0, model="?", engine="?")
+METRICS = WorkerMetrics(records_read=1_679, batches=20, batch_reviews=1250, model="imdb 1", engine="torch cpu fp32")
+NO_METRICS = WorkerMetrics(records_read=0, batches=0, batch_reviews=0, model="?", engine="?")
 ROWS = tuple(
     Row(
         LabelledReview(f"id{number}", f"Review {number}: " + "so many words " * 40, number % 2),
@@ -63,8 +67,14 @@ EMPTY = Snapshot(
     latency_p99_s=None,
     latest=(),
 )
-FRAME = Frame(SHOT, METRICS, 2_000, "Apache Kafka 4.3.0 in a container with a very long name at 127.0.0.1:29092")
-FIRST_FRAME = Frame(EMPTY, NO_METRICS, 2_000, FRAME.broker)
+SCENE = Scene(
+    "Apache Kafka in container sentiment-worker/kafka:4.3.0",
+    "127.0.0.1:29092",
+    "reviews.raw.demo-1234abcd → worker → reviews.scored.demo-1234abcd",
+)
+FRAME = Frame(SHOT, METRICS, 2_000, SCENE)
+FIRST_FRAME = Frame(EMPTY, NO_METRICS, 2_000, SCENE)
+LAST_FRAME = Frame(replace(SHOT, answered=2_000, scored=2_000), METRICS, 2_000, SCENE)
 
 
 def printed(renderable: object, *, columns: int, lines: int = 30) -> list[str]:
@@ -86,7 +96,12 @@ def test_a_frame_fits_the_terminal(frame: Frame, columns: int, lines: int) -> No
 def test_a_frame_uses_all_lines_for_the_latest_reviews(columns: int, lines: int) -> None:
     picture = printed(render(FRAME, lines=lines - 1), columns=columns, lines=lines)
     assert len(picture) == lines - 1
-    assert "Review 0" in picture[11]
+    assert "Review 0" in picture[12]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_frame_leaves_room_for_what_a_terminal_shows_of_ctrl_c(columns: int) -> None:
+    assert len(printed(render(FRAME, lines=23), columns=columns)[-1]) <= columns - len("^C")
 
 
 @pytest.mark.parametrize("columns", [80, 100])
@@ -95,10 +110,18 @@ def test_a_frame_shows_every_figure_whole(columns: int) -> None:
     for figure in (
         "1,250 of 2,000 scored", "62%", "12.5 s", "110", "100 mean", "123 ms", "123.4 s p99", "321", "750 queued",
         "62.5", "20 batches", "88.0%", "1,099 right", "150 wrong", "imdb 1, torch cpu fp32", "0.987", "positive",
+        SCENE.broker, SCENE.address, SCENE.stream, LEGEND,
     ):  # fmt: skip
         assert figure in picture
-    assert "right  Review 1:" in picture
-    assert "wrong  Review 2:" in picture
+    assert "right     Review 1:" in picture
+    assert "wrong     Review 2:" in picture
+
+
+def test_lag_is_what_the_worker_has_not_read_and_never_more_than_what_has_no_result() -> None:
+    assert FRAME.lag == 321
+    assert replace(FRAME, metrics=NO_METRICS).lag == 750  # metrics that are older than the snapshot
+    assert replace(FRAME, metrics=replace(METRICS, records_read=2_500)).lag == 0  # read again after a failure
+    assert LAST_FRAME.lag == 0
 
 
 def test_the_summary_gives_every_number_and_who_took_part() -> None:
@@ -106,7 +129,7 @@ def test_the_summary_gives_every_number_and_who_took_part() -> None:
     for fact in (
         "reviews in │ 2,000 │", "reviews out │ 1,249 │", "lost │ 750 │", "duplicated │ 0 │", "dead letters │ 1 │",
         "100 reviews/s over 12.5 s", "p50 123 ms, p99 123.4 s", "88.0% of 1,249 scores agree with the label",
-        "imdb 1 (torch cpu fp32)", FRAME.broker, "drained after SIGTERM, exit status 0",
+        "imdb 1 (torch cpu fp32)", f"{SCENE.broker} at {SCENE.address}", "stopped in order on SIGTERM, exit status 0",
     ):  # fmt: skip
         assert fact in text
 
@@ -114,7 +137,7 @@ def test_the_summary_gives_every_number_and_who_took_part() -> None:
 def test_the_summary_says_when_the_sample_was_repeated() -> None:
     text = "\n".join(printed(summary(FRAME, sample_size=800, drained=False), columns=200))
     assert "2,000: 800 different ones, then again with #2" in text
-    assert "did not end in order" in text
+    assert "did not stop in order" in text
 
 
 def test_a_run_without_any_answer_can_be_summed_up() -> None:
@@ -129,8 +152,19 @@ def test_without_a_terminal_there_are_plain_lines_and_not_more_than_one_at_a_tim
         view.show(FRAME)  # long before the next line is due
     assert output.getvalue() == (
         "1,250 of 2,000 reviews scored, 110/s now, 100/s mean, latency p50 123 ms p99 123.4 s, "
-        "lag 321, 750 queued, batch 62.5\n"
+        "lag 321, 750 queued, batch 62.5, accuracy 88.0%\n"
     )
+
+
+def test_the_last_review_gets_a_plain_line_at_once_and_one_only() -> None:
+    output = io.StringIO()
+    with open_view(Console(file=output, width=80)) as view:
+        for frame in (FRAME, LAST_FRAME, LAST_FRAME):
+            view.show(frame)
+    assert [line.split(" reviews")[0] for line in output.getvalue().splitlines()] == [
+        "1,250 of 2,000",
+        "2,000 of 2,000",
+    ]
 
 
 def test_a_terminal_gets_the_live_view_and_its_cursor_back() -> None:
@@ -141,6 +175,18 @@ def test_a_terminal_gets_the_live_view_and_its_cursor_back() -> None:
         view.show(FRAME)
     assert "1,250" in output.getvalue()
     assert output.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_the_frame_that_stays_leaves_room_for_the_summary() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=110, height=34, _environ={"TERM": "xterm"})
+    with open_view(console) as view:
+        view.show(FRAME)
+        output.truncate(0)
+    left = output.getvalue()
+    assert "Review 2:" in left
+    assert "Review 3:" not in left
+    assert LAST_LINES + len(printed(summary(FRAME, sample_size=2_000, drained=True), columns=110)) < 34
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:
@@ -157,11 +203,20 @@ def test_the_picture_shows_the_frame_and_loads_nothing() -> None:
     assert "1,250" in svg
 
 
+def test_the_picture_leaves_the_font_to_the_reader_and_fits_it_into_the_cells() -> None:
+    svg = as_svg(FRAME)
+    texts = svg.count("<text ") - 1  # the title is not in cells
+    assert svg.count(' lengthAdjust="spacingAndGlyphs" textLength=') == texts
+    assert "Fira" not in svg
+    assert "font-size: 21px;" in svg
+    assert "clip-path" not in svg.replace('clip-path="url(#demo-clip-terminal)"', "")
+
+
 def test_a_sparkline_spans_from_nothing_to_the_largest_of_the_last_values() -> None:
-    assert sparkline([0, 4, 8]) == "▁▅█"
+    assert sparkline([0, 4, 8]) == "▁▄▇"
     assert sparkline([]) == ""
     assert sparkline([0.0, 0.0]) == "▁▁"
-    assert sparkline([1_000.0] + [1.0] * SPARKLINE_WIDTH) == "█" * SPARKLINE_WIDTH
+    assert sparkline([1_000.0] + [1.0] * SPARKLINE_WIDTH) == "▇" * SPARKLINE_WIDTH
 
 
 @pytest.mark.parametrize(

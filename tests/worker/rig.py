@@ -14,6 +14,7 @@ from worker.breaker import Breaker
 from worker.broker import Record, TopicPartition
 from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.health import Health
+from worker.inference import InferenceThread
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
@@ -58,11 +59,11 @@ class Rig:
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
             predictor=self.predictor,
+            engine=InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
             backpressure=self.held,
             breaker=Breaker(dead_letters),
-            isolation_timeout_s=LIMIT_S,
             outcomes=Outcomes(
                 output=Target(SCORED, partitions, keeps_partition=True),
                 dlq=Target(DLQ, partitions, keeps_partition=True),

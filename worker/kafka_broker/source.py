@@ -5,6 +5,7 @@ group throws out while it joins keeps its partitions and positions without any c
 have had them meanwhile: its new member id gives that away, and it starts again from the committed offsets.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -31,6 +32,8 @@ _METADATA_S: Final = 1.0  # where the topic is missing, or the broker leaves jus
 _PLACE_S: Final = 1.0  # for committed offsets after a rebalance; partitions left over wait for the next poll
 _GONE_S: Final = 5.0  # for so long the cluster must deny the topic before we believe it
 _WARN_EVERY_S: Final = 10.0
+_ASK_EVERY_S: Final = 1.0
+_ANSWER_S: Final = 0.2
 
 
 class _Note(NamedTuple):
@@ -125,6 +128,8 @@ class KafkaSource:
         self._arriving: set[TopicPartition] = set()  # ours, but not yet at the committed offset: not told
         self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
         self._membership: Any = None  # as of the last poll that found the group at rest
+        self._ends: dict[KafkaPartition, int] = {}  # of paused partitions
+        self._ask_at_s = 0.0
         self._denied_since_s: float | None = None
         self._warn_at_s = 0.0
         self._closed = False
@@ -198,11 +203,12 @@ class KafkaSource:
             self._seek_committed(partition, deadline_s)
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """See Source. A partition that is paused shows the end as of its last fetch."""
+        """See Source. Fetches tell the end of a partition; where none are made, the broker is asked once a second."""
         self._refuse_if_closed()
+        self._ask_for_ends()
         lags = {}
         for partition in self._ours(self._owned):
-            end = self._consumer.highwater(partition)
+            end = self._ends.get(partition, self._consumer.highwater(partition))
             try:
                 next_offset = self._consumer.position(partition, timeout_ms=0)
             except KafkaError:  # no position yet, or an error that the next poll reports
@@ -210,6 +216,16 @@ class KafkaSource:
             if end is not None and next_offset is not None:
                 lags[TopicPartition(*partition)] = max(0, end - next_offset)
         return lags
+
+    def _ask_for_ends(self) -> None:
+        """Look up where paused partitions end; while the broker does not tell, the last answer stands."""
+        paused = self._consumer.paused()
+        self._ends = {partition: end for partition, end in self._ends.items() if partition in paused}
+        now_s = time.monotonic()
+        if paused and now_s >= self._ask_at_s:
+            self._ask_at_s = now_s + _ASK_EVERY_S
+            with contextlib.suppress(KafkaError):
+                self._ends = self._consumer.end_offsets(list(paused), timeout_ms=_ANSWER_S * 1000)
 
     def close(self, *, timeout_s: float) -> None:
         """See Source."""
