@@ -110,6 +110,8 @@ class FakeBroker:
 
     def transactional_sink(self, transactional_id: str) -> "FakeTransactionalSink":
         """A new producer of transactions; one that had the id before is fenced."""
+        if not self.available:
+            raise BrokerUnavailable(f"no answer about {transactional_id}")
         sink = FakeTransactionalSink(self, transactional_id)
         self.transaction_owners[transactional_id] = sink
         return sink
