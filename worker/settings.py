@@ -113,9 +113,9 @@ class Settings(BaseModel):
     delivery: Literal["at_least_once"] = Field(
         default="at_least_once", description="What a crash may cost: repeated results, never a lost one."
     )
-    max_batch_reviews: int = Field(default=64, ge=1, le=65_536, description="Most reviews in a batch.")
+    max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Most reviews in a batch.")
     max_batch_tokens: int = Field(
-        default=32_768,
+        default=131_072,
         ge=1,
         le=16_777_216,
         description="Most tokens in a batch, padding included; a longer review goes alone.",
