@@ -126,9 +126,9 @@ class Settings(BaseModel):
         description="The broker gives up on a transaction that is open for longer; readers of committed results "
         "wait for it so long.",
     )
-    max_batch_reviews: int = Field(default=64, ge=1, le=65_536, description="Most reviews in a batch.")
+    max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Most reviews in a batch.")
     max_batch_tokens: int = Field(
-        default=32_768,
+        default=131_072,
         ge=1,
         le=16_777_216,
         description="Most tokens in a batch, padding included; a longer review goes alone.",

@@ -22,8 +22,8 @@ from worker.kafka_broker import Connection
 
 Tell = Callable[[str], None]
 
-# Fewer than by default: results come in an even flow rather than late and all at once, and the lag can be watched.
-HELD_MAX: Final = "256"
+# Less than by default: results come in an even flow rather than late and all at once, and the lag can be watched.
+EVEN_FLOW: Final = {"SENTIMENT_MAX_INFLIGHT_RECORDS": "256", "SENTIMENT_MAX_BATCH_REVIEWS": "64"}
 SECURITY: Final = ("SENTIMENT_SECURITY_", "SENTIMENT_SASL_", "SENTIMENT_SSL_")
 
 
@@ -74,7 +74,7 @@ def _start_worker(environ: Mapping[str, str], topics: Topics, stack: ExitStack) 
         "SENTIMENT_HTTP_PORT": str(port),
         "SENTIMENT_LOG_FORMAT": "text",
     }
-    environ = {"SENTIMENT_MAX_INFLIGHT_RECORDS": HELD_MAX, **environ, **settings}
+    environ = {**EVEN_FLOW, **environ, **settings}
     with postponed():  # between the start of the process and the stack's knowing of it
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="sentiment-demo-")))
         return stack.enter_context(WorkerProcess(environ, http_port=port, directory=directory))

@@ -7,6 +7,7 @@ lose what the neighbour takes, and no more.
 """
 
 import copy
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -30,6 +31,10 @@ _CPU_SMALL_GROUP_TOKENS = 1_024  # below it a product has too few rows to be wor
 _GROUPS_PER_LANE = 2  # a lane that is done early finds work
 _CUDA_GROUP_TOKENS = 262_144  # about 1 GB of activations in fp16
 
+# oneDNN, which computes an LSTM on a CPU, keeps what it compiled for each shape that it met: about 1 MB, by default for
+# 1,024 shapes. Batches have a new shape nearly each time. A few are kept for the two directions of one group.
+_CPU_SHAPES_KEPT = "8"
+
 _TOLERANCES = {"fp32": 1e-5, "fp16": 5e-3}
 _SATURATED = 1e-12  # the reference network's sigmoid may round to 0 or 1, whose logits are not finite
 _WARM_UP_ROWS = 64
@@ -48,6 +53,8 @@ class TorchPredictor:
         self._tokenizer = artifact.tokenizer
         self._calibration = artifact.config.calibration
         self._device = device
+        # Read once, before oneDNN computes for the first time in a process; whoever has set it knows better.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_SHAPES_KEPT)
         self._lanes = 1 if device.type == "cuda" else threads or physical_cores()
         self._pool = ThreadPoolExecutor(self._lanes, "torch-lane", initializer=_settle_thread)
         dtype = torch.float16 if precision == "fp16" else torch.float32

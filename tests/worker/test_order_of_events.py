@@ -19,7 +19,6 @@ from tests.support.oracle import History, Input, Result, faults, faults_so_far
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, review
 from worker.broker import Record, TopicPartition
 from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
-from worker.shutdown import Stop
 
 PARTITIONS = 3
 WORKERS = 2
@@ -176,21 +175,19 @@ def result_of(topic: str, record: Record) -> Result:
 
 
 class AtLeastOnceEvents(Events):
+    """Repeats are those that a new beginning explains."""
+
     exactly_once = False
 
 
 class ExactlyOnceEvents(Events):
+    """No repeats at all."""
+
     exactly_once = True
 
 
-SETTINGS = settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None)
-AtLeastOnceEvents.TestCase.settings = SETTINGS
-ExactlyOnceEvents.TestCase.settings = SETTINGS
-
-
-class TestAtLeastOnce(AtLeastOnceEvents.TestCase):  # type: ignore[misc]  # made by hypothesis
-    """Repeats are those that a new beginning explains."""
-
-
-class TestExactlyOnce(ExactlyOnceEvents.TestCase):  # type: ignore[misc]  # made by hypothesis
-    """No repeats at all."""
+TestAtLeastOnce = AtLeastOnceEvents.TestCase
+TestExactlyOnce = ExactlyOnceEvents.TestCase
+TestAtLeastOnce.settings = TestExactlyOnce.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None
+)
