@@ -335,14 +335,14 @@ class FakeSink:
         partition = self._partition_of(message)
         self.held[partition].append(receipt)
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         return receipt
 
     def flush(self, *, timeout_s: float) -> None:
         """See Sink."""
         self._refuse_if_closed()
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         if any(self.held.values()):
             raise BrokerUnavailable(f"messages without an answer after {timeout_s:g} s")
 
@@ -377,7 +377,7 @@ class FakeSink:
         if self.closed:
             return
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         self.closed = True
         for receipts in self.held.values():
             for receipt in receipts:
@@ -388,7 +388,8 @@ class FakeSink:
         if self.closed:
             raise RuntimeError("the sink is closed")
 
-    def _settle_all(self) -> None:
+    def settle_all(self) -> None:
+        """Acknowledge all that is held back, if the broker is there."""
         if self._broker.available:
             for partition, receipts in self.held.items():
                 while receipts:

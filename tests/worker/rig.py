@@ -127,6 +127,7 @@ class Rig:
         """Let nothing fail any more."""
         sink = self.sinks[-1]
         sink.hold = False
+        sink.settle_all()
         self.source.commit_errors.clear()
         if isinstance(sink, FakeTransactionalSink):
             sink.commit_error = None

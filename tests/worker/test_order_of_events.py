@@ -9,7 +9,7 @@ that judges real workers on a real broker. A failure prints the steps that led t
 import os
 from itertools import count
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -26,6 +26,7 @@ NUMBER = "test-number"
 # `make nightly` sets more: 1,000 examples of 50 steps are 50,000.
 EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
+SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
 
@@ -55,15 +56,23 @@ class Events(RuleBasedStateMachine):
 
     # What comes in
 
-    @rule(partition=partitions, words=st.integers(0, 30), bad=st.booleans())
-    def a_record_comes(self, partition: int, words: int, bad: bool) -> None:
-        number = next(self.numbers)
-        value = b"{" if bad else review("x " * words)
-        place = TopicPartition(RAW, partition)
-        record = self.broker.append(place, value, key=b"k", headers=((NUMBER, b"%d" % number),))
-        self.inputs.append(Input(Position(partition, record.offset), number, b"k"))
+    @rule(records=st.lists(st.tuples(partitions, st.integers(-1, 9)), min_size=1, max_size=8))
+    def records_come(self, records: list[tuple[int, int]]) -> None:
+        """Each with its partition and its length in words; -1 is no review."""
+        for partition, words in records:
+            number = next(self.numbers)
+            value = b"{" if words < 0 else review("x " * words)
+            place = TopicPartition(RAW, partition)
+            record = self.broker.append(place, value, key=b"k", headers=((NUMBER, b"%d" % number),))
+            self.inputs.append(Input(Position(partition, record.offset), number, b"k"))
 
     # What the workers do
+
+    @rule(who=workers, rounds=st.integers(1, 6))
+    def a_worker_works(self, who: int, rounds: int) -> None:
+        for _ in range(rounds):
+            self.a_worker_turns(who)
+            self.an_engine_finishes_a_batch(who)
 
     @rule(who=workers)
     def a_worker_turns(self, who: int) -> None:
@@ -113,6 +122,7 @@ class Events(RuleBasedStateMachine):
     @rule(who=workers)
     def acknowledgements_come_again(self, who: int) -> None:
         self.rigs[who].sinks[-1].hold = False
+        self.rigs[who].sinks[-1].settle_all()
 
     @rule()
     def the_broker_goes_away_or_comes_back(self) -> None:
@@ -189,5 +199,8 @@ class ExactlyOnceEvents(Events):
 TestAtLeastOnce = AtLeastOnceEvents.TestCase
 TestExactlyOnce = ExactlyOnceEvents.TestCase
 TestAtLeastOnce.settings = TestExactlyOnce.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if SHRINK else [])],
 )
