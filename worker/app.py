@@ -3,6 +3,7 @@
 import logging
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -11,11 +12,14 @@ from model.errors import ModelError
 from model.predictor import Predictor
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
-from worker.delivery import AtLeastOnce
+from worker.breaker import Breaker
+from worker.broker import Source
+from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable
 from worker.health import Health
 from worker.http import serve
-from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener
+from worker.inference import InferenceThread
+from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
@@ -102,14 +106,9 @@ def build_worker(
     offsets = Offsets()
     return Worker(
         source=source,
-        delivery=AtLeastOnce(
-            source,
-            sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms),
-            offsets,
-            commit_interval_s=settings.commit_interval_ms / 1000,
-            commit_timeout_s=settings.session_timeout_ms / 1000,
-        ),
+        delivery=_delivery(settings, connection, source, offsets),
         predictor=predictor,
+        engine=InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000),
         offsets=offsets,
         batcher=Batcher(
             BatchLimits(
@@ -122,10 +121,41 @@ def build_worker(
         backpressure=Backpressure(
             HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
         ),
+        breaker=Breaker(settings.max_dead_letters_per_minute),
         outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
         metrics=metrics,
         health=health,
         preserve_order=settings.preserve_order,
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,
+        handover_timeout_s=settings.handover_timeout_ms / 1000,
     )
+
+
+def _delivery(settings: Settings, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
+    interval_s, timeout_s = settings.commit_interval_ms / 1000, settings.session_timeout_ms / 1000
+    if settings.delivery == "at_least_once":
+        open_sink = sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
+        return AtLeastOnce(source, open_sink, offsets, commit_interval_s=interval_s, commit_timeout_s=timeout_s)
+    return ExactlyOnce(
+        source,
+        transactional_sink_opener(
+            connection,
+            transactional_id=transactional_id(settings),
+            transaction_timeout_ms=settings.transaction_timeout_ms,
+            # What is not stored by then cannot be: the transaction is over.
+            delivery_timeout_ms=min(settings.delivery_timeout_ms, settings.transaction_timeout_ms),
+        ),
+        offsets,
+        checkpoint_interval_s=interval_s,
+        # Before fetching pauses, which it does when max_inflight_records are held until a checkpoint.
+        checkpoint_outcomes=max(1, settings.max_inflight_records // 2),
+        commit_timeout_s=timeout_s,
+        transaction_timeout_s=settings.transaction_timeout_ms / 1000,
+    )
+
+
+def transactional_id(settings: Settings) -> str:
+    """Return the name of this worker's transactions: see docs/decisions/0007."""
+    instance = settings.group_instance_id or uuid4().hex
+    return settings.transactional_id or f"{settings.group_id}.{instance}"

@@ -40,13 +40,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What one poll brought. Apply `revoked`, then `assigned`, then `records`."""
+    """What one poll brought. Apply `lost`, then `revoked`, then `assigned`, then `records`."""
 
     records: Sequence[Record] = ()  # ascending offsets within a partition; only of partitions owned now
-    revoked: frozenset[TopicPartition] = frozenset()  # taken from us since the last poll, by agreement or by force
-    assigned: frozenset[TopicPartition] = (
-        frozenset()
-    )  # new to us since the last poll, reading from the committed offset
+    lost: frozenset[TopicPartition] = frozenset()  # taken by force: others may read them already
+    revoked: frozenset[TopicPartition] = frozenset()  # handed over: nobody else reads them before the next poll
+    assigned: frozenset[TopicPartition] = frozenset()  # new to us, reading from the committed offset
 
 
 class Source(Protocol):
@@ -55,8 +54,8 @@ class Source(Protocol):
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """Wait up to `timeout_s` for records; return at once when there are some or the assignment changed.
 
-        A partition that is revoked and assigned again within one poll stands in both sets and reads on from
-        its committed offset. A broker that is away is waited for: the poll returns empty.
+        A partition that was taken and came back within one poll stands in `lost` and in `assigned` and reads on
+        from its committed offset. A broker that is away is waited for: the poll returns empty.
         Raises Fatal where no retry can help (access denied, topic deleted).
         """
         ...
@@ -72,8 +71,17 @@ class Source(Protocol):
     def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
         """Store the offsets for the group and return when the broker has them.
 
+        Partitions that the last poll told to be `revoked` are still ours here; others that are not are left out.
         Raises AssignmentLost: a rebalance came first; nothing was stored. Poll, and drop what was revoked.
         Raises BrokerUnavailable: not known whether stored; committing the same or more again is safe.
+        """
+        ...
+
+    @property
+    def membership(self) -> object | None:
+        """Proof that we are a member, as of the last poll, for `TransactionalSink.commit`.
+
+        None while the group rebalances: offsets would be refused.
         """
         ...
 
@@ -140,4 +148,25 @@ class Sink(Protocol):
 
     def close(self, *, timeout_s: float) -> None:
         """Send what is buffered, for at most `timeout_s`, and let go; receipts tell the rest. Idempotent."""
+        ...
+
+
+class TransactionalSink(Sink, Protocol):
+    """A sink whose messages become readable together with the offsets that they finish, or not at all.
+
+    Opening one ends whatever an earlier one of the same transactional id has left open, and stops that one.
+    An open transaction cannot be taken back by itself: close the sink and open another.
+    """
+
+    def begin(self) -> None:
+        """Open a transaction: every `send` from here to `commit` belongs to it."""
+        ...
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:
+        """Store what was sent since `begin` and the offsets of the group as one. Every receipt must be done and good.
+
+        After an error the sink is of no more use. Raises AssignmentLost (the membership is over; nothing was stored),
+        Fenced, AccessDenied, BrokerRefused, DeliveryFailed; and BrokerUnavailable: not known whether stored, the
+        committed offsets will tell.
+        """
         ...

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
@@ -14,14 +15,17 @@ import worker
 from worker import logs, schemas, settings_views
 from worker.configuration import CONFIG, load_effective, load_settings
 from worker.errors import Fatal
+from worker.messages import Reason
 from worker.review_files import FileFormat, Unreadable, open_input, read_reviews
 from worker.settings import Settings, allowed_values, flag_name
-from worker.terminal import Bar, progress_bar
+from worker.terminal import Bar, countdown_bar, progress_bar
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 INPUT_FAILED: Final = 1
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+CLOSE_TIMEOUT_S: Final = 5.0
+TIMES: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
 CONNECTION: Final = tuple(
     name for name in Settings.model_fields if name.startswith(("bootstrap_", "security_", "sasl_", "ssl_"))
 )
@@ -197,6 +201,66 @@ def produce(
                 f"published {publisher.stored} reviews to {topic} in {took_s:.1f} s, {publisher.stored / took_s:.0f}/s"
             )
     _conclude(publisher.failed, skip_invalid=skip_invalid)
+
+
+@main.command()
+@click.option(
+    "--reason", "reasons", multiple=True, type=click.Choice(list(Reason)), help="Only of this reason; may be repeated."
+)
+@click.option("--since", type=click.DateTime(TIMES), help="Only what failed at this time (UTC) or later.")
+@click.option("--until", type=click.DateTime(TIMES), help="Only what failed before this time (UTC).")
+@click.option(
+    "--max-replays", type=click.IntRange(1), default=1, show_default=True, help="Leave what was sent back so often."
+)
+@click.option("--dry-run", is_flag=True, help="Send nothing and remember nothing: only count.")
+@setting_flags("group_id", "input_topic", "dlq_topic", *CONNECTION)
+def replay(
+    *,
+    reasons: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    max_replays: int,
+    dry_run: bool,
+    **flags: str | None,
+) -> None:
+    """Send dead letters back to the input topic.
+
+    Each dead letter is looked at once, whether it is sent or not: the group GROUP_ID.replay keeps the place.
+    It goes back under its key with its value and headers as they were. One that fails again is left alone next time.
+
+    \b
+    Example:
+      sentiment-worker replay --reason unscorable --since 2026-11-24T08:00:00 --dry-run
+    """
+    from worker.app import connect_with
+    from worker.kafka_broker import KafkaSink, KafkaSource, require_topics
+    from worker.replaying import Replay, Wanted
+
+    logs.configure("WARNING", "text")
+    settings = load_settings(flags, os.environ)
+    connection = connect_with(settings)
+    require_topics(connection, [settings.dlq_topic, settings.input_topic])
+    wanted = Wanted([Reason(reason) for reason in reasons], _utc(since), _utc(until), max_replays)
+    source = KafkaSource(connection, topic=settings.dlq_topic, group_id=f"{settings.group_id}.replay")
+    sink = None if dry_run else KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
+    run = Replay(source, sink, settings.input_topic, wanted, timeout_s=settings.delivery_timeout_ms / 1000)
+    try:
+        with countdown_bar("Replaying") as advance:
+            run.run(advance)
+    finally:
+        source.close(timeout_s=CLOSE_TIMEOUT_S)
+        if sink is not None:
+            sink.close(timeout_s=CLOSE_TIMEOUT_S)
+        for what, counts in (("would send" if dry_run else "sent", run.tally.sent), ("left", run.tally.kept)):
+            for why, count in sorted(counts.items()):
+                click.echo(f"{what} {count}: {why}", err=True)
+        click.echo(
+            f"{run.tally.sent.total()} of {run.tally.sent.total() + run.tally.kept.total()} dead letters", err=True
+        )
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
 
 
 @main.command()

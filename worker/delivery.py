@@ -5,8 +5,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from worker.broker import Receipt, Sink, Source
-from worker.errors import AccessDenied, AssignmentLost, BrokerRefused, BrokerUnavailable, DeadLetterRefused
+from worker.broker import Receipt, Sink, Source, TransactionalSink
+from worker.errors import (
+    AccessDenied,
+    AssignmentLost,
+    BrokerRefused,
+    BrokerUnavailable,
+    DeadLetterRefused,
+    DeliveryFailed,
+    Fenced,
+)
 from worker.offsets import Offsets
 from worker.outcomes import Outcome
 
@@ -41,6 +49,10 @@ class Delivery(Protocol):
 
     def restart(self) -> list[Outcome]:
         """Forget what is in flight after a failure, and return it: none of it will be committed."""
+        ...
+
+    def reopen(self) -> None:
+        """Make ready to publish again after `restart`. Raises BrokerUnavailable: not ready yet, call again."""
         ...
 
     def close(self, *, timeout_s: float) -> None:
@@ -101,8 +113,11 @@ class AtLeastOnce(Delivery):
         forgotten = [outcome for outcome, _ in self._in_flight]
         self._in_flight.clear()
         self._sink.close(timeout_s=0)
-        self._sink = self._open_sink()
         return forgotten
+
+    def reopen(self) -> None:
+        """See Delivery."""
+        self._sink = self._open_sink()
 
     def close(self, *, timeout_s: float) -> None:
         """See Delivery."""
@@ -135,6 +150,122 @@ class AtLeastOnce(Delivery):
             log.warning("commit not confirmed, will try again: %s", exc)
         else:
             self._offsets.committed(next_offsets)
+
+
+class ExactlyOnce(Delivery):
+    """Results, dead letters and offsets of one checkpoint are one transaction: readers of committed data see each once.
+
+    A transaction begins with the first outcome after a checkpoint, never before the engine has done its work, and takes
+    several batches. One that fails is not repeated: the worker goes back to the committed offsets, which know whether
+    it was stored. Needs outcomes in the order of their offsets: a result must not be stored before those below it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        open_sink: Callable[[], TransactionalSink],
+        offsets: Offsets,
+        *,
+        checkpoint_interval_s: float,
+        checkpoint_outcomes: int,
+        commit_timeout_s: float,
+        transaction_timeout_s: float,
+    ) -> None:
+        """A checkpoint is made after `checkpoint_interval_s`, or with `checkpoint_outcomes` if that comes first.
+
+        `transaction_timeout_s` is when the broker gives up on a transaction.
+        """
+        self._source = source
+        self._open_sink = open_sink
+        self._sink = open_sink()
+        self._offsets = offsets
+        self._checkpoint_interval_s = checkpoint_interval_s
+        self._checkpoint_outcomes = checkpoint_outcomes
+        self._commit_timeout_s = commit_timeout_s
+        self._transaction_timeout_s = transaction_timeout_s
+        self._transaction: list[tuple[Outcome, Receipt]] = []
+        self._begun_s: float | None = None  # as the first `settle` after it says
+
+    @property
+    def unfinished(self) -> int:
+        """See Delivery."""
+        return len(self._transaction)
+
+    def publish(self, outcomes: Sequence[Outcome]) -> None:
+        """See Delivery."""
+        for outcome in outcomes:
+            if not self._transaction:
+                self._sink.begin()
+            self._transaction.append((outcome, self._sink.send(outcome.message)))
+
+    def settle(self, now_s: float) -> list[Outcome]:
+        """See Delivery. Waits for the broker while it makes a checkpoint."""
+        if not self._transaction:
+            return []
+        if self._begun_s is None:
+            self._begun_s = now_s
+        age_s = now_s - self._begun_s
+        due = age_s >= self._checkpoint_interval_s or len(self._transaction) >= self._checkpoint_outcomes
+        try:
+            self._refuse_failures()
+            return self._checkpoint(self._commit_timeout_s) if due else []
+        except Fenced as exc:
+            if age_s < self._transaction_timeout_s:
+                raise BrokerRefused(f"{exc}. Give each worker a transactional_id of its own") from exc
+            raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
+
+    def drain(self, *, timeout_s: float) -> list[Outcome]:
+        """See Delivery."""
+        try:
+            return self._checkpoint(timeout_s) if self._transaction else []
+        except Fenced as exc:
+            raise DeliveryFailed(str(exc)) from exc
+
+    def restart(self) -> list[Outcome]:
+        """See Delivery. The transaction is ended by `reopen`, or by its time-out."""
+        forgotten = [outcome for outcome, _ in self._transaction]
+        self._begin_anew()
+        self._sink.close(timeout_s=0)
+        return forgotten
+
+    def reopen(self) -> None:
+        """See Delivery."""
+        self._sink = self._open_sink()
+
+    def close(self, *, timeout_s: float) -> None:
+        """See Delivery."""
+        self._sink.close(timeout_s=timeout_s)
+
+    def _checkpoint(self, timeout_s: float) -> list[Outcome]:
+        """Store the transaction; nothing while the group rebalances, which would refuse its offsets."""
+        membership = self._source.membership
+        if membership is None:
+            return []
+        try:
+            self._sink.flush(timeout_s=timeout_s)
+            self._refuse_failures()
+            outcomes = [outcome for outcome, _ in self._transaction]
+            for outcome in outcomes:
+                if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
+                    raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
+            next_offsets = self._offsets.committable()
+            self._sink.commit(next_offsets, membership, timeout_s=timeout_s)
+        except (AssignmentLost, BrokerUnavailable) as exc:
+            raise DeliveryFailed(f"a transaction of {len(self._transaction)} results failed: {exc}") from exc
+        self._offsets.committed(next_offsets)
+        self._begin_anew()
+        return outcomes
+
+    def _refuse_failures(self) -> None:
+        """One message that is not stored spoils the transaction: without it, the others must not be stored."""
+        failures = [(outcome, receipt.error) for outcome, receipt in self._transaction if receipt.error is not None]
+        # What follows a refused message fails as not delivered: the refusal tells more.
+        for outcome, error in sorted(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed)):
+            raise _blame(outcome, error)
+
+    def _begin_anew(self) -> None:
+        self._transaction = []
+        self._begun_s = None
 
 
 def _blame(outcome: Outcome, error: Exception) -> Exception:

@@ -5,6 +5,7 @@ WorkerError
 ├── BrokerUnavailable      the broker did not answer in time      -> keep the work, try again later
 ├── AssignmentLost         the group moved on without us          -> drop work of partitions we no longer own
 ├── DeliveryFailed         a result was not stored                -> rewind to the committed offsets, replay
+├── Fenced                 our transactional id is taken          -> replay if we were late, else exit
 └── Fatal                  going on would lose or corrupt         -> one clear line, exit with `exit_code`
     ├── SettingsRejected   2  a setting is wrong
     ├── BrokerUnreachable  3  no broker answered at start
@@ -13,7 +14,8 @@ WorkerError
     ├── ModelUnusable      6  artifact missing, corrupt, or the engine broke
     ├── PortInUse          7
     ├── DeadLetterRefused  8  a dead letter could not be stored: stopping is better than losing it
-    └── BrokerRefused      9  any other answer that no retry can change
+    ├── BrokerRefused      9  any other answer that no retry can change
+    └── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
 
 Anything that is not a WorkerError is a bug or an unknown: it ends the process with a traceback and status 1.
 """
@@ -43,6 +45,10 @@ class AssignmentLost(WorkerError):
 
 class DeliveryFailed(WorkerError):
     """The broker did not store a message; its offset must not be committed."""
+
+
+class Fenced(WorkerError):
+    """The broker takes nothing more under our transactional id: it gave up on us, or another producer has it."""
 
 
 class Fatal(WorkerError):
@@ -97,3 +103,9 @@ class BrokerRefused(Fatal):
     """The broker refused in a way that no retry changes (fenced, too large, unsupported)."""
 
     exit_code = 9
+
+
+class TooManyDeadLetters(Fatal):
+    """More dead letters in a minute than allowed: the input or the model is broken."""
+
+    exit_code = 10

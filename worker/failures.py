@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model.errors import BatchFailed
+from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
 
 Predict = Callable[[Sequence[TokenizedText]], Predictions]
@@ -25,18 +25,38 @@ class Poison:
     error: str
 
 
-def score_or_isolate(predict: Predict, rows: Sequence[TokenizedText]) -> list[Score | Poison]:
-    """Score all rows at once; when that fails, halve until the failing ones are alone.
+def score_or_isolate(
+    predict: Predict, rows: Sequence[TokenizedText], *, out_of_time: Callable[[], bool] = lambda: False
+) -> list[Score | Poison]:
+    """Score all rows at once; when that fails, halve until the failing ones are alone, and try those once more.
 
-    A bad row costs about 2 log2(rows) further calls. Anything but BatchFailed is not about a row: it passes.
+    So a batch that was too large for the memory is scored in parts, a fault that passes costs nothing, and a bad row
+    costs about 2 log2(rows) further calls. Anything but BatchFailed is not about a row: it passes.
+    Raises EngineBroken when rows still fail and `out_of_time` says so: by then it is not the reviews.
     """
     try:
-        predictions = predict(rows)
+        return _scores(predict(rows))
     except BatchFailed as exc:
-        if len(rows) == 1:
-            return [Poison(str(exc))]
-        half = len(rows) // 2
-        return score_or_isolate(predict, rows[:half]) + score_or_isolate(predict, rows[half:])
+        if out_of_time():
+            raise EngineBroken(f"the search for the reviews that it fails on took too long: {exc}") from exc
+    if len(rows) == 1:
+        return _last_try(predict, rows)
+    half = len(rows) // 2
+    return [
+        result
+        for part in (rows[:half], rows[half:])
+        for result in score_or_isolate(predict, part, out_of_time=out_of_time)
+    ]
+
+
+def _last_try(predict: Predict, row: Sequence[TokenizedText]) -> list[Score | Poison]:
+    try:
+        return _scores(predict(row))
+    except BatchFailed as exc:
+        return [Poison(str(exc))]
+
+
+def _scores(predictions: Predictions) -> list[Score | Poison]:
     return [
         Score(probability, tokens, truncated)
         for probability, tokens, truncated in zip(

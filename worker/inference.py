@@ -5,6 +5,7 @@ At most one batch is computed and one lies ready: the engine is never idle while
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
@@ -37,11 +38,50 @@ class ScoredBatch(Generic[W]):
     inference_s: float
 
 
-class InferenceThread(Generic[W]):
-    """Owns the predictor from `start` on. All methods are for one other thread: the loop's."""
+class Engine(Protocol[W]):
+    """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    @property
+    def warm(self) -> bool:
+        """Whether the engine has run once and takes work at full speed."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is computed, ready, or waiting to be collected."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` may be called."""
+        ...
+
+    def start(self) -> None:
+        """Begin, unless it has begun; it warms up first."""
+        ...
+
+    def submit(self, batch: Batch[W]) -> None:
+        """Hand over a batch; never blocks. Only while `has_room`."""
+        ...
+
+    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
+        """Return the next scored batch, waiting for it up to `timeout_s`.
+
+        Raises what ended the computing (EngineBroken, or a bug): no later call can succeed.
+        """
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """End after what it has; a hung engine is left behind."""
+        ...
+
+
+class InferenceThread(Engine[W]):
+    """See Engine: owns the predictor, which it runs in a thread of its own from `start` on."""
+
+    def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._predictor = predictor
+        self._isolation_timeout_s = isolation_timeout_s
         self._inbox: SimpleQueue[Batch[W] | None] = SimpleQueue()
         self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
         self._warm = threading.Event()
@@ -51,34 +91,31 @@ class InferenceThread(Generic[W]):
 
     @property
     def warm(self) -> bool:
-        """Whether the engine has run once and takes work at full speed."""
+        """See Engine."""
         return self._warm.is_set()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is computed, ready, or waiting to be collected."""
+        """See Engine."""
         return self._inside == 0
 
     @property
     def has_room(self) -> bool:
-        """Whether `submit` may be called."""
+        """See Engine."""
         return self._inside < CAPACITY
 
     def start(self) -> None:
-        """Start the thread, unless it runs already; it warms the engine up first."""
+        """See Engine."""
         if not self._thread.is_alive():
             self._thread.start()
 
     def submit(self, batch: Batch[W]) -> None:
-        """Hand over a batch; never blocks. Only while `has_room`."""
+        """See Engine."""
         self._inside += 1
         self._inbox.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the next scored batch, waiting for it up to `timeout_s`.
-
-        Raises what ended the thread (EngineBroken, or a bug): no later call can succeed.
-        """
+        """See Engine."""
         try:
             outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
         except Empty:
@@ -89,7 +126,7 @@ class InferenceThread(Generic[W]):
         return outcome
 
     def close(self, *, timeout_s: float) -> None:
-        """End the thread after what it has; a hung engine is left behind."""
+        """See Engine."""
         self._inbox.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -100,7 +137,24 @@ class InferenceThread(Generic[W]):
             self._warm.set()
             while (batch := self._inbox.get()) is not None:
                 began_s = time.perf_counter()
-                results = score_or_isolate(self._predictor.predict, [row.text for row in batch.rows])
+                results = score_or_isolate(
+                    self._predictor.predict,
+                    [row.text for row in batch.rows],
+                    out_of_time=_timer(self._isolation_timeout_s),
+                )
                 self._outbox.put(ScoredBatch(batch, results, time.perf_counter() - began_s))
         except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
             self._outbox.put(exc)
+
+
+def _timer(limit_s: float) -> Callable[[], bool]:
+    """Return what tells whether `limit_s` are over since it was asked first."""
+    deadline_s: float | None = None
+
+    def over() -> bool:
+        nonlocal deadline_s
+        now_s = time.monotonic()
+        deadline_s = now_s + limit_s if deadline_s is None else deadline_s
+        return now_s > deadline_s
+
+    return over

@@ -148,14 +148,25 @@ def review_id_of(review: Review, record: Record) -> str:
 
 # Every header that the worker writes starts so; a replayed dead letter brings old ones, which are replaced.
 HEADER_PREFIX: Final = "sentiment-"
+REPLAYS: Final = "sentiment-replays"  # the one that stays: how often a dead letter was sent back
+
+
+def carried_headers(record: Record) -> Headers:
+    """Return the headers that travel on: the producer's, trace context and all, and the count of replays."""
+    return tuple(header for header in record.headers if header[0] == REPLAYS or not header[0].startswith(HEADER_PREFIX))
+
+
+def replays_of(record: Record) -> int:
+    """How often a record was sent back from the dead-letter topic; what is no number counts as never."""
+    count = dict(record.headers).get(REPLAYS) or b""
+    return int(count) if count.isdigit() else 0
 
 
 def provenance(record: Record, *, worker_version: str, model: Model) -> Headers:
-    """Return the input's headers (trace context and all), then where it came from and what handled it."""
+    """Return the headers that travel on, then where it came from and what handled it."""
     topic, partition = record.partition
-    carried = tuple(header for header in record.headers if not header[0].startswith(HEADER_PREFIX))
     return (
-        *carried,
+        *carried_headers(record),
         ("sentiment-source", f"{topic}-{partition}-{record.offset}".encode()),
         ("sentiment-worker", worker_version.encode()),
         ("sentiment-model", f"{model.name}@{model.version}".encode()),

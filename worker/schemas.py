@@ -19,6 +19,7 @@ _PROVENANCE: Final = {
     "sentiment-model": "`name@version` of the model",
     "sentiment-model-sha256": "digest of the artifact's manifest",
 }
+_REPLAYED: Final = {"sentiment-replays": "how often the review was sent back from the dead-letter topic"}
 _DEAD_LETTER: Final = {
     **_PROVENANCE,
     "sentiment-reason": f"why: one of {', '.join(reason.value for reason in Reason)}",
@@ -105,7 +106,7 @@ def _keyed(description: str) -> dict[str, Any]:
 
 
 def _headers(description: str, headers: dict[str, str]) -> dict[str, Any]:
-    properties = {name: {"type": "string", "description": meaning} for name, meaning in headers.items()}
+    properties = {name: {"type": "string", "description": meaning} for name, meaning in (headers | _REPLAYED).items()}
     return {
         "headers": {
             "type": "object",

@@ -110,8 +110,21 @@ class Settings(BaseModel):
         default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
     )
 
-    delivery: Literal["at_least_once"] = Field(
-        default="at_least_once", description="What a crash may cost: repeated results, never a lost one."
+    delivery: Literal["at_least_once", "exactly_once"] = Field(
+        default="at_least_once",
+        description="Results are never lost; a crash may repeat some, unless results and offsets are stored as one.",
+    )
+    transactional_id: OptionalText = Field(
+        default=None,
+        description="Name of this worker's transactions, unique in the cluster; made of the group and "
+        "`group_instance_id` when not set, or of a random name.",
+    )
+    transaction_timeout_ms: int = Field(
+        default=15_000,
+        ge=1_000,
+        le=900_000,
+        description="The broker gives up on a transaction that is open for longer; readers of committed results "
+        "wait for it so long.",
     )
     max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Most reviews in a batch.")
     max_batch_tokens: int = Field(
@@ -136,6 +149,18 @@ class Settings(BaseModel):
         description="Fetching pauses at this many bytes read and not finished.",
     )
     max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Most records taken by one poll.")
+    max_dead_letters_per_minute: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="With more, the worker stops: what writes the input, or the model, is broken.",
+    )
+    isolation_timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest search for the reviews that make a batch fail; then the engine counts as broken.",
+    )
     preserve_order: bool = Field(
         default=True, description="Write the results of a partition in the order of its reviews."
     )
@@ -143,7 +168,8 @@ class Settings(BaseModel):
         default=500,
         ge=1,
         le=600_000,
-        description="Finished offsets are committed this often; a crash repeats what came since.",
+        description="Finished offsets are committed this often, results with them if exactly once; a crash scores "
+        "again what came since.",
     )
     delivery_timeout_ms: int = Field(
         default=120_000,
@@ -156,6 +182,12 @@ class Settings(BaseModel):
         ge=0,
         le=3_600_000,
         description="Time for unfinished work after SIGTERM; keep it below what the orchestrator grants.",
+    )
+    handover_timeout_ms: int = Field(
+        default=5_000,
+        ge=0,
+        le=3_600_000,
+        description="Time to commit what was published of partitions that move to another worker.",
     )
     stall_timeout_ms: int = Field(
         default=60_000, ge=1, le=86_400_000, description="Not live after this long without progress while work waits."
@@ -187,14 +219,35 @@ class Settings(BaseModel):
 def _contradictions(settings: Settings) -> Iterator[Contradiction]:
     s = settings
     topics = ("input_topic", "output_topic", "dlq_topic")
-    if len({getattr(s, name) for name in topics}) < len(topics):
-        yield Contradiction(topics, "must all differ")
-    if s.session_timeout_ms >= s.max_poll_interval_ms:
-        yield Contradiction(("session_timeout_ms", "max_poll_interval_ms"), "the first must be below the second")
-    if s.max_inflight_records < s.max_batch_reviews:
-        yield Contradiction(("max_inflight_records", "max_batch_reviews"), "the first must not be below the second")
-    if (s.ssl_certfile is None) != (s.ssl_keyfile is None):
-        yield Contradiction(("ssl_certfile", "ssl_keyfile"), "one needs the other")
+    below = "the first must be below the second"
+    exactly_once = s.delivery == "exactly_once"
+    rules = [
+        (len({getattr(s, name) for name in topics}) < len(topics), topics, "must all differ"),
+        (s.session_timeout_ms >= s.max_poll_interval_ms, ("session_timeout_ms", "max_poll_interval_ms"), below),
+        (s.handover_timeout_ms >= s.max_poll_interval_ms, ("handover_timeout_ms", "max_poll_interval_ms"), below),
+        (
+            s.max_inflight_records < s.max_batch_reviews,
+            ("max_inflight_records", "max_batch_reviews"),
+            "the first must not be below the second",
+        ),
+        (
+            exactly_once and not s.preserve_order,
+            ("delivery", "preserve_order"),
+            "exactly_once needs the order preserved",
+        ),
+        (
+            exactly_once and s.commit_interval_ms >= s.transaction_timeout_ms,
+            ("commit_interval_ms", "transaction_timeout_ms"),
+            below,
+        ),
+        (
+            s.transactional_id is not None and not exactly_once,
+            ("transactional_id", "delivery"),
+            "the first has no use without exactly_once",
+        ),
+        ((s.ssl_certfile is None) != (s.ssl_keyfile is None), ("ssl_certfile", "ssl_keyfile"), "one needs the other"),
+    ]
+    yield from (Contradiction(names, rule) for broken, names, rule in rules if broken)
     for prefix in ("sasl", "ssl"):
         yield from _unused_or_missing(s, prefix)
 

@@ -3,11 +3,19 @@
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class Bar:
@@ -48,6 +56,26 @@ def progress_bar(doing: str, stream: io.BufferedReader) -> Iterator[Bar]:
     with progress:
         task = progress.add_task(doing, total=size_bytes, reviews=0)
         yield Bar(progress, task, stream, sized=size_bytes is not None)
+
+
+@contextmanager
+def countdown_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many are done of how many there are, if stderr is a terminal; yields what takes (done, left)."""
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, disable=not console.is_terminal,
+    )  # fmt: skip
+    with progress:
+        task = progress.add_task(doing, total=None)
+        done_so_far = 0
+
+        def advance(done: int, left: int) -> None:
+            nonlocal done_so_far
+            done_so_far += done
+            progress.update(task, completed=done_so_far, total=done_so_far + left)
+
+        yield advance
 
 
 def _size_bytes(stream: io.BufferedReader) -> int | None:

@@ -1,6 +1,6 @@
 """The loop: poll, admit, dispatch, collect, deliver. Read it from `run` downwards.
 
-One thread, this one, owns the consumer, the producer and every decision; `InferenceThread` computes beside it.
+One thread, this one, owns the consumer, the producer and every decision; an `Engine` computes beside it.
 """
 
 import logging
@@ -13,12 +13,13 @@ from model.errors import EngineBroken
 from model.predictor import Predictor, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
+from worker.breaker import Breaker
 from worker.broker import Polled, Record, Source, TopicPartition
 from worker.delivery import Delivery
-from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, UnreadableReview
+from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, TooManyDeadLetters, UnreadableReview
 from worker.failures import Poison
 from worker.health import Health
-from worker.inference import InferenceThread, ScoredBatch
+from worker.inference import Engine, ScoredBatch
 from worker.messages import Reason, Review, decode_review, review_id_of
 from worker.metrics import Metrics
 from worker.offsets import Offsets
@@ -62,34 +63,40 @@ class Worker:
         source: Source,
         delivery: Delivery,
         predictor: Predictor,
+        engine: Engine["Work"],
         offsets: Offsets,
         batcher: Batcher[Work],
         backpressure: Backpressure,
+        breaker: Breaker,
         outcomes: Outcomes,
         metrics: Metrics,
         health: Health,
         preserve_order: bool,
         max_poll_records: int,
         drain_timeout_s: float,
+        handover_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._delivery = delivery
         self._predictor = predictor
-        self._engine: InferenceThread[Work] = InferenceThread(predictor)
+        self._engine = engine
         self._offsets = offsets
         self._batcher = batcher
         self._backpressure = backpressure
+        self._breaker = breaker
         self._ordering: Ordering[Outcome] | None = Ordering() if preserve_order else None
         self._outcomes = outcomes
         self._metrics = metrics
         self._health = health
         self._max_poll_records = max_poll_records
         self._drain_timeout_s = drain_timeout_s
+        self._handover_timeout_s = handover_timeout_s
         self._clock = clock
         self._wall_clock = wall_clock
         self._housekeeping_due_s = 0.0
+        self._must_reopen = False
         self._must_rewind = False
 
     # The life of the worker
@@ -172,8 +179,8 @@ class Worker:
 
     def _admit(self, polled: Polled) -> None:
         """Take note of the assignment, then let the readable reviews wait and answer the others at once."""
-        if polled.revoked or polled.assigned:
-            self._reassign(polled.revoked, polled.assigned)
+        if polled.lost or polled.revoked or polled.assigned:
+            self._reassign(polled)
         if not polled.records:
             return
         began_s = time.perf_counter()
@@ -207,25 +214,50 @@ class Worker:
         return None
 
     def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
+        if not self._breaker.allows(self._clock()):
+            raise TooManyDeadLetters(
+                f"more than {self._breaker.limit} dead letters in a minute, the last one {_name(record)}: {error}. "
+                "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"
+            )
         self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._wall_clock())])
         log.warning("dead letter", extra={"record": _name(record), "reason": reason.value, "error": error})
 
-    def _reassign(self, revoked: Collection[TopicPartition], assigned: Collection[TopicPartition]) -> None:
-        for partition in revoked:
-            self._offsets.revoke(partition)
-            self._forget(partition)
-            self._metrics.forget_lag(partition)
-        for partition in assigned:
+    def _reassign(self, polled: Polled) -> None:
+        for partition in polled.lost:
+            self._let_go(partition)
+        for partition in polled.assigned:
             self._begin(partition)
+        if polled.revoked:
+            self._hand_over(polled.revoked)
         self._drop_stale_waiting()
         if self._backpressure.paused:
-            self._source.pause(assigned)
+            self._source.pause(polled.assigned)
         self._metrics.rebalances.inc()
         self._health.partitions = len(self._offsets.partitions)
         log.info(
             "assignment changed",
-            extra={"revoked": _names(revoked), "assigned": _names(assigned), "owned": len(self._offsets.partitions)},
+            extra={
+                "lost": _names(polled.lost),
+                "revoked": _names(polled.revoked),
+                "assigned": _names(polled.assigned),
+                "owned": len(self._offsets.partitions),
+            },
         )
+
+    def _hand_over(self, partitions: Collection[TopicPartition]) -> None:
+        """Commit what is published of them while they are still ours, so that their next owner repeats nothing."""
+        try:
+            self._finish(self._delivery.drain(timeout_s=self._handover_timeout_s))
+        except BrokerUnavailable as exc:
+            log.warning("results of partitions that are handed over may be repeated by their next owner: %s", exc)
+        finally:
+            for partition in partitions:
+                self._let_go(partition)
+
+    def _let_go(self, partition: TopicPartition) -> None:
+        self._offsets.revoke(partition)
+        self._forget(partition)
+        self._metrics.forget_lag(partition)
 
     def _begin(self, partition: TopicPartition) -> None:
         self._offsets.assign(partition)
@@ -310,11 +342,15 @@ class Worker:
         for partition in self._offsets.partitions:
             self._begin(partition)
         self._drop_stale_waiting()
-        self._must_rewind = True
+        self._must_reopen = self._must_rewind = True
 
     def _rewind(self) -> None:
         """Nothing may be read before this worked: reading on would skip what was forgotten."""
         try:
+            # First: opening ends a transaction that was left open, and the committed offsets are known after it.
+            if self._must_reopen:
+                self._delivery.reopen()
+                self._must_reopen = False
             self._source.rewind(timeout_s=REWIND_TIMEOUT_S)
         except BrokerUnavailable as exc:
             log.warning("the broker is away, will try again to go back: %s", exc)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tests.support.kafka_io import Message, Stored
 from tests.support.until import until
-from worker.broker import Polled, Record, Sink, Source, TopicPartition
+from worker.broker import Polled, Record, Sink, Source, TopicPartition, TransactionalSink
 
 LIMIT_S = 30.0
 
@@ -26,7 +26,7 @@ class BrokerRig(Protocol):
         ...
 
     def stored(self, topic: str) -> list[Stored]:
-        """What a topic holds, ordered by partition and offset."""
+        """What a topic holds for readers of committed data, ordered by partition and offset."""
         ...
 
     def committed(self, group_id: str, topic: str) -> dict[int, int]:
@@ -43,6 +43,10 @@ class BrokerRig(Protocol):
 
     def sink(self) -> Sink:
         """A producer, closed after the test."""
+        ...
+
+    def transactional_sink(self, transactional_id: str) -> TransactionalSink:
+        """A producer of transactions, closed after the test."""
         ...
 
 
@@ -67,8 +71,9 @@ class Reader:
     def poll(self, *, max_records: int = 500) -> Polled:
         """Poll once, and hold the source to what every poll promises."""
         polled = self.source.poll(timeout_s=0.05, max_records=max_records)
-        assert polled.revoked <= self.owned, "revoked what was never told to be ours"
-        self.owned -= polled.revoked
+        assert not polled.lost & polled.revoked, "what was lost cannot be handed over"
+        assert polled.lost | polled.revoked <= self.owned, "taken what was never told to be ours"
+        self.owned -= polled.lost | polled.revoked
         assert not polled.assigned & self.owned, "assigned what is ours already"
         self.owned |= polled.assigned
         assert {record.partition for record in polled.records} <= self.owned, "records of others' partitions"

@@ -8,9 +8,10 @@ import pytest
 from tests.contract.rig import Reader
 from tests.contract.sink_contract import SinkContract
 from tests.contract.source_contract import SourceContract
+from tests.contract.transaction_contract import TransactionContract
 from tests.fakes.fake_broker import FakeBroker, FakeSource
 from tests.support.kafka_io import Message, Stored
-from worker.broker import Outgoing, Sink, Source, TopicPartition
+from worker.broker import Outgoing, Sink, Source, TopicPartition, TransactionalSink
 from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
 
 RAW = TopicPartition("raw", 0), TopicPartition("raw", 1)
@@ -59,6 +60,9 @@ class FakeRig:
     def sink(self) -> Sink:
         return self.broker.sink()
 
+    def transactional_sink(self, transactional_id: str) -> TransactionalSink:
+        return self.broker.transactional_sink(transactional_id)
+
 
 @pytest.fixture
 def rig() -> FakeRig:
@@ -75,6 +79,10 @@ class TestFakeSource(SourceContract):
 
 
 class TestFakeSink(SinkContract):
+    """The suite."""
+
+
+class TestFakeTransactionalSink(TransactionContract):
     """The suite."""
 
 
@@ -101,11 +109,14 @@ def test_partitions_move_to_the_member_that_a_test_names(broker: FakeBroker) -> 
     first.own(2)
     second.poll()  # joins: one of the two is promised to it
     first.own(1)
+    first.poll()
     second.own(1)
     assert isinstance(second.source, FakeSource)
     broker.assign(second.source, RAW)
     assert not second.poll().assigned, "the owner has not let go yet"
     first.own(0)
+    assert not second.poll().assigned, "the owner may still commit"
+    first.poll()
     second.own(2)
 
 
@@ -117,7 +128,7 @@ def test_an_evicted_member_is_told_of_both_its_loss_and_its_return(broker: FakeB
     with pytest.raises(AssignmentLost):
         source.commit({RAW[0]: 0}, timeout_s=1)
     polled = reader.poll()
-    assert polled.revoked == polled.assigned == frozenset(RAW)
+    assert polled.lost == polled.assigned == frozenset(RAW)
 
 
 def test_a_commit_fails_as_often_as_it_was_told_to(broker: FakeBroker) -> None:

@@ -16,6 +16,7 @@ from deploy.kafka.broker import Broker
 from tests.contract.rig import LIMIT_S, Reader, numbered
 from tests.contract.sink_contract import SinkContract
 from tests.contract.source_contract import SourceContract
+from tests.contract.transaction_contract import TransactionContract
 from tests.support.kafka_io import (
     Message,
     Stored,
@@ -35,7 +36,15 @@ from worker.errors import (
     DeliveryFailed,
     TopicMissing,
 )
-from worker.kafka_broker import Connection, KafkaSink, KafkaSource, create_topics, require_topics, sink_opener
+from worker.kafka_broker import (
+    Connection,
+    KafkaSink,
+    KafkaSource,
+    KafkaTransactionalSink,
+    create_topics,
+    require_topics,
+    sink_opener,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -64,7 +73,7 @@ class KafkaRig:
         produce(self.address, topic, messages)
 
     def stored(self, topic: str) -> list[Stored]:
-        return read_all(self.address, topic)
+        return read_all(self.address, topic, committed_only=True)
 
     def committed(self, group_id: str, topic: str) -> dict[int, int]:
         return committed_offsets(self.address, group_id, topic)
@@ -82,6 +91,11 @@ class KafkaRig:
 
     def sink(self) -> KafkaSink:
         sink = KafkaSink(self.connection)
+        self.opened.append(sink)
+        return sink
+
+    def transactional_sink(self, transactional_id: str) -> KafkaTransactionalSink:
+        sink = KafkaTransactionalSink(self.connection, transactional_id=transactional_id, transaction_timeout_ms=30_000)
         self.opened.append(sink)
         return sink
 
@@ -108,6 +122,10 @@ class TestKafkaSource(SourceContract):
 
 
 class TestKafkaSink(SinkContract):
+    """The suite."""
+
+
+class TestKafkaTransactionalSink(TransactionContract):
     """The suite."""
 
 
@@ -176,7 +194,7 @@ def test_a_member_that_does_not_poll_for_too_long_loses_its_partitions(rig: Kafk
     other.own(2)
     with pytest.raises(AssignmentLost):
         slow.source.commit({TopicPartition(topic, 0): 1}, timeout_s=LIMIT_S)
-    assert slow.poll().revoked == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
+    assert slow.poll().lost == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
 
 
 def test_a_static_member_that_comes_back_in_time_moves_nothing(rig: KafkaRig, group_id: str) -> None:
@@ -189,7 +207,7 @@ def test_a_static_member_that_comes_back_in_time_moves_nothing(rig: KafkaRig, gr
     second = Reader(rig.source(topic, group_id=group_id, group_instance_id="b"))
     until(lambda: _shares(first, second) == [2, 2], LIMIT_S, "two partitions again")
     assert second.owned == had
-    assert not any(polled.assigned or polled.revoked for polled in first.polls[polls_before:])
+    assert not any(polled.assigned or polled.revoked or polled.lost for polled in first.polls[polls_before:])
 
 
 def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group_id: str) -> None:

@@ -11,7 +11,15 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
 
 from worker.broker import Headers, Outgoing, Polled, Receipt, Record, TopicPartition
-from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
+from worker.errors import (
+    AssignmentLost,
+    BrokerRefused,
+    BrokerUnavailable,
+    DeliveryFailed,
+    Fenced,
+    TopicMissing,
+    WorkerError,
+)
 
 
 class FakeBroker:
@@ -22,6 +30,7 @@ class FakeBroker:
         self.now_ms = 1_700_000_000_000  # what an unset timestamp becomes
         self.refusals: dict[str, WorkerError] = {}  # topic: the error that every message to it meets
         self.committed: dict[str, dict[TopicPartition, int]] = defaultdict(dict)  # by group
+        self.transaction_owners: dict[str, FakeTransactionalSink] = {}
         self._logs: dict[TopicPartition, _Log] = {}
         self._max_message_bytes: dict[str, int] = {}
         self._groups: dict[str, _Group] = {}
@@ -99,6 +108,14 @@ class FakeBroker:
         """A new producer."""
         return FakeSink(self)
 
+    def transactional_sink(self, transactional_id: str) -> "FakeTransactionalSink":
+        """A new producer of transactions; one that had the id before is fenced."""
+        if not self.available:
+            raise BrokerUnavailable(f"no answer about {transactional_id}")
+        sink = FakeTransactionalSink(self, transactional_id)
+        self.transaction_owners[transactional_id] = sink
+        return sink
+
     def assign(self, owner: "FakeSource", partitions: Iterable[TopicPartition]) -> None:
         """Give partitions to a member: others let go of them at their next poll, and it gets them at its own."""
         owner.group.wanted.update(dict.fromkeys(partitions, owner))
@@ -164,6 +181,7 @@ class FakeSource:
         self.closed = False
         self._broker = broker
         self._committed = committed
+        self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
         self._positions: dict[TopicPartition, int] = {}  # of what it owns, as told by `poll`
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:  # noqa: ARG002  # nothing to wait for
@@ -173,9 +191,17 @@ class FakeSource:
             return Polled()
         if not self._broker.partitions(self.group.topic):
             raise TopicMissing(f"{self.group.topic}: no such topic")
-        revoked = self._let_go()
+        self._release_leaving()
+        lost, self._leaving = self._let_go()
+        if self not in self.group.members:
+            self.group.add(self)
         records = self._read(max_records)  # of what stays: new partitions are read from the next poll on
-        return Polled(records, revoked, self._take_over())
+        return Polled(records, lost, self._leaving, self._take_over())
+
+    @property
+    def membership(self) -> object | None:
+        """See Source."""
+        return self
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """See Source."""
@@ -193,7 +219,15 @@ class FakeSource:
         if self.commit_errors:
             raise self.commit_errors.popleft()
         self._refuse_if_away(timeout_s)
-        ours = {partition: offset for partition, offset in next_offsets.items() if partition in self._positions}
+        self.store(next_offsets)
+
+    def store(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """Let the group have these offsets, if we are still a member of it."""
+        ours = {
+            partition: offset
+            for partition, offset in next_offsets.items()
+            if partition in self._positions or partition in self._leaving
+        }
         if ours and self not in self.group.members:
             raise AssignmentLost("the group has moved on without this member")
         self._committed.update(ours)
@@ -226,22 +260,23 @@ class FakeSource:
         if not self._broker.available:
             raise BrokerUnavailable(f"no answer within {timeout_s:g} s")
 
-    def _let_go(self) -> frozenset[TopicPartition]:
-        """Drop what is not ours any more, and be a member again."""
+    def _let_go(self) -> tuple[frozenset[TopicPartition], frozenset[TopicPartition]]:
+        """Drop what was taken from us, and what the group wants for another."""
         owners, wanted = self.group.owners, self.group.wanted
-        gone = frozenset(
-            partition
-            for partition in self._positions
-            if owners.get(partition) is not self or wanted.get(partition) is not self
+        lost = frozenset(partition for partition in self._positions if owners.get(partition) is not self)
+        leaving = frozenset(
+            partition for partition in self._positions.keys() - lost if wanted.get(partition) is not self
         )
-        for partition in gone:
+        for partition in lost | leaving:
             del self._positions[partition]
             self.paused.discard(partition)
-            if owners.get(partition) is self:
-                del owners[partition]
-        if self not in self.group.members:
-            self.group.add(self)
-        return gone
+        return lost, leaving
+
+    def _release_leaving(self) -> None:
+        """From now on another may have them."""
+        for partition in self._leaving:
+            if self.group.owners.get(partition) is self:
+                del self.group.owners[partition]
 
     def _take_over(self) -> frozenset[TopicPartition]:
         """Own what the group gives us and nobody holds."""
@@ -300,14 +335,14 @@ class FakeSink:
         partition = self._partition_of(message)
         self.held[partition].append(receipt)
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         return receipt
 
     def flush(self, *, timeout_s: float) -> None:
         """See Sink."""
         self._refuse_if_closed()
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         if any(self.held.values()):
             raise BrokerUnavailable(f"messages without an answer after {timeout_s:g} s")
 
@@ -315,15 +350,17 @@ class FakeSink:
         """Store the oldest message held back for a partition, or let it meet `error`."""
         receipt = self.held[partition].popleft()
         if error is None:
-            message = receipt.message
-            self._broker.append(
-                partition,
-                message.value,
-                key=message.key,
-                headers=tuple((name, value or b"") for name, value in message.headers),
-                timestamp_ms=message.timestamp_ms,
-            )
+            self._append(partition, receipt.message)
         receipt.settle(error)
+
+    def _append(self, partition: TopicPartition, message: Outgoing) -> None:
+        self._broker.append(
+            partition,
+            message.value,
+            key=message.key,
+            headers=tuple((name, value or b"") for name, value in message.headers),
+            timestamp_ms=message.timestamp_ms,
+        )
 
     def partition_count(self, topic: str) -> int:
         """See Sink."""
@@ -340,7 +377,7 @@ class FakeSink:
         if self.closed:
             return
         if not self.hold:
-            self._settle_all()
+            self.settle_all()
         self.closed = True
         for receipts in self.held.values():
             for receipt in receipts:
@@ -351,7 +388,8 @@ class FakeSink:
         if self.closed:
             raise RuntimeError("the sink is closed")
 
-    def _settle_all(self) -> None:
+    def settle_all(self) -> None:
+        """Acknowledge all that is held back, if the broker is there."""
         if self._broker.available:
             for partition, receipts in self.held.items():
                 while receipts:
@@ -365,3 +403,56 @@ class FakeSink:
             return TopicPartition(message.topic, zlib.crc32(message.key) % count)  # not Kafka's hash, but as steady
         self._turn += 1
         return TopicPartition(message.topic, self._turn % count)
+
+
+class FakeTransactionalSink(FakeSink):
+    """See worker.broker.TransactionalSink. What is sent is acknowledged at once and stored by `commit`.
+
+    A test may let the next commit fail (`commit_error`), before or after it has stored (`stores_all_the_same`).
+    """
+
+    def __init__(self, broker: FakeBroker, transactional_id: str) -> None:
+        super().__init__(broker)
+        self.commit_error: WorkerError | None = None
+        self.stores_all_the_same = False
+        self._id = transactional_id
+        self._open = False
+        self._sent: list[tuple[TopicPartition, Outgoing]] = []
+
+    def begin(self) -> None:
+        """See TransactionalSink."""
+        self._refuse_if_closed()
+        assert not self._open, "a transaction is open already"
+        self._open = True
+
+    def send(self, message: Outgoing) -> Receipt:
+        """See Sink."""
+        assert self._open, "sent outside of a transaction"
+        return super().send(message)
+
+    def settle_oldest(self, partition: TopicPartition, error: WorkerError | None = None) -> None:
+        """Acknowledge the oldest message held back for a partition, or let it meet `error`."""
+        receipt = self.held[partition].popleft()
+        self._sent.append((partition, receipt.message))
+        receipt.settle(error)
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:  # noqa: ARG002  # nothing to wait for
+        """See TransactionalSink."""
+        self._refuse_if_closed()
+        assert self._open, "committed outside of a transaction"
+        assert not any(self.held.values()), "committed before every receipt was done"
+        assert isinstance(membership, FakeSource)
+        if self._broker.transaction_owners[self._id] is not self:
+            raise Fenced(f"{self._id} belongs to another")
+        if self.commit_error is not None and not self.stores_all_the_same:
+            raise self.commit_error
+        membership.store(next_offsets)
+        self._store()
+        if self.commit_error is not None:
+            raise self.commit_error
+
+    def _store(self) -> None:
+        self._open = False
+        sent, self._sent = self._sent, []
+        for partition, message in sent:
+            self._append(partition, message)

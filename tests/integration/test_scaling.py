@@ -39,3 +39,17 @@ def test_a_worker_that_leaves_in_order_leaves_nothing_to_repeat(stage: Stage) ->
     traffic.until_answered()
     assert second.stop() == 0
     assert stage.faults() == []
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_rolling_restart_of_three_workers_under_load_repeats_nothing(stage: Stage, delivery: str) -> None:
+    traffic, backlog = stage.traffic, reviews(seed=3)
+    workers = [stage.start(delivery=delivery).until_ready() for _ in range(3)]
+    traffic.send(islice(backlog, 500))
+    for _ in range(3):
+        assert workers.pop(0).stop() == 0
+        workers.append(stage.start(delivery=delivery))
+        traffic.load_until(workers[-1].ready, backlog, "the restarted worker is ready", most=4000)
+    traffic.until_answered()
+    assert [worker.stop() for worker in workers] == [0, 0, 0]
+    assert stage.faults() == []

@@ -61,6 +61,7 @@ class Traffic:
         )
         self._consumer = KafkaConsumer(
             bootstrap_servers=address,
+            isolation_level="read_committed",
             max_poll_records=5000,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             reconnect_backoff_max_ms=SOON_MS,

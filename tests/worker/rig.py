@@ -5,19 +5,23 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
-from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
+from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
+from tests.fakes.fake_engine import FakeEngine
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
+from worker.breaker import Breaker
 from worker.broker import Record, TopicPartition
-from worker.delivery import AtLeastOnce
+from worker.delivery import AtLeastOnce, ExactlyOnce
+from worker.errors import WorkerError
 from worker.health import Health
+from worker.inference import InferenceThread
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
 from worker.shutdown import Stop
-from worker.worker import Worker
+from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
 GROUP = "sentiment-worker"
@@ -40,10 +44,16 @@ class Rig:
         preserve_order: bool = True,
         drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
+        exactly_once: bool = False,
+        dead_letters: int = 100,
+        threadless: bool = False,
+        checkpoint_interval_s: float = 0.0,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
+        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless
+        self._checkpoint_interval_s = checkpoint_interval_s
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
         self.offsets = Offsets()
@@ -53,13 +63,13 @@ class Rig:
         self.stop = Stop()
         self.worker = Worker(
             source=self.source,
-            delivery=AtLeastOnce(
-                self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0
-            ),
+            delivery=self._exactly_once() if exactly_once else self._at_least_once(),
             predictor=self.predictor,
+            engine=self.engine if threadless else InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
             backpressure=self.held,
+            breaker=Breaker(dead_letters),
             outcomes=Outcomes(
                 output=Target(SCORED, partitions, keeps_partition=True),
                 dlq=Target(DLQ, partitions, keeps_partition=True),
@@ -70,6 +80,7 @@ class Rig:
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,
+            handover_timeout_s=LIMIT_S,
             clock=lambda: self.now_s,
             wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
         )
@@ -81,9 +92,45 @@ class Rig:
             broker.create_topic(topic, partitions=partitions)
         return broker
 
+    def _at_least_once(self) -> AtLeastOnce:
+        return AtLeastOnce(self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0)
+
+    def _exactly_once(self) -> ExactlyOnce:
+        return ExactlyOnce(
+            self.source,
+            self._open_transactional_sink,
+            self.offsets,
+            checkpoint_interval_s=self._checkpoint_interval_s,
+            checkpoint_outcomes=100,
+            commit_timeout_s=1.0,
+            transaction_timeout_s=15.0,
+        )
+
     def _open_sink(self) -> FakeSink:
         self.sinks.append(self.broker.sink())
         return self.sinks[-1]
+
+    def _open_transactional_sink(self) -> FakeTransactionalSink:
+        sink = self.broker.transactional_sink(f"worker-{id(self)}")
+        self.sinks.append(sink)
+        return sink
+
+    def fail_next_commit(self, error: WorkerError, *, stored: bool) -> None:
+        """Let one commit fail; a transaction may be `stored` all the same."""
+        sink = self.sinks[-1]
+        if isinstance(sink, FakeTransactionalSink):
+            sink.commit_error, sink.stores_all_the_same = error, stored
+        else:
+            self.source.commit_errors.append(error)
+
+    def heal(self) -> None:
+        """Let nothing fail any more."""
+        sink = self.sinks[-1]
+        sink.hold = False
+        sink.settle_all()
+        self.source.commit_errors.clear()
+        if isinstance(sink, FakeTransactionalSink):
+            sink.commit_error = None
 
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
         """Put records into the input topic."""

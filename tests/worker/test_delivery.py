@@ -115,6 +115,7 @@ def test_a_result_that_was_not_stored_is_neither_committed_nor_forgotten() -> No
         rig.delivery.settle(20.0)
     assert rig.committed == 1
     assert rig.delivery.restart() == [second]
+    rig.delivery.reopen()
     assert (rig.delivery.unfinished, rig.sinks[0].closed, len(rig.sinks)) == (0, True, 2)
 
 

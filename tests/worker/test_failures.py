@@ -47,10 +47,42 @@ def test_exactly_the_failing_rows_are_poison_and_every_row_keeps_its_place(size:
             assert result.probability == pytest.approx(number / 100)
 
 
-def test_one_bad_row_of_64_costs_12_further_calls() -> None:
+def test_one_bad_row_of_64_costs_12_further_calls_and_its_last_try() -> None:
     engine = Engine({17})
     score_or_isolate(engine.predict, [row(number) for number in range(64)])
-    assert engine.calls == 1 + 12
+    assert engine.calls == 1 + 12 + 1
+
+
+def test_a_batch_too_large_for_the_memory_is_scored_in_parts() -> None:
+    engine = Engine(set())
+    sizes: list[int] = []
+
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        if len(rows) > 16:
+            raise BatchFailed("no memory")
+        sizes.append(len(rows))
+        return engine.predict(rows)
+
+    results = score_or_isolate(predict, [row(number) for number in range(64)])
+    assert all(isinstance(result, Score) for result in results)
+    assert sizes == [16] * 4
+
+
+def test_a_fault_that_passes_makes_no_poison() -> None:
+    engine, faults = Engine(set()), iter([True, False])
+
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        if next(faults, False):
+            raise BatchFailed("for once")
+        return engine.predict(rows)
+
+    assert all(isinstance(result, Score) for result in score_or_isolate(predict, [row(1)]))
+
+
+def test_an_engine_that_fails_for_too_long_is_broken_and_nobody_is_blamed() -> None:
+    engine = Engine(set(range(64)))
+    with pytest.raises(EngineBroken, match="took too long"):
+        score_or_isolate(engine.predict, [row(number) for number in range(64)], out_of_time=lambda: engine.calls > 20)
 
 
 def test_a_broken_engine_is_nobodys_poison() -> None:

@@ -109,7 +109,7 @@ def test_every_problem_is_told_on_its_own_line_in_the_spelling_of_its_source(tom
         "5 settings are wrong",
         "  SENTIMENT_LINGERMS: no such setting; did you mean SENTIMENT_LINGER_MS?",
         f"  {config}: model_dir: no such setting; did you mean model?",
-        "  --delivery = 'exactly_once_': must be at_least_once",
+        "  --delivery = 'exactly_once_': must be at_least_once or exactly_once",
         f"  {config}: max_wait_ms = '-1': must be 0 to 60000",
         "  SENTIMENT_HTTP_PORT = 'http': must be 0 to 65535",
     ]
@@ -183,6 +183,10 @@ CREDENTIALS: dict[str, object] = {
         ({"output_topic": "reviews.raw"}, "must all differ"),
         ({"session_timeout_ms": 300_000}, "must be below"),
         ({"max_inflight_records": 10}, "must not be below"),
+        ({"handover_timeout_ms": 300_000}, "must be below"),
+        ({"delivery": "exactly_once", "preserve_order": False}, "needs the order preserved"),
+        ({"delivery": "exactly_once", "commit_interval_ms": 15_000}, "must be below"),
+        ({"transactional_id": "worker-1"}, "no use without exactly_once"),
         ({"ssl_certfile": __file__, "security_protocol": "SSL"}, "one needs the other"),
         ({"ssl_cafile": __file__}, "no use without SSL"),
         ({**CREDENTIALS}, "no use without SASL"),
@@ -195,8 +199,8 @@ def test_settings_that_contradict_each_other_are_refused(flags: dict[str, object
 
 
 def test_a_contradiction_names_both_sides_where_they_stand() -> None:
-    assert rejection({"session_timeout_ms": 9}, {"SENTIMENT_MAX_POLL_INTERVAL_MS": "8"}) == (
-        "--session-timeout-ms = '9' and SENTIMENT_MAX_POLL_INTERVAL_MS = '8': the first must be below the second"
+    assert rejection({"session_timeout_ms": 9000}, {"SENTIMENT_MAX_POLL_INTERVAL_MS": "8000"}) == (
+        "--session-timeout-ms = '9000' and SENTIMENT_MAX_POLL_INTERVAL_MS = '8000': the first must be below the second"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from model.errors import EngineBroken
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
 from worker.broker import Record, TopicPartition
-from worker.errors import BrokerRefused, DeadLetterRefused, DeliveryFailed, ModelUnusable
+from worker.errors import BrokerRefused, DeadLetterRefused, DeliveryFailed, ModelUnusable, TooManyDeadLetters
 from worker.messages import ScoredReview
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
@@ -141,6 +141,16 @@ def test_a_dead_letter_that_cannot_be_stored_stops_the_worker_before_it_is_commi
     with pytest.raises(DeadLetterRefused, match=r"record reviews\.raw-0-1"):
         rig.run_until_empty()
     assert (rig.committed() or 0) <= 1
+    assert rig.source.closed
+
+
+def test_too_many_dead_letters_in_a_minute_stop_the_worker_and_the_rest_stays_in_the_topic() -> None:
+    rig = Rig(dead_letters=3)
+    rig.send(review("one"), *[b"{"] * 10)
+    with pytest.raises(TooManyDeadLetters, match=r"more than 3 dead letters.*reviews\.raw-0-4"):
+        rig.run_until_empty()
+    assert len(rig.broker.stored(DLQ)) <= 3
+    assert (rig.committed() or 0) <= 4
     assert rig.source.closed
 
 

@@ -4,13 +4,16 @@ from worker.kafka_broker.admin import create_topics, delete_topics, require_topi
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.sink import KafkaSink, sink_opener
 from worker.kafka_broker.source import KafkaSource
+from worker.kafka_broker.transactions import KafkaTransactionalSink, transactional_sink_opener
 
 __all__ = [
     "Connection",
     "KafkaSink",
     "KafkaSource",
+    "KafkaTransactionalSink",
     "create_topics",
     "delete_topics",
     "require_topics",
     "sink_opener",
+    "transactional_sink_opener",
 ]

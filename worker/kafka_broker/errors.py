@@ -13,6 +13,7 @@ from worker.errors import (
     BrokerUnavailable,
     BrokerUnreachable,
     DeliveryFailed,
+    Fenced,
     SettingsRejected,
     TopicMissing,
     WorkerError,
@@ -33,6 +34,9 @@ CLASS_OF: Final[dict[type[Exception], type[WorkerError]]] = {
     kafka.OutOfOrderSequenceNumberError: DeliveryFailed,
     kafka.UnknownProducerIdError: DeliveryFailed,
     kafka.InvalidProducerEpochError: DeliveryFailed,
+    kafka.ProducerFencedError: Fenced,
+    kafka.InvalidProducerIdMappingError: DeliveryFailed,  # the broker forgot a transactional id that was long idle
+    kafka.TransactionAbortedError: DeliveryFailed,
     kafka.IllegalStateError: DeliveryFailed,  # the producer was closed with the message still in it
     kafka.RetriableError: BrokerUnavailable,
     kafka.BrokerNotAvailableError: BrokerUnavailable,
@@ -47,6 +51,7 @@ _ADVICE: Final[dict[type[WorkerError], str]] = {
     BrokerRefused: "Trying again would not help",
     BrokerUnavailable: "Check the broker and the network; nothing is known to be lost",
     BrokerUnreachable: "Check the address, that the broker runs, and that its security protocol is the one set",
+    Fenced: "Another producer has this transactional id, or the broker gave up on a transaction",
     DeliveryFailed: "The message counts as not stored and has to be sent again",
     SettingsRejected: "Correct the setting",
     TopicMissing: "Create the topic; it is never created by the way",

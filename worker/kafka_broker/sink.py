@@ -14,11 +14,11 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError, ProducerFencedError, RetriableError
 
 from worker.broker import Outgoing, Receipt
 from worker.errors import (
@@ -99,6 +99,7 @@ class KafkaSink:
         delivery_timeout_ms: int = 120_000,
         max_request_size: int = 16 * 1024 * 1024,
         broker_version: tuple[int, ...] | None = None,
+        transaction: Mapping[str, Any] | None = None,
     ) -> None:
         """Wait for the broker, unless an earlier sink told its `broker_version`."""
         self._connection = connection
@@ -115,6 +116,7 @@ class KafkaSink:
             "max_request_size": max_request_size,
             "max_block_ms": _METADATA_MS,
             "metrics_enabled": False,  # its own, which nobody reads
+            **(transaction or {}),
         }
         self._in_flight: deque[_Receipt] = deque()
         self._unknown: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
@@ -131,9 +133,7 @@ class KafkaSink:
         """See Sink."""
         self._refuse_if_closed()
         if self._refusals:
-            version = self.broker_version
-            self._stop()
-            self._open(version)
+            self._recover()
         while self._in_flight and self._in_flight[0].done:
             self._in_flight.popleft()
         why_not = self._why_not(message)
@@ -151,8 +151,8 @@ class KafkaSink:
             )
         except KafkaTimeoutError:
             return _Refused(self._why_unknown(message.topic))
-        except (KafkaError, ValueError) as exc:  # too large for a request; no such partition; not a topic's name
-            return _Refused(BrokerRefused(f"sending to {message.topic} failed: {exc}"))
+        except (KafkaError, ValueError) as exc:
+            return _Refused(_why_not_taken(message.topic, exc))
         future.add_both(receipt.settle)
         self._in_flight.append(receipt)
         return receipt
@@ -206,6 +206,12 @@ class KafkaSink:
         self._refusals: list[BaseException] = []
         self._producer, _ = open_client(KafkaProducer, self._connection, api_version=version, **self._settings)
 
+    def _recover(self) -> None:
+        """Go on with another producer: this one will take nothing more."""
+        version = self.broker_version
+        self._stop()
+        self._open(version)
+
     def _stop(self) -> None:
         """End the producer's thread; what is still in flight fails."""
         self._producer._sender.force_close()  # close() alone would raise for what is in flight, and stop nothing
@@ -233,6 +239,16 @@ class KafkaSink:
             why = DeliveryFailed(f"the partitions of {topic} were not known in time. Send again")
         self._unknown[topic] = (time.monotonic() + _REMEMBER_S, why)
         return why
+
+
+def _why_not_taken(topic: str, exc: Exception) -> WorkerError:
+    """What the library says of a message that it does not take, in our words."""
+    if type(exc) not in (KafkaError, IllegalStateError):
+        # Too large for a request; no such partition; not a topic's name.
+        return BrokerRefused(f"sending to {topic} failed: {exc}")
+    # An earlier message has ended the transaction; where the reason stands beside, it may be that of its end.
+    fenced = next((cause for cause in exc.args if isinstance(cause, ProducerFencedError)), None)
+    return translate(fenced or IllegalStateError(str(exc)), f"sending to {topic}")
 
 
 def sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaSink]:

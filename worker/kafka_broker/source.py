@@ -126,7 +126,8 @@ class KafkaSource:
         self._notes = _Notes()
         self._owned: set[TopicPartition] = set()  # as told by `poll`
         self._arriving: set[TopicPartition] = set()  # ours, but not yet at the committed offset: not told
-        self._member_id: str | None = None
+        self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
+        self._membership: Any = None  # as of the last poll that found the group at rest
         self._ends: dict[KafkaPartition, int] = {}  # of paused partitions
         self._ask_at_s = 0.0
         self._denied_since_s: float | None = None
@@ -159,14 +160,14 @@ class KafkaSource:
         """See Source."""
         self._refuse_if_closed()
         batches = self._fetch(timeout_s, max_records)
-        revoked = self._changes()
+        lost, revoked = self._changes()
         # Before anything is placed: what came from partitions that changed hands just now may stem from their
         # old position, and is fetched again.
         records = _records(batches, self._owned)
         assigned = self._place_arriving()
         if not self._owned:
             self._refuse_if_topic_gone()
-        return Polled(records, revoked, assigned)
+        return Polled(records, lost, revoked, assigned)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """See Source."""
@@ -179,14 +180,20 @@ class KafkaSource:
         self._consumer.resume(*self._ours(partitions))
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
-        """See Source. Partitions that are not ours are left out."""
+        """See Source."""
         self._refuse_if_closed()
         offsets = {
-            partition: OffsetAndMetadata(next_offsets[TopicPartition(*partition)], "", -1)
-            for partition in self._ours(next_offsets)
+            KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
+            for partition, next_offset in next_offsets.items()
+            if partition in self._owned or partition in self._leaving
         }
         with translated(f"committing offsets of group {self._group_id}"):
             self._consumer.commit(offsets, timeout_ms=timeout_s * 1000)
+
+    @property
+    def membership(self) -> object | None:
+        """See Source."""
+        return self._membership if self._consumer.group_metadata() == self._membership else None
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source. When it raises, some partitions may be back already: call again."""
@@ -270,9 +277,12 @@ class KafkaSource:
             return {}
         return batches
 
-    def _changes(self) -> frozenset[TopicPartition]:
-        """Act on the notes of rebalances; return what is ours no more, or was not for a while."""
+    def _changes(self) -> tuple[frozenset[TopicPartition], frozenset[TopicPartition]]:
+        """Act on the notes of rebalances; return what was taken from us and what is handed over."""
         before = frozenset(self._owned)
+        lost: set[TopicPartition] = set()
+        # Before the notes: what happens in between makes the membership look older than it is, never newer.
+        member = self._consumer.group_metadata()
         for event, partitions in self._notes.take():
             self._owned -= partitions
             if event == "assigned":
@@ -280,18 +290,21 @@ class KafkaSource:
             else:
                 self._arriving -= partitions
             if event == "lost":
+                lost |= partitions
                 log.warning(
                     "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, or no "
                     "poll came for max_poll_interval_ms",
                     self._group_id,
                     len(partitions),
                 )
-        member = self._consumer.group_metadata()
-        if member.state == MemberState.STABLE and member.member_id != self._member_id:
-            self._member_id = member.member_id
-            self._arriving |= self._owned
-            self._owned.clear()
-        return before - self._owned
+        if member.state == MemberState.STABLE:
+            if self._membership is None or member.member_id != self._membership.member_id:
+                self._arriving |= self._owned
+                self._owned.clear()
+            self._membership = member
+        gone = before - self._owned
+        self._leaving = gone - lost - self._arriving
+        return gone - self._leaving, self._leaving
 
     def _place_arriving(self) -> frozenset[TopicPartition]:
         """Put new partitions at their committed offset; those that cannot be put yet stay unannounced."""

@@ -1,0 +1,183 @@
+"""Results and offsets are one: each result is stored once, whatever fails in between."""
+
+import pytest
+
+from tests.fakes.fake_broker import FakeBroker, FakeSource, FakeTransactionalSink
+from worker.broker import Outgoing, TopicPartition
+from worker.delivery import ExactlyOnce
+from worker.errors import (
+    AssignmentLost,
+    BrokerRefused,
+    BrokerUnavailable,
+    DeadLetterRefused,
+    DeliveryFailed,
+    Fenced,
+    WorkerError,
+)
+from worker.messages import Reason
+from worker.offsets import Offsets
+from worker.outcomes import Outcome
+
+RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
+INTERVAL_S = 10.0
+TRANSACTION_TIMEOUT_S = 60.0
+
+
+class Rig:
+    """A delivery over a fake broker, with one partition assigned."""
+
+    def __init__(self) -> None:
+        self.broker = FakeBroker()
+        for topic in ("raw", "scored", "dlq"):
+            self.broker.create_topic(topic)
+        self.source: FakeSource = self.broker.source("raw", group_id="g")
+        self.source.poll(timeout_s=0, max_records=1)
+        self.offsets = Offsets()
+        self.offsets.assign(RAW)
+        self.sinks: list[FakeTransactionalSink] = []
+        self.delivery = ExactlyOnce(
+            self.source,
+            self._open_sink,
+            self.offsets,
+            checkpoint_interval_s=INTERVAL_S,
+            checkpoint_outcomes=5,
+            commit_timeout_s=1.0,
+            transaction_timeout_s=TRANSACTION_TIMEOUT_S,
+        )
+
+    def _open_sink(self) -> FakeTransactionalSink:
+        self.sinks.append(self.broker.transactional_sink("worker"))
+        return self.sinks[-1]
+
+    def outcome(self, offset: int, *, topic: str = "scored", dead_because: Reason | None = None) -> Outcome:
+        generation = self.offsets.received(RAW, offset)
+        message = Outgoing(topic, b"k", b"%d" % offset)
+        return Outcome(RAW, generation, offset, 2, None, message, dead_because=dead_because)
+
+    def publish(self, *offsets: int) -> list[Outcome]:
+        """Hand over an outcome for each offset, and let the time of the transaction begin at 0."""
+        outcomes = [self.outcome(offset) for offset in offsets]
+        self.delivery.publish(outcomes)
+        assert self.delivery.settle(0.0) == []
+        return outcomes
+
+    @property
+    def stored(self) -> list[bytes | None]:
+        return [record.value for record in self.broker.stored("scored")]
+
+    @property
+    def committed(self) -> int:
+        return self.broker.committed["g"].get(RAW, 0)
+
+
+def test_a_checkpoint_comes_with_the_interval_and_stores_results_and_offsets_together() -> None:
+    rig = Rig()
+    outcomes = rig.publish(0, 1, 2)
+    assert rig.delivery.settle(INTERVAL_S - 0.1) == []
+    assert (rig.stored, rig.committed) == ([], 0)
+    assert rig.delivery.settle(INTERVAL_S) == outcomes
+    assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
+
+
+def test_a_checkpoint_comes_early_when_the_transaction_is_large() -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(5)]
+    rig.delivery.publish(outcomes)
+    assert rig.delivery.settle(0.0) == outcomes
+
+
+def test_the_interval_counts_from_the_first_result_after_a_checkpoint() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.delivery.settle(INTERVAL_S)
+    assert rig.delivery.settle(5 * INTERVAL_S) == []
+    later = rig.outcome(1)
+    rig.delivery.publish([later])
+    assert rig.delivery.settle(5 * INTERVAL_S) == []
+    assert rig.delivery.settle(6 * INTERVAL_S) == [later]
+
+
+def test_no_checkpoint_is_made_while_the_group_rebalances(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    outcomes = rig.publish(0)
+    with monkeypatch.context() as rebalancing:
+        rebalancing.setattr(FakeSource, "membership", None)
+        assert rig.delivery.settle(INTERVAL_S) == []
+    assert rig.delivery.settle(INTERVAL_S) == outcomes
+
+
+def test_draining_makes_a_checkpoint_at_once() -> None:
+    rig = Rig()
+    outcomes = rig.publish(0)
+    assert rig.delivery.drain(timeout_s=1.0) == outcomes
+    assert (rig.stored, rig.committed) == ([b"0"], 1)
+    assert rig.delivery.drain(timeout_s=1.0) == []
+
+
+@pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), BrokerUnavailable("no answer")])
+@pytest.mark.parametrize("stored", [False, True])
+def test_after_a_failed_checkpoint_the_committed_offset_tells_what_was_stored(error: WorkerError, stored: bool) -> None:
+    rig = Rig()
+    outcomes = rig.publish(0, 1)
+    rig.sinks[0].commit_error, rig.sinks[0].stores_all_the_same = error, stored
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.delivery.restart() == outcomes
+    rig.delivery.reopen()
+    assert (rig.delivery.unfinished, len(rig.sinks), rig.sinks[0].closed) == (0, 2, True)
+    assert (len(rig.stored), rig.committed) == ((2, 2) if stored else (0, 0))
+
+
+def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0, 1)
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired"))
+    with pytest.raises(DeliveryFailed, match="expired"):
+        rig.delivery.settle(0.1)
+    assert (rig.stored, rig.committed) == ([], 0)
+
+
+def test_results_without_an_answer_at_the_checkpoint_fail_it() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0)
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(INTERVAL_S)
+    assert (rig.stored, rig.committed) == ([], 0)
+
+
+def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.delivery.publish([rig.outcome(0), rig.outcome(1, topic="dlq", dead_because=Reason.INVALID_JSON)])
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("failed with another"))
+    rig.sinks[0].settle_oldest(TopicPartition("dlq", 0), BrokerRefused("too large"))
+    with pytest.raises(DeadLetterRefused, match="record raw-0-1"):
+        rig.delivery.settle(0.0)
+
+
+def test_results_of_a_lost_partition_are_not_stored() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.offsets.revoke(RAW)
+    with pytest.raises(DeliveryFailed, match="lost"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.stored == []
+
+
+def test_a_worker_whose_name_another_takes_stops_and_says_how_to_avoid_it() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.broker.transactional_sink("worker")
+    with pytest.raises(BrokerRefused, match="transactional_id"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.stored == []
+
+
+def test_a_worker_that_slept_through_its_transaction_begins_again() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.sinks[0].commit_error = Fenced("the broker gave up")
+    with pytest.raises(DeliveryFailed, match="gave up"):
+        rig.delivery.settle(TRANSACTION_TIMEOUT_S)

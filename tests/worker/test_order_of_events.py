@@ -1,0 +1,206 @@
+"""Whatever happens in whatever order: nothing is lost, and repeats are what they may be.
+
+Hypothesis drives up to two workers, the real loop over a broker and engines without threads, through records that
+come, batches that end, acknowledgements in any order or none, brokers that go away, commits that fail (stored or not),
+partitions that move, members that are thrown out, workers that are killed, and time that passes. The oracle is the one
+that judges real workers on a real broker. A failure prints the steps that led to it, the fewest that do.
+"""
+
+import os
+from itertools import count
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.fakes.fake_broker import FakeBroker
+from tests.support.kafka_io import Position
+from tests.support.oracle import History, Input, Result, faults, faults_so_far
+from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, review
+from worker.broker import Record, TopicPartition
+from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
+
+PARTITIONS = 3
+WORKERS = 2
+NUMBER = "test-number"
+# `make nightly` sets more: 1,000 examples of 50 steps are 50,000.
+EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
+STEPS = 50
+SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
+workers = st.integers(0, WORKERS - 1)
+partitions = st.integers(0, PARTITIONS - 1)
+
+
+class Events(RuleBasedStateMachine):
+    """The steps, and what must hold between them."""
+
+    exactly_once: bool
+
+    @initialize()
+    def begin(self) -> None:
+        self.broker = FakeBroker()
+        for topic in (RAW, SCORED, DLQ):
+            self.broker.create_topic(topic, partitions=PARTITIONS)
+        self.numbers = count()
+        self.inputs: list[Input] = []
+        self.begun_again: list[dict[int, int]] = []
+        self.rigs = [self.new_worker() for _ in range(WORKERS)]
+
+    def new_worker(self) -> Rig:
+        rig = Rig(
+            partitions=PARTITIONS, broker=self.broker, exactly_once=self.exactly_once, max_records=12, max_reviews=4,
+            threadless=True, checkpoint_interval_s=1.0, dead_letters=10_000,
+        )  # fmt: skip
+        rig.worker.start()
+        return rig
+
+    # What comes in
+
+    @rule(records=st.lists(st.tuples(partitions, st.integers(-1, 9)), min_size=1, max_size=8))
+    def records_come(self, records: list[tuple[int, int]]) -> None:
+        """Each with its partition and its length in words; -1 is no review."""
+        for partition, words in records:
+            number = next(self.numbers)
+            value = b"{" if words < 0 else review("x " * words)
+            place = TopicPartition(RAW, partition)
+            record = self.broker.append(place, value, key=b"k", headers=((NUMBER, b"%d" % number),))
+            self.inputs.append(Input(Position(partition, record.offset), number, b"k"))
+
+    # What the workers do
+
+    @rule(who=workers, rounds=st.integers(1, 6))
+    def a_worker_works(self, who: int, rounds: int) -> None:
+        for _ in range(rounds):
+            self.a_worker_turns(who)
+            self.an_engine_finishes_a_batch(who)
+
+    @rule(who=workers)
+    def a_worker_turns(self, who: int) -> None:
+        rig, before = self.rigs[who], self.committed()
+        begun = rig.metric("sentiment_replays_total") + rig.metric("sentiment_rebalances_total")
+        rig.worker.turn()
+        if rig.metric("sentiment_replays_total") + rig.metric("sentiment_rebalances_total") > begun:
+            self.begun_again.append(before)
+
+    @rule(who=workers)
+    def an_engine_finishes_a_batch(self, who: int) -> None:
+        self.rigs[who].engine.finish()
+
+    @rule(who=workers, seconds=st.floats(0.001, 5.0))
+    def time_passes(self, who: int, seconds: float) -> None:
+        self.rigs[who].now_s += seconds
+
+    @precondition(lambda self: self.broker.available)
+    @rule(who=workers)
+    def a_worker_is_killed_and_another_starts(self, who: int) -> None:
+        self.begun_again.append(self.committed())
+        self.broker.evict(self.rigs[who].source)
+        self.rigs[who] = self.new_worker()
+
+    @precondition(lambda self: self.broker.available)
+    @rule(who=workers)
+    def a_worker_is_stopped_and_another_starts(self, who: int) -> None:
+        self.begun_again.append(self.committed())  # acknowledgements may be held back, and the drain come to nothing
+        rig = self.rigs[who]
+        rig.engine.automatic = True
+        rig.stop.on_signal(15)
+        rig.worker.run(rig.stop)
+        self.rigs[who] = self.new_worker()
+
+    # What the broker does
+
+    @rule(who=workers)
+    def acknowledgements_are_held_back(self, who: int) -> None:
+        self.rigs[who].sinks[-1].hold = True
+
+    @rule(who=workers, partition=partitions, topic=st.sampled_from([SCORED, DLQ]), lost=st.booleans())
+    def an_acknowledgement_comes_or_never_will(self, who: int, partition: int, topic: str, lost: bool) -> None:
+        sink = self.rigs[who].sinks[-1]
+        if not sink.closed and sink.held[TopicPartition(topic, partition)]:
+            sink.settle_oldest(TopicPartition(topic, partition), DeliveryFailed("expired") if lost else None)
+
+    @rule(who=workers)
+    def acknowledgements_come_again(self, who: int) -> None:
+        self.rigs[who].sinks[-1].hold = False
+        self.rigs[who].sinks[-1].settle_all()
+
+    @rule()
+    def the_broker_goes_away_or_comes_back(self) -> None:
+        self.broker.available = not self.broker.available
+
+    @rule(who=workers, stored=st.booleans(), rebalance=st.booleans())
+    def the_next_commit_fails(self, who: int, stored: bool, rebalance: bool) -> None:
+        error = AssignmentLost("a rebalance") if rebalance else BrokerUnavailable("no answer")
+        self.rigs[who].fail_next_commit(error, stored=stored and not rebalance)
+
+    # What the group does
+
+    @rule(who=workers, partition=partitions)
+    def a_partition_moves(self, who: int, partition: int) -> None:
+        if self.rigs[who].source in self.rigs[who].source.group.members:
+            self.begun_again.append(self.committed())
+            self.broker.assign(self.rigs[who].source, [TopicPartition(RAW, partition)])
+
+    @rule(who=workers)
+    def a_member_is_thrown_out(self, who: int) -> None:
+        self.begun_again.append(self.committed())
+        self.broker.evict(self.rigs[who].source)
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_wrong_so_far(self) -> None:
+        if hasattr(self, "broker"):
+            assert list(faults_so_far(self.history(), begun_again=self.explained())) == []
+
+    def teardown(self) -> None:
+        """Let all get well: then nothing may be missing."""
+        if not hasattr(self, "broker"):
+            return
+        self.broker.available = True
+        for _ in range(200):
+            for rig in self.rigs:
+                rig.heal()
+                rig.worker.turn()
+                rig.engine.finish()
+                rig.now_s += 1.0
+        assert faults(self.history(), begun_again=self.explained()) == []
+
+    def explained(self) -> list[dict[int, int]]:
+        return [] if self.exactly_once else self.begun_again
+
+    def committed(self) -> dict[int, int]:
+        return {place.partition: offset for place, offset in self.broker.committed[GROUP].items() if offset > 0}
+
+    def history(self) -> History:
+        results = [result_of(topic, record) for topic in (SCORED, DLQ) for record in self.broker.stored(topic)]
+        return History(self.inputs, results, self.committed())
+
+
+def result_of(topic: str, record: Record) -> Result:
+    headers = dict(record.headers)
+    _, partition, offset = (headers["sentiment-source"] or b"").decode().rsplit("-", 2)
+    place = Position(record.partition.partition, record.offset)
+    return Result(topic, place, Position(int(partition), int(offset)), int(headers[NUMBER] or b""), record.key)
+
+
+class AtLeastOnceEvents(Events):
+    """Repeats are those that a new beginning explains."""
+
+    exactly_once = False
+
+
+class ExactlyOnceEvents(Events):
+    """No repeats at all."""
+
+    exactly_once = True
+
+
+TestAtLeastOnce = AtLeastOnceEvents.TestCase
+TestExactlyOnce = ExactlyOnceEvents.TestCase
+TestAtLeastOnce.settings = TestExactlyOnce.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if SHRINK else [])],
+)

@@ -1,0 +1,104 @@
+"""A producer whose messages and offsets become readable together, on kafka-python.
+
+What the library (3.0.12) does not do by itself and this file does:
+
+- Its waits for the coordinator have no end. Here each has a limit. See `_wait`.
+- Offsets that were given to a transaction leak into the next one after an abort, and a message that expires inside a
+  transaction is missing from what is committed. So one that went wrong is never used again: whoever commits has asked
+  every receipt, and after an error opens another sink, which ends what this one has left open.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kafka import OffsetAndMetadata
+from kafka import TopicPartition as KafkaPartition
+from kafka.errors import KafkaTimeoutError
+
+from worker.broker import TopicPartition
+from worker.errors import BrokerUnavailable, BrokerUnreachable
+from worker.kafka_broker.connection import Connection
+from worker.kafka_broker.errors import translated
+from worker.kafka_broker.sink import KafkaSink
+
+_OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
+
+
+class KafkaTransactionalSink(KafkaSink):
+    """See `worker.broker.TransactionalSink`. Raises as KafkaSink, and BrokerUnavailable, when opened."""
+
+    def __init__(
+        self, connection: Connection, *, transactional_id: str, transaction_timeout_ms: int, **settings: Any
+    ) -> None:
+        """Take the transactional id over from whoever had it."""
+        self._name = transactional_id
+        transaction = {"transactional_id": transactional_id, "transaction_timeout_ms": transaction_timeout_ms}
+        super().__init__(connection, transaction=transaction, **settings)
+        try:
+            self._take_over()
+        except BaseException:
+            self.close(timeout_s=0)
+            raise
+
+    def begin(self) -> None:
+        """See TransactionalSink."""
+        self._refuse_if_closed()
+        with translated(f"beginning a transaction of {self._name}"):
+            self._producer.begin_transaction()
+
+    def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:
+        """See TransactionalSink."""
+        self._refuse_if_closed()
+        deadline_s = time.monotonic() + timeout_s
+        transactions = self._producer._transaction_manager
+        offsets = {
+            KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
+            for partition, next_offset in next_offsets.items()
+        }
+        with translated(f"committing a transaction of {self._name}"):
+            self._wait(transactions.send_offsets_to_transaction(offsets, membership), deadline_s)
+            self._wait(transactions.begin_commit(), deadline_s)
+
+    def _recover(self) -> None:
+        """A transaction that met a refusal cannot be mended: what is sent after it fails."""
+
+    def _take_over(self) -> None:
+        """Become the one producer of this id; what another has left open is aborted."""
+        deadline_s = time.monotonic() + _OPEN_S
+        with translated(f"taking over the transactional id {self._name}"):
+            while True:
+                try:
+                    self._producer.init_transactions()
+                except KafkaTimeoutError:
+                    if time.monotonic() >= deadline_s:
+                        raise
+                else:
+                    return
+
+    def _wait(self, result: Any, deadline_s: float) -> None:
+        """Wait for one step. Raises what ended it, and BrokerUnavailable when the time is over."""
+        self._producer._sender.wakeup()
+        left_s = max(0.0, deadline_s - time.monotonic())
+        if not result.wait(timeout_ms=left_s * 1000):
+            raise BrokerUnavailable(
+                f"no answer about the transaction of {self._name}. Check the broker and the network"
+            )
+
+
+def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaTransactionalSink]:
+    """Return what opens a KafkaTransactionalSink: no answer is BrokerUnreachable first, BrokerUnavailable later."""
+    version: tuple[int, ...] | None = None
+
+    def open_sink() -> KafkaTransactionalSink:
+        nonlocal version
+        try:
+            sink = KafkaTransactionalSink(connection, broker_version=version, **settings)
+        except BrokerUnavailable as exc:
+            if version is None:
+                raise BrokerUnreachable(str(exc)) from exc
+            raise
+        version = sink.broker_version
+        return sink
+
+    return open_sink
