@@ -9,6 +9,7 @@ from tests.bench.subjects import REFERENCE
 
 OF_ENGINE_AT_LEAST: Final = 0.85
 OF_NAIVE_AT_LEAST: Final = 3.0
+EXACTLY_ONCE_AT_LEAST: Final = 0.9
 GROWTH_AT_MOST: Final = 0.01  # of the first quarter's mean: below it, allocators and page counts make as much noise
 
 
@@ -27,6 +28,9 @@ def bars(summary: Mapping[str, Mapping[str, Spread]], grown: Growth | None) -> I
         of_engine = figures.get("end_to_end_of_engine")
         if of_engine:
             yield _at_least(f"{subject}: end to end / engine on text", of_engine, OF_ENGINE_AT_LEAST)
+        exactly_once = figures.get("exactly_once_of_end_to_end")
+        if exactly_once:
+            yield _at_least(f"{subject}: exactly once / at least once", exactly_once, EXACTLY_ONCE_AT_LEAST)
         of_naive = figures.get("end_to_end_of_naive")
         if of_naive and subject == REFERENCE:
             yield _at_least(f"{subject}: end to end / naive consumer", of_naive, OF_NAIVE_AT_LEAST)

@@ -12,9 +12,11 @@ FIGURES: Final = {
     "engine_tokenized_reviews_per_s": "engine on word ids, reviews/s",
     "engine_text_reviews_per_s": "engine on text, reviews/s",
     "end_to_end_reviews_per_s": "end to end, reviews/s",
+    "exactly_once_reviews_per_s": "end to end exactly once, reviews/s",
     "naive_reviews_per_s": "naive consumer, reviews/s",
     "end_to_end_of_engine": "end to end / engine on text",
     "end_to_end_of_naive": "end to end / naive consumer",
+    "exactly_once_of_end_to_end": "exactly once / at least once",
     "half_load_reviews_per_s": "half load, reviews/s",
     "latency_p50_ms": "latency p50, ms",
     "latency_p99_ms": "latency p99, ms",
@@ -61,14 +63,14 @@ def rate_per_s(stamps_ms: Sequence[int]) -> float:
 def with_ratios(figures: Figures) -> dict[str, float]:
     """The figures of one round and the ratios between them, where both sides were measured."""
     ratios = {
-        "end_to_end_of_engine": "engine_text_reviews_per_s",
-        "end_to_end_of_naive": "naive_reviews_per_s",
+        "end_to_end_of_engine": ("end_to_end_reviews_per_s", "engine_text_reviews_per_s"),
+        "end_to_end_of_naive": ("end_to_end_reviews_per_s", "naive_reviews_per_s"),
+        "exactly_once_of_end_to_end": ("exactly_once_reviews_per_s", "end_to_end_reviews_per_s"),
     }
-    end_to_end = figures.get("end_to_end_reviews_per_s")
     derived = {
-        ratio: end_to_end / figures[base]
-        for ratio, base in ratios.items()
-        if end_to_end is not None and base in figures
+        ratio: figures[over] / figures[under]
+        for ratio, (over, under) in ratios.items()
+        if over in figures and under in figures
     }
     return {**figures, **derived}
 

@@ -56,6 +56,15 @@ def end_to_end(bench: Bench, subject: Subject) -> dict[str, float]:
     return {"end_to_end_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, bench.reviews))}
 
 
+def exactly_once(bench: Bench, subject: Subject) -> dict[str, float]:
+    """As `end_to_end`, with results and offsets of each checkpoint in one transaction."""
+    output = bench.topics.create("scored")
+    flags = ("--until-empty", "--delivery", "exactly_once")
+    with worker(bench.topics, subject, bench.filled, output, *flags) as child:
+        child.wait(_limit_s(bench.reviews))
+    return {"exactly_once_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, bench.reviews))}
+
+
 def naive(bench: Bench, subject: Subject) -> dict[str, float]:
     """The consumer written by hand on the same topic: fewer reviews, for it takes its time."""
     reviews = max(200, bench.reviews // 8)

@@ -11,10 +11,11 @@ from tests.bench.subjects import Subject
 
 ENGINE: Final = "engine"
 END_TO_END: Final = "end-to-end"
+EXACTLY_ONCE: Final = "exactly-once"
 NAIVE: Final = "naive"
 LATENCY: Final = "latency"
 MEMORY: Final = "memory"
-PARTS: Final = (ENGINE, END_TO_END, NAIVE, LATENCY, MEMORY)
+PARTS: Final = (ENGINE, END_TO_END, EXACTLY_ONCE, NAIVE, LATENCY, MEMORY)
 
 Tell = Callable[[str], None]
 
@@ -29,7 +30,7 @@ class Measured:
 
 def completed(wanted: Collection[str]) -> frozenset[str]:
     """The parts wanted and the ones they build on: half a load is half of what was measured end to end."""
-    return frozenset(wanted) | ({END_TO_END} if LATENCY in wanted else set())
+    return frozenset(wanted) | ({END_TO_END} if {LATENCY, EXACTLY_ONCE} & set(wanted) else set())
 
 
 def measure_rounds(
@@ -59,6 +60,8 @@ def _measure(
     if END_TO_END in wanted:
         full = parts.end_to_end(bench, subject)
         yield END_TO_END, full
+    if EXACTLY_ONCE in wanted:
+        yield EXACTLY_ONCE, parts.exactly_once(bench, subject)
     if NAIVE in wanted:
         yield NAIVE, parts.naive(bench, subject)
     if LATENCY in wanted:
