@@ -4,12 +4,13 @@ PYTHON3 ?= python3
 REVIEWS ?= 2000
 BOOTSTRAP ?=
 FIGURES ?= var/figures.json
+KILLS ?= 100
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench pin clean
+.PHONY: help setup demo check test bench chaos nightly pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,13 @@ test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=aut
 bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves FIGURES=var/figures.json
 	@mkdir -p $(dir $(FIGURES))
 	@exec $(BIN)/python -m tests.bench --out $(FIGURES)
+
+chaos: $(INSTALLED) ## kill workers KILLS=100 times, the broker every fifth, and all other faults; results into docs/guarantees.md
+	SENTIMENT_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -m broker tests/faults
+	$(BIN)/python -m tests.faults.table
+
+nightly: $(INSTALLED) ## model-check the order of events for 100,000 steps
+	SENTIMENT_TEST_EXAMPLES=1000 $(BIN)/python -m pytest tests/worker/test_order_of_events.py
 
 pin: $(INSTALLED) ## upgrade every package and write its version into constraints.txt
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training]'

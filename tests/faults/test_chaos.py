@@ -1,0 +1,66 @@
+"""Two workers under load, one of them killed again and again at any moment, the broker now and then.
+
+`make chaos KILLS=100` does it for longer; the seed is told by a failure and can be given, SENTIMENT_TEST_SEED.
+"""
+
+import os
+import random
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from tests.support.kafka_io import new_topics
+from tests.support.stage import MakeStage, Stage
+from tests.support.traffic import reviews
+from tests.support.worker_process import WorkerProcess
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(3 * 3600)]
+
+KILLS = int(os.environ.get("SENTIMENT_TEST_KILLS", "10"))
+SEED = int(os.environ.get("SENTIMENT_TEST_SEED", random.SystemRandom().randrange(10**6)))
+KILLS_TO_A_BROKER_KILL = 5
+NAMES = ("worker-0", "worker-1")
+RETURN_LIMIT_S = 120.0
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
+    own_broker: Broker, make_stage: MakeStage, delivery: str, record_property: Callable[[str, object], None]
+) -> None:
+    rng = random.Random(SEED)
+    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery)
+    backlog = reviews(seed=SEED)
+    workers = {name: started(stage, name) for name in NAMES}
+    killed = []
+    stage.traffic.send(islice(backlog, 100))
+    for number in range(1, KILLS + 1):
+        goal = stage.traffic.answered() + rng.randint(1, 300)
+        stage.traffic.load_until(partial(reached, stage, goal), backlog, f"{goal} results", most=10**9)
+        victim = rng.choice(NAMES)
+        workers[victim].kill()
+        killed.append(stage.committed())
+        if number % KILLS_TO_A_BROKER_KILL == 0:
+            killed.append(stage.committed())
+            own_broker.kill()
+            own_broker.start()
+        workers[victim] = started(stage, victim)
+    stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
+    assert [worker.stop() for worker in workers.values()] == [0, 0]
+    # What had results before the last kill may still have to be read again.
+    assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
+    record_property("reviews", len(stage.traffic.inputs))
+    record_property("results", len(stage.traffic.results))
+    record_property("kills", f"{KILLS} of workers, {KILLS // KILLS_TO_A_BROKER_KILL} of the broker")
+    assert stage.faults(begun_again=killed if delivery == "at_least_once" else []) == [], f"seed {SEED}"
+
+
+def reached(stage: Stage, goal: int) -> bool:
+    return stage.traffic.answered() >= goal
+
+
+def started(stage: Stage, name: str) -> WorkerProcess:
+    """A worker with a name of its own: after its death nobody waits for its session to end."""
+    return stage.start(group_instance_id=name)
