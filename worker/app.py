@@ -133,7 +133,9 @@ def build_worker(
 
 
 def _delivery(settings: Settings, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
-    interval_s, timeout_s = settings.commit_interval_ms / 1000, settings.session_timeout_ms / 1000
+    interval_s = settings.commit_interval_ms / 1000
+    # A part of the time to drain, so that one commit without an answer does not take it all.
+    timeout_s = min(settings.session_timeout_ms, settings.drain_timeout_ms) / 1000 / 2
     if settings.delivery == "at_least_once":
         open_sink = sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
         return AtLeastOnce(source, open_sink, offsets, commit_interval_s=interval_s, commit_timeout_s=timeout_s)

@@ -34,13 +34,14 @@ class Record:
 
     @property
     def size_bytes(self) -> int:
-        """What holding this record costs, headers left out."""
-        return len(self.key or b"") + len(self.value or b"")
+        """What holding this record costs."""
+        headers_bytes = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What one poll brought. Apply `lost`, then `revoked`, then `assigned`, then `records`."""
+    """What one poll brought. Apply `lost` first and `records` last."""
 
     records: Sequence[Record] = ()  # ascending offsets within a partition; only of partitions owned now
     lost: frozenset[TopicPartition] = frozenset()  # taken by force: others may read them already

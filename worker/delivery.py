@@ -1,9 +1,10 @@
 """How results reach the broker and offsets follow them: the one place that decides when a review is done."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from worker.broker import Receipt, Sink, Source, TransactionalSink
 from worker.errors import (
@@ -19,6 +20,9 @@ from worker.offsets import Offsets
 from worker.outcomes import Outcome
 
 log = logging.getLogger(__name__)
+
+LEAST_COMMIT_S: Final = 0.5  # what a commit gets, though the time was spent on what it needs
+ONE_NAME_EACH: Final = "Give each worker a transactional_id of its own"
 
 
 class Delivery(Protocol):
@@ -43,7 +47,8 @@ class Delivery(Protocol):
     def drain(self, *, timeout_s: float) -> list[Outcome]:
         """Wait for every outcome, commit what is finished, and return as `settle` does.
 
-        Raises as `settle`, and BrokerUnavailable when the time is over: what is not committed will be replayed.
+        Raises as `settle`, and what kept it from committing: BrokerUnavailable when the time is over, AssignmentLost
+        while the group rebalances (poll, and try again). What is not committed will be replayed.
         """
         ...
 
@@ -80,6 +85,7 @@ class AtLeastOnce(Delivery):
         self._commit_timeout_s = commit_timeout_s
         self._commit_due_s = 0.0
         self._in_flight: deque[tuple[Outcome, Receipt]] = deque()
+        self._stored: list[Outcome] = []  # and not told yet: what raises tells nothing
 
     @property
     def unfinished(self) -> int:
@@ -93,20 +99,22 @@ class AtLeastOnce(Delivery):
 
     def settle(self, now_s: float) -> list[Outcome]:
         """See Delivery."""
-        stored = self._collect()
+        self._collect()
         if now_s >= self._commit_due_s:
             self._commit_due_s = now_s + self._commit_interval_s
-            self._commit()
-        return stored
+            self._commit_if_possible()
+        return self._tell_stored()
 
     def drain(self, *, timeout_s: float) -> list[Outcome]:
         """See Delivery."""
+        deadline_s = time.monotonic() + timeout_s
         try:
-            self._sink.flush(timeout_s=timeout_s)
+            if self._in_flight:  # else there may be no sink: it was let go of by `restart`
+                self._sink.flush(timeout_s=timeout_s)
         finally:
-            stored = self._collect()
-            self._commit()
-        return stored
+            self._collect()
+            self._commit(timeout_s=max(LEAST_COMMIT_S, deadline_s - time.monotonic()))
+        return self._tell_stored()
 
     def restart(self) -> list[Outcome]:
         """See Delivery. The producer is replaced: one that gave up on a batch has lost its place in the sequence."""
@@ -123,32 +131,35 @@ class AtLeastOnce(Delivery):
         """See Delivery."""
         self._sink.close(timeout_s=timeout_s)
 
-    def _collect(self) -> list[Outcome]:
-        """Take the acknowledged outcomes off the front; a failure that has come to the front is raised."""
-        stored: list[Outcome] = []
+    def _collect(self) -> None:
+        """Take the acknowledged outcomes off the front; a failure that has come to the front is raised, alone."""
         while self._in_flight and self._in_flight[0][1].done:
             outcome, receipt = self._in_flight[0]
             if receipt.error is not None:
-                if stored:
-                    break
+                if self._stored:
+                    return
                 raise _blame(outcome, receipt.error)
             self._in_flight.popleft()
             self._offsets.finished(outcome.partition, outcome.generation, outcome.offset)
-            stored.append(outcome)
+            self._stored.append(outcome)
+
+    def _tell_stored(self) -> list[Outcome]:
+        stored, self._stored = self._stored, []
         return stored
 
-    def _commit(self) -> None:
-        next_offsets = self._offsets.committable()
-        if not next_offsets:
-            return
+    def _commit_if_possible(self) -> None:
         try:
-            self._source.commit(next_offsets, timeout_s=self._commit_timeout_s)
+            self._commit(timeout_s=self._commit_timeout_s)
         except AssignmentLost:
             # The next poll tells which partitions are gone; those that stay are committed with the next round.
-            log.info("commit came after a rebalance", extra={"partitions": len(next_offsets)})
+            log.info("commit came after a rebalance")
         except BrokerUnavailable as exc:
             log.warning("commit not confirmed, will try again: %s", exc)
-        else:
+
+    def _commit(self, *, timeout_s: float) -> None:
+        next_offsets = self._offsets.committable()
+        if next_offsets:
+            self._source.commit(next_offsets, timeout_s=timeout_s)
             self._offsets.committed(next_offsets)
 
 
@@ -195,7 +206,7 @@ class ExactlyOnce(Delivery):
         """See Delivery."""
         for outcome in outcomes:
             if not self._transaction:
-                self._sink.begin()
+                self._begin()
             self._transaction.append((outcome, self._sink.send(outcome.message)))
 
     def settle(self, now_s: float) -> list[Outcome]:
@@ -208,10 +219,12 @@ class ExactlyOnce(Delivery):
         due = age_s >= self._checkpoint_interval_s or len(self._transaction) >= self._checkpoint_outcomes
         try:
             self._refuse_failures()
-            return self._checkpoint(self._commit_timeout_s) if due else []
+            if not due or self._source.membership is None:  # while the group rebalances, offsets are refused
+                return []
+            return self._checkpoint(self._commit_timeout_s)
         except Fenced as exc:
             if age_s < self._transaction_timeout_s:
-                raise BrokerRefused(f"{exc}. Give each worker a transactional_id of its own") from exc
+                raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
             raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
 
     def drain(self, *, timeout_s: float) -> list[Outcome]:
@@ -230,17 +243,27 @@ class ExactlyOnce(Delivery):
 
     def reopen(self) -> None:
         """See Delivery."""
-        self._sink = self._open_sink()
+        try:
+            self._sink = self._open_sink()
+        except Fenced as exc:
+            raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
 
     def close(self, *, timeout_s: float) -> None:
         """See Delivery."""
         self._sink.close(timeout_s=timeout_s)
 
+    def _begin(self) -> None:
+        try:
+            self._sink.begin()
+        except Fenced as exc:
+            raise DeliveryFailed(str(exc)) from exc
+
     def _checkpoint(self, timeout_s: float) -> list[Outcome]:
-        """Store the transaction; nothing while the group rebalances, which would refuse its offsets."""
+        """Store the transaction. Raises AssignmentLost while the group rebalances: nothing was tried."""
         membership = self._source.membership
         if membership is None:
-            return []
+            raise AssignmentLost("the group rebalances")
+        deadline_s = time.monotonic() + timeout_s
         try:
             self._sink.flush(timeout_s=timeout_s)
             self._refuse_failures()
@@ -249,7 +272,8 @@ class ExactlyOnce(Delivery):
                 if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
                     raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
             next_offsets = self._offsets.committable()
-            self._sink.commit(next_offsets, membership, timeout_s=timeout_s)
+            left_s = max(LEAST_COMMIT_S, deadline_s - time.monotonic())
+            self._sink.commit(next_offsets, membership, timeout_s=left_s)
         except (AssignmentLost, BrokerUnavailable) as exc:
             raise DeliveryFailed(f"a transaction of {len(self._transaction)} results failed: {exc}") from exc
         self._offsets.committed(next_offsets)

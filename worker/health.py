@@ -24,7 +24,7 @@ class Health(HealthView):
             self._progressed_s = now_s
 
     def progressed(self, now_s: float) -> None:
-        """A result was stored by the broker."""
+        """The engine has finished a batch."""
         self._progressed_s = now_s
 
     def live(self, now_s: float) -> tuple[bool, str]:

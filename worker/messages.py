@@ -60,7 +60,7 @@ class SourceRef(BaseModel):
     topic: str
     partition: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
-    timestamp: datetime | None = Field(description="The input record's timestamp.")
+    timestamp: datetime | None = Field(description="The input record's timestamp, if it is a time.")
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -192,5 +192,9 @@ def dead_letter_headers(
     )
 
 
-def _utc(timestamp_ms: int) -> datetime:
-    return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)
+def _utc(timestamp_ms: int) -> datetime | None:
+    """Return the time, or None where the calendar has none: a producer may write microseconds, or anything."""
+    try:
+        return datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)
+    except (OverflowError, OSError, ValueError):
+        return None

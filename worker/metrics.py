@@ -176,7 +176,7 @@ class Metrics:
             else:
                 self.sentiments[kind].inc(number)
         self.end_to_end.observe_all(
-            now_s - outcome.timestamp_ms / 1000 for outcome in outcomes if outcome.timestamp_ms is not None
+            max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None
         )
 
     def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, ready: bool) -> None:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Final
 
 from worker.broker import Outgoing, Polled, Record, Sink, Source, TopicPartition
-from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable
+from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
 from worker.messages import REPLAYS, Reason, carried_headers, replays_of
 
 POLL_S: Final = 0.5
 POLL_RECORDS: Final = 500
+AGAIN: Final = "What was not sent is looked at again by the next replay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,12 @@ class Replay:
         while True:
             polled = self._source.poll(timeout_s=POLL_S, max_records=POLL_RECORDS)
             self._own(polled)
-            chosen = [record for record in polled.records if self._choose(record)]
+            why_not = [self._wanted.why_not(record) for record in polled.records]
             if self._sink is not None and polled.records:
-                self._send(self._sink, chosen)
+                pairs = zip(polled.records, why_not, strict=True)
+                self._send(self._sink, [record for record, why in pairs if why is None])
                 self._remember(polled.records)
+            self._count(polled.records, why_not)
             lag = self._source.lag()
             on_progress(len(polled.records), sum(lag.values()))
             if self._owned and not polled.records and all(lag.get(partition) == 0 for partition in self._owned):
@@ -115,21 +118,22 @@ class Replay:
             )
         self._owned |= polled.assigned
 
-    def _choose(self, record: Record) -> bool:
-        why_not = self._wanted.why_not(record)
-        if why_not is None:
-            self.tally.sent[reason_of(record)] += 1
-        else:
-            self.tally.kept[why_not] += 1
-        return why_not is None
+    def _count(self, records: Iterable[Record], why_not: Iterable[str | None]) -> None:
+        for record, why in zip(records, why_not, strict=True):
+            if why is None:
+                self.tally.sent[reason_of(record)] += 1
+            else:
+                self.tally.kept[why] += 1
 
     def _send(self, sink: Sink, records: Iterable[Record]) -> None:
         receipts = [sink.send(message_of(record, self._topic)) for record in records]
         try:
             sink.flush(timeout_s=self._timeout_s)
         except BrokerUnavailable as exc:
-            raise BrokerUnreachable(f"{exc}. What was not sent is looked at again by the next replay") from exc
+            raise BrokerUnreachable(f"{exc}. {AGAIN}") from exc
         for receipt in receipts:
+            if isinstance(receipt.error, DeliveryFailed):
+                raise BrokerUnreachable(f"{receipt.error}. {AGAIN}")
             if receipt.error is not None:
                 raise receipt.error
 
@@ -137,5 +141,5 @@ class Replay:
         next_offsets = {record.partition: record.offset + 1 for record in records}
         try:
             self._source.commit(next_offsets, timeout_s=self._timeout_s)
-        except BrokerUnavailable as exc:
-            raise BrokerUnreachable(f"{exc}. The last {len(next_offsets)} partitions may be looked at again") from exc
+        except (AssignmentLost, BrokerUnavailable) as exc:
+            raise BrokerUnreachable(f"{exc}. Some that were sent are looked at again by the next replay") from exc

@@ -224,6 +224,7 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
     rules = [
         (len({getattr(s, name) for name in topics}) < len(topics), topics, "must all differ"),
         (s.session_timeout_ms >= s.max_poll_interval_ms, ("session_timeout_ms", "max_poll_interval_ms"), below),
+        (s.drain_timeout_ms >= s.max_poll_interval_ms, ("drain_timeout_ms", "max_poll_interval_ms"), below),
         (s.handover_timeout_ms >= s.max_poll_interval_ms, ("handover_timeout_ms", "max_poll_interval_ms"), below),
         (
             s.max_inflight_records < s.max_batch_reviews,

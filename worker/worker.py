@@ -16,7 +16,14 @@ from worker.batcher import Batcher
 from worker.breaker import Breaker
 from worker.broker import Polled, Record, Source, TopicPartition
 from worker.delivery import Delivery
-from worker.errors import BrokerUnavailable, DeliveryFailed, ModelUnusable, TooManyDeadLetters, UnreadableReview
+from worker.errors import (
+    AssignmentLost,
+    BrokerUnavailable,
+    DeliveryFailed,
+    ModelUnusable,
+    TooManyDeadLetters,
+    UnreadableReview,
+)
 from worker.failures import Poison
 from worker.health import Health
 from worker.inference import Engine, ScoredBatch
@@ -148,11 +155,25 @@ class Worker:
                 self._dispatch(draining=True)
                 self._collect(timeout_s=BUSY_POLL_S)
                 self._finish(self._delivery.settle(self._clock()))
-            if not stop.forced:
-                self._finish(self._delivery.drain(timeout_s=max(0.0, deadline_s - self._clock())))
-        except (DeliveryFailed, BrokerUnavailable) as exc:
+            self._commit_the_rest(stop, deadline_s)
+        except (DeliveryFailed, BrokerUnavailable, AssignmentLost) as exc:
             log.warning("not everything could be finished and will be scored again: %s", exc)
         log.info("drained", extra={"left_behind": self._backpressure.records})
+
+    def _commit_the_rest(self, stop: Stop, deadline_s: float) -> None:
+        """Commit, and go along with rebalances that keep us from it."""
+        while not stop.forced:
+            try:
+                self._finish(self._delivery.drain(timeout_s=max(0.0, deadline_s - self._clock())))
+            except AssignmentLost:
+                if self._clock() >= deadline_s:
+                    raise
+                self._source.pause(self._offsets.partitions)
+                polled = self._source.poll(timeout_s=IDLE_POLL_S, max_records=1)
+                for partition in polled.lost | polled.revoked:
+                    self._let_go(partition)
+            else:
+                return
 
     def _caught_up(self) -> bool:
         lag = self._source.lag()
@@ -215,6 +236,7 @@ class Worker:
 
     def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
         if not self._breaker.allows(self._clock()):
+            self._commit_before("the worker stops")  # or each new start would bury the same ones again
             raise TooManyDeadLetters(
                 f"more than {self._breaker.limit} dead letters in a minute, the last one {_name(record)}: {error}. "
                 "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"
@@ -227,13 +249,12 @@ class Worker:
             self._let_go(partition)
         for partition in polled.assigned:
             self._begin(partition)
-        if polled.revoked:
-            self._hand_over(polled.revoked)
-        self._drop_stale_waiting()
         if self._backpressure.paused:
             self._source.pause(polled.assigned)
         self._metrics.rebalances.inc()
-        self._health.partitions = len(self._offsets.partitions)
+        if polled.revoked:
+            self._hand_over(polled.revoked)
+        self._drop_stale_waiting()
         log.info(
             "assignment changed",
             extra={
@@ -247,20 +268,26 @@ class Worker:
     def _hand_over(self, partitions: Collection[TopicPartition]) -> None:
         """Commit what is published of them while they are still ours, so that their next owner repeats nothing."""
         try:
-            self._finish(self._delivery.drain(timeout_s=self._handover_timeout_s))
-        except BrokerUnavailable as exc:
-            log.warning("results of partitions that are handed over may be repeated by their next owner: %s", exc)
+            self._commit_before("partitions are handed over")
         finally:
             for partition in partitions:
                 self._let_go(partition)
 
+    def _commit_before(self, event: str) -> None:
+        try:
+            self._finish(self._delivery.drain(timeout_s=self._handover_timeout_s))
+        except (AssignmentLost, BrokerUnavailable) as exc:
+            log.warning("results may be repeated, not all could be committed before %s: %s", event, exc)
+
     def _let_go(self, partition: TopicPartition) -> None:
         self._offsets.revoke(partition)
+        self._health.partitions = len(self._offsets.partitions)
         self._forget(partition)
         self._metrics.forget_lag(partition)
 
     def _begin(self, partition: TopicPartition) -> None:
         self._offsets.assign(partition)
+        self._health.partitions = len(self._offsets.partitions)
         self._forget(partition)
 
     def _forget(self, partition: TopicPartition) -> None:
@@ -295,12 +322,13 @@ class Worker:
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
+            self._health.progressed(self._clock())
             self._take_over(scored)
             scored = self._engine.collect(timeout_s=0)
 
     def _take_over(self, scored: ScoredBatch[Work]) -> None:
         at_s = self._wall_clock()
-        outcomes, scores = [], []
+        outcomes, scores, unknown = [], [], 0
         for work, result in zip(scored.batch.rows, scored.results, strict=True):
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
@@ -309,8 +337,9 @@ class Worker:
             else:
                 outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
                 scores.append(result)
+                unknown += work.text.unknown
         self._publish(outcomes)
-        self._metrics.scored(scores, unknown=sum(work.text.unknown for work in scored.batch.rows))
+        self._metrics.scored(scores, unknown=unknown)
 
     def _is_current(self, work: Work) -> bool:
         return self._offsets.is_current(work.record.partition, work.generation)
@@ -331,7 +360,6 @@ class Worker:
             return
         self._backpressure.release(len(stored), sum(outcome.size_bytes for outcome in stored))
         self._metrics.stored(stored, now_s=self._wall_clock())
-        self._health.progressed(self._clock())
 
     def _replay(self, failure: DeliveryFailed) -> None:
         """Forget all that is under way; it is read again from the committed offsets."""
@@ -362,7 +390,8 @@ class Worker:
     def _keep_house(self) -> None:
         now_s = self._clock()
         self._health.warm = self._engine.warm
-        self._health.turned(now_s, work_waits=self._backpressure.records > 0)
+        # What waits for the broker alone is not stalled: a restart would meet the same broker.
+        self._health.turned(now_s, work_waits=bool(self._batcher) or not self._engine.idle)
         if self._backpressure.changed():
             steer = self._source.pause if self._backpressure.paused else self._source.resume
             steer(self._offsets.partitions)

@@ -9,7 +9,7 @@ lose what the neighbour takes, and no more.
 import copy
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.engines.cores import physical_cores
+from model.engines.lanes import Lanes
 from model.engines.packing import Ids, cut_by_length, pad_left, pad_right
 from model.errors import BatchFailed, EngineBroken, ModelError
 from model.network import BiLstmClassifier
@@ -56,7 +57,7 @@ class TorchPredictor:
         # Read once, before oneDNN computes for the first time in a process; whoever has set it knows better.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_SHAPES_KEPT)
         self._lanes = 1 if device.type == "cuda" else threads or physical_cores()
-        self._pool = ThreadPoolExecutor(self._lanes, "torch-lane", initializer=_settle_thread)
+        self._pool = Lanes(self._lanes, _settle_thread)
         dtype = torch.float16 if precision == "fp16" else torch.float32
         try:
             self._scorer = self._pool.submit(_make_scorer, artifact, device, dtype).result()

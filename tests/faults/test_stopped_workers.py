@@ -65,7 +65,7 @@ def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: 
 def test_a_second_signal_does_not_wait_for_a_broker_that_does_not_answer(
     own_broker: Broker, make_stage: MakeStage
 ) -> None:
-    stage = make_stage(own_broker.address, new_topics(own_broker.address), drain_timeout_ms=600_000)
+    stage = make_stage(own_broker.address, new_topics(own_broker.address), drain_timeout_ms=250_000)
     worker = busy(stage)
     own_broker.pause()
     worker.terminate()

@@ -10,7 +10,16 @@ from jsonschema import Draft202012Validator, ValidationError  # type: ignore[imp
 
 from worker import schemas
 from worker.broker import Record, TopicPartition
-from worker.messages import Model, Reason, ScoredReview, SourceRef, dead_letter_headers, decode_review, encode_scored
+from worker.messages import (
+    REPLAYS,
+    Model,
+    Reason,
+    ScoredReview,
+    SourceRef,
+    dead_letter_headers,
+    decode_review,
+    encode_scored,
+)
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -107,7 +116,8 @@ def test_the_headers_described_are_those_written() -> None:
         worker_version="1",
         model=MODEL,
     )
-    assert list(messages["deadLetter"]["headers"]["properties"]) == [name for name, _ in written]
+    described = list(messages["deadLetter"]["headers"]["properties"])
+    assert described == [*(name for name, _ in written), REPLAYS]  # the last one stands there after a replay
     assert (
         messages["scored"]["headers"]["properties"].items() <= messages["deadLetter"]["headers"]["properties"].items()
     )

@@ -89,7 +89,7 @@ def test_a_wrong_value_is_refused_with_its_name_its_value_and_what_is_allowed(na
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("linger_ms", 0, 1000), ("http_port", 0, 65535), ("threads", 1, 1024), ("drain_timeout_ms", 0, 3_600_000)],
+    [("linger_ms", 0, 1000), ("http_port", 0, 65535), ("threads", 1, 1024), ("max_wait_ms", 0, 60_000)],
 )
 def test_the_ends_of_a_range_are_allowed_and_no_more(name: str, low: int, high: int) -> None:
     for value in (low, high):
@@ -184,6 +184,7 @@ CREDENTIALS: dict[str, object] = {
         ({"session_timeout_ms": 300_000}, "must be below"),
         ({"max_inflight_records": 10}, "must not be below"),
         ({"handover_timeout_ms": 300_000}, "must be below"),
+        ({"drain_timeout_ms": 300_000}, "must be below"),
         ({"delivery": "exactly_once", "preserve_order": False}, "needs the order preserved"),
         ({"delivery": "exactly_once", "commit_interval_ms": 15_000}, "must be below"),
         ({"transactional_id": "worker-1"}, "no use without exactly_once"),
@@ -199,8 +200,9 @@ def test_settings_that_contradict_each_other_are_refused(flags: dict[str, object
 
 
 def test_a_contradiction_names_both_sides_where_they_stand() -> None:
-    assert rejection({"session_timeout_ms": 9000}, {"SENTIMENT_MAX_POLL_INTERVAL_MS": "8000"}) == (
-        "--session-timeout-ms = '9000' and SENTIMENT_MAX_POLL_INTERVAL_MS = '8000': the first must be below the second"
+    assert rejection({"session_timeout_ms": 31_000}, {"SENTIMENT_MAX_POLL_INTERVAL_MS": "30000"}) == (
+        "--session-timeout-ms = '31000' and SENTIMENT_MAX_POLL_INTERVAL_MS = '30000': "
+        "the first must be below the second"
     )
 
 

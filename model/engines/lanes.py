@@ -1,0 +1,53 @@
+"""Threads that compute, one for each core. They are daemons: one that hangs in a kernel keeps no process from ending.
+
+`concurrent.futures` waits for its threads when the interpreter exits, without end.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Task = Callable[[], None]
+
+
+class Lanes:
+    """Runs what is submitted, in order of arrival, on whichever thread is free. They end with this object."""
+
+    def __init__(self, count: int, initializer: Callable[[], None]) -> None:
+        """Start the threads; each calls `initializer` first."""
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        for number in range(count):
+            threading.Thread(
+                target=_run, args=(self._tasks, initializer), name=f"torch-lane-{number}", daemon=True
+            ).start()
+        weakref.finalize(self, _end, self._tasks, count)
+
+    def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
+        """Return what will have the result, or the exception, of `work`."""
+        future: Future[R] = Future()
+
+        def task() -> None:
+            try:
+                future.set_result(work(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # raised again by whoever asks for the result
+                future.set_exception(error)
+
+        self._tasks.put(task)
+        return future
+
+
+def _run(tasks: "SimpleQueue[Task | None]", initializer: Callable[[], None]) -> None:
+    initializer()
+    while (task := tasks.get()) is not None:
+        task()
+        del task  # it holds the rows and the result
+
+
+def _end(tasks: "SimpleQueue[Any]", count: int) -> None:
+    for _ in range(count):
+        tasks.put(None)
