@@ -11,10 +11,6 @@ from model.engines.lanes import Lanes
 from tests.support.until import until
 
 
-def lane_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("torch-lane")]
-
-
 def test_results_and_errors_come_back_to_who_asked() -> None:
     lanes = Lanes(2, lambda: None)
     results = [lanes.submit(pow, number, 2) for number in range(50)]
@@ -26,12 +22,13 @@ def test_results_and_errors_come_back_to_who_asked() -> None:
 
 
 def test_the_threads_end_with_their_owner() -> None:
-    before = lane_threads()
+    before = set(threading.enumerate())
     lanes = Lanes(3, lambda: None)
-    assert len(lane_threads()) == len(before) + 3
+    threads = set(threading.enumerate()) - before
+    assert len(threads) == 3
     del lanes
     gc.collect()
-    until(lambda: len(lane_threads()) == len(before), 10, "the threads have ended")
+    until(lambda: not any(thread.is_alive() for thread in threads), 10, "the threads have ended")
 
 
 def test_a_lane_that_hangs_keeps_no_process_from_ending() -> None:
