@@ -75,6 +75,7 @@ def test_a_taken_port_is_named_with_the_setting_that_chooses_another(stage: Stag
         (ResourceType.TOPIC, "output", ACLOperation.DESCRIBE),
         (ResourceType.GROUP, "group", ACLOperation.READ),
     ],
+    ids=["describe-input", "read-input", "describe-output", "read-group"],
 )
 def test_what_the_worker_may_not_do_is_named(
     stage: Stage, resource: ResourceType, which: str, operation: ACLOperation
