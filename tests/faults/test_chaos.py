@@ -48,6 +48,8 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
             own_broker.start()
         workers[victim] = started(stage, victim)
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
+    for worker in workers.values():
+        worker.until_ready()  # before it is, SIGTERM may find a process without a handler
     assert [worker.stop() for worker in workers.values()] == [0, 0]
     # What had results before the last kill may still have to be read again.
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0

@@ -1,4 +1,4 @@
-"""Three faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
+"""Four faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
 without its repair; look at them anew when the version moves.
 
 1. A join that completes between two polls is thrown away and begun again: a member whose polls are short never
@@ -7,22 +7,29 @@ without its repair; look at them anew when the version moves.
    joined: no heartbeat, no new partitions, for ever. `before_poll` reminds it.
 3. A partition that is paused half read, while others are read to the end, stays silent when it is resumed: its
    records are put aside and not taken up again. `before_poll` clears the slot that they wait for.
+4. A poll that is told to give partitions up joins again at once, before it returns: nobody can commit what was done of
+   them. `keep_joins` lets the join wait while `handing_over` says so; heartbeats rest meanwhile.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from kafka import KafkaConsumer
 from kafka.structs import MemberState
 
+_LOOK_AGAIN_S: Final = 0.005
 
-def keep_joins(consumer: KafkaConsumer) -> None:
-    """Let the next poll have the result of a join that completed after the last one."""
+
+def keep_joins(consumer: KafkaConsumer, handing_over: Callable[[], bool]) -> None:
+    """Let the next poll have the result of a join that completed after the last one; begin none too early."""
     coordinator: Any = consumer._coordinator
     join = coordinator._do_join_and_sync_async
     kept: tuple[object, bytes] | None = None
 
     async def join_unless_joined() -> bytes:
         nonlocal kept
+        while handing_over():
+            await coordinator._manager._net.sleep(_LOOK_AGAIN_S)
         # Still rebalancing in the generation that a join ended with: nobody has taken its result.
         if kept and coordinator.state == MemberState.REBALANCING and kept[0] is coordinator._generation:
             return kept[1]

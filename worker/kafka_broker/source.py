@@ -49,6 +49,7 @@ class _Notes(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._notes: list[_Note] = []
+        self.handing_over = False  # from a revocation until the poll after the one that told it
 
     @property
     def any(self) -> bool:  # not __bool__: the library takes a false listener for none
@@ -58,6 +59,7 @@ class _Notes(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._note("assigned", assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        self.handing_over = True
         self._note("revoked", revoked)
 
     def on_partitions_lost(self, lost: Iterable[KafkaPartition]) -> None:
@@ -152,13 +154,15 @@ class KafkaSource:
             max_partition_fetch_bytes=partition_fetch_max_bytes,
             metrics_enabled=False,  # its own, which nobody reads
         )
-        keep_joins(self._consumer)
+        keep_joins(self._consumer, lambda: self._notes.handing_over)
         self._consumer.subscribe([topic], listener=self._notes)
         self._await_metadata()
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
         self._refuse_if_closed()
+        if not self._notes.any:  # what was revoked was told by the last poll
+            self._notes.handing_over = False
         batches = self._fetch(timeout_s, max_records)
         lost, revoked = self._changes()
         # Before anything is placed: what came from partitions that changed hands just now may stem from their
@@ -232,6 +236,7 @@ class KafkaSource:
         if self._closed:
             return
         self._closed = True
+        self._notes.handing_over = False
         try:
             with translated(f"leaving group {self._group_id}"):
                 self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1000)
