@@ -108,6 +108,30 @@ def run(*, until_empty: bool, **flags: str | None) -> None:
 
 
 @main.command()
+@click.option("--partitions", type=click.IntRange(1, 10_000), default=4, show_default=True, help="Of each new topic.")
+@setting_flags("input_topic", "output_topic", "dlq_topic", *CONNECTION)
+def topics(*, partitions: int, **flags: str | None) -> None:
+    """Create the three topics, where they are missing.
+
+    With the broker's own replication and retention; for anything else use Kafka's tools.
+
+    \b
+    Example:
+      sentiment-worker topics --partitions 12
+    """
+    from worker.app import connect_with
+    from worker.kafka_broker import create_topics, require_topics
+
+    logs.configure("WARNING", "text")
+    settings = load_settings(flags, os.environ)
+    connection = connect_with(settings)
+    names = (settings.input_topic, settings.output_topic, settings.dlq_topic)
+    create_topics(connection, dict.fromkeys(names, partitions))
+    for name, count in require_topics(connection, names).items():
+        click.echo(f"{name}: {count} partitions")
+
+
+@main.command()
 @file_input
 @click.option("--output", default="-", show_default=True, help="File for the results, JSON lines; - is stdout.")
 @click.option(
@@ -205,7 +229,11 @@ def produce(
 
 @main.command()
 @click.option(
-    "--reason", "reasons", multiple=True, type=click.Choice(list(Reason)), help="Only of this reason; may be repeated."
+    "--reason",
+    "reasons",
+    multiple=True,
+    type=click.Choice([reason.value for reason in Reason]),
+    help="Only of this reason; may be repeated.",
 )
 @click.option("--since", type=click.DateTime(TIMES), help="Only what failed at this time (UTC) or later.")
 @click.option("--until", type=click.DateTime(TIMES), help="Only what failed before this time (UTC).")

@@ -143,3 +143,36 @@ def test_tail_shows_what_comes_after_its_start_until_interrupted_and_joins_no_gr
 def group_names(broker: Broker) -> set[str]:
     with closing(KafkaAdminClient(bootstrap_servers=broker.address)) as admin:
         return {str(group) for group in admin.list_groups()}
+
+
+# topics
+
+
+def test_topics_creates_what_is_missing_and_leaves_what_is_there(made: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_DLQ_TOPIC", f"{made.dlq}.new")
+    for _ in range(2):
+        result = invoke("topics", "--partitions", "3")
+        assert result.exit_code == 0
+        assert sorted(result.stdout.splitlines()) == sorted(
+            [f"{made.input}: 2 partitions", f"{made.output}: 2 partitions", f"{made.dlq}.new: 3 partitions"]
+        )
+
+
+# replay
+
+
+def test_replay_sends_dead_letters_of_a_reason_back_and_counts_them(
+    broker: Broker, made: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTIMENT_DLQ_TOPIC", made.dlq)
+    monkeypatch.setenv("SENTIMENT_GROUP_ID", made.input)
+    letter = (("sentiment-reason", b"unscorable"), ("sentiment-failed-at", b"2026-11-24T12:00:00+00:00"))
+    produce(broker.address, made.dlq, [Message(b"{}", b"k", letter), Message(b"{}", b"other", (letter[0],))])
+    arguments = ("replay", "--reason", "unscorable", "--since", "2026-11-24")
+    assert "1 of 2 dead letters" in invoke(*arguments, "--dry-run").stderr
+    result = invoke(*arguments)
+    assert result.exit_code == 0
+    assert "sent 1: unscorable" in result.stderr
+    (sent_back,) = read_all(broker.address, made.input)
+    assert (sent_back.key, sent_back.headers) == (b"k", (("sentiment-replays", b"1"),))
+    assert "0 of 0 dead letters" in invoke(*arguments).stderr

@@ -92,7 +92,9 @@ def _partition_counts(admin: Any, topics: Collection[str]) -> dict[str, int]:
     errors = {topic["name"]: kafka.for_code(topic["error_code"]) for topic in described}
     missing = sorted(name for name, error in errors.items() if error is kafka.UnknownTopicOrPartitionError)
     if missing:
-        raise TopicMissing(f"{', '.join(missing)}: no such topic. Create it; the worker never does by itself")
+        raise TopicMissing(
+            f"{', '.join(missing)}: no such topic. Create it (`sentiment-worker topics` does); `run` never does"
+        )
     for name, error in errors.items():
         if error is not kafka.NoError:
             raise translate(error(), f"asking for topic {name}")
