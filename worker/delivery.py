@@ -283,9 +283,9 @@ class ExactlyOnce(Delivery):
     def _refuse_failures(self) -> None:
         """One message that is not stored spoils the transaction: without it, the others must not be stored."""
         failures = [(outcome, receipt.error) for outcome, receipt in self._transaction if receipt.error is not None]
-        # What follows a refused message fails as not delivered: the refusal tells more.
-        for outcome, error in sorted(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed)):
-            raise _blame(outcome, error)
+        if failures:
+            # What follows a refused message fails as not delivered: the refusal tells more.
+            raise _blame(*min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed)))
 
     def _begin_anew(self) -> None:
         self._transaction = []

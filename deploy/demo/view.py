@@ -49,8 +49,8 @@ class Frame:
     def lag(self) -> int:
         """Reviews that the worker has not read yet.
 
-        Counted here: its own gauge knows the end of a paused partition as of the last fetch only, which is long ago
-        where all is published in a second. What it says is older than the snapshot, hence the limit.
+        Counted here: its own gauge is renewed once a second, too seldom for a view of a few seconds. What it has read
+        is older than the snapshot, hence the limit.
         """
         return min(self.snapshot.lost, max(0, self.snapshot.published - self.metrics.records_read))
 
