@@ -5,12 +5,13 @@ REVIEWS ?= 2000
 BOOTSTRAP ?=
 FIGURES ?= var/figures.json
 KILLS ?= 100
+MINUTES ?= 30
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench chaos nightly pin clean
+.PHONY: help setup demo check test bench chaos soak nightly pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves
 chaos: $(INSTALLED) ## kill workers KILLS=100 times, the broker every fifth, and all other faults; results into docs/guarantees.md
 	SENTIMENT_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -m broker tests/faults
 	$(BIN)/python -m tests.faults.table
+
+soak: $(INSTALLED) ## MINUTES=30 of changing load, bad records and rebalances: does anything grow? table, and a plot in var/soak
+	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 nightly: $(INSTALLED) ## model-check the order of events for 100,000 steps
 	SENTIMENT_TEST_EXAMPLES=1000 $(BIN)/python -m pytest tests/worker/test_order_of_events.py

@@ -43,6 +43,11 @@ class WorkerProcess:
             )
 
     @property
+    def pid(self) -> int:
+        """For /proc."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None

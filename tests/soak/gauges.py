@@ -1,0 +1,24 @@
+"""What a worker holds on to at a moment, as Linux and its own /metrics tell."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.machine import resident_mib
+from tests.support.worker_process import WorkerProcess
+
+
+class Sample(NamedTuple):
+    """What must not grow."""
+
+    at_s: float  # since the start of the soak
+    memory_mib: float  # resident
+    threads: int
+    files: int  # open descriptors, sockets too
+    series: int  # on /metrics
+
+
+def sample(worker: WorkerProcess, at_s: float) -> Sample:
+    """Look at a running worker."""
+    series = sum(len(family.samples) for family in worker.families())
+    threads, files = (len(list((Path("/proc") / str(worker.pid) / part).iterdir())) for part in ("task", "fd"))
+    return Sample(at_s, resident_mib(worker.pid), threads, files, series)
