@@ -47,6 +47,7 @@ class Polled:
     lost: frozenset[TopicPartition] = frozenset()  # taken by force: others may read them already
     revoked: frozenset[TopicPartition] = frozenset()  # handed over: nobody else reads them before the next poll
     assigned: frozenset[TopicPartition] = frozenset()  # new to us, reading from the committed offset
+    skipped: int = 0  # records that were deleted from the topic before they were read
 
 
 class Source(Protocol):
@@ -56,7 +57,8 @@ class Source(Protocol):
         """Wait up to `timeout_s` for records; return at once when there are some or the assignment changed.
 
         A partition that was taken and came back within one poll stands in `lost` and in `assigned` and reads on
-        from its committed offset. A broker that is away is waited for: the poll returns empty.
+        from its committed offset; so does, from its beginning, one whose topic was deleted and made anew. A broker
+        that is away is waited for: the poll returns empty.
         Raises Fatal where no retry can help (access denied, topic deleted).
         """
         ...

@@ -136,6 +136,9 @@ class Metrics:
 
         # Events
         self.rebalances = counter("sentiment_rebalances_total", "Changes of the assignment.")
+        self.skipped = counter(
+            "sentiment_skipped_records_total", "Records deleted from the topic before they were read."
+        )
         self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
         self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
 

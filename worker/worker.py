@@ -202,6 +202,7 @@ class Worker:
         """Take note of the assignment, then let the readable reviews wait and answer the others at once."""
         if polled.lost or polled.revoked or polled.assigned:
             self._reassign(polled)
+        self._metrics.skipped.inc(polled.skipped)
         if not polled.records:
             return
         began_s = time.perf_counter()

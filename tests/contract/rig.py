@@ -21,6 +21,14 @@ class BrokerRig(Protocol):
         """Delete a topic that was created."""
         ...
 
+    def recreate_topic(self, topic: str) -> None:
+        """Delete a topic and make another, of one partition, under its name."""
+        ...
+
+    def delete_records(self, partition: TopicPartition, *, before: int) -> None:
+        """Delete the oldest records of a partition, as retention does."""
+        ...
+
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
         """Store messages."""
         ...

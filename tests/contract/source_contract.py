@@ -341,6 +341,47 @@ class SourceContract:
 
     # The end
 
+    # What is not there any more
+
+    def test_records_that_were_deleted_before_they_were_read_are_passed_over_and_counted(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
+    ) -> None:
+        topic = rig.topic()
+        partition = TopicPartition(topic, 0)
+        rig.produce(topic, numbered(5))
+        reader = open_reader(topic)
+        reader.read(5)
+        reader.source.commit({partition: 5}, timeout_s=LIMIT_S)
+        reader.source.pause([partition])
+        rig.produce(topic, numbered(20, start=5))
+        rig.delete_records(partition, before=12)
+        reader.source.rewind(timeout_s=LIMIT_S)  # whatever was fetched ahead is forgotten
+        reader.source.resume([partition])
+        assert [record.offset for record in reader.read(13)] == list(range(12, 25))
+        assert sum(polled.skipped for polled in reader.polls) == 7
+        assert reader.polls[-1].lost == frozenset()
+        assert reader.owned == {partition}
+
+    @pytest.mark.parametrize("count", [3, 9], ids=["shorter", "longer"])
+    def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader], count: int
+    ) -> None:
+        topic = rig.topic()
+        partition = TopicPartition(topic, 0)
+        rig.produce(topic, numbered(5))
+        reader = open_reader(topic)
+        reader.read(5)
+        reader.source.commit({partition: 5}, timeout_s=LIMIT_S)
+        before = len(reader.polls)
+        rig.recreate_topic(topic)
+        rig.produce(topic, numbered(count, start=100))
+        reader.poll_until(lambda: b"100" in reader.values, "the first record of the new topic")
+        reader.poll_until(lambda: reader.values[-1] == b"%d" % (99 + count), "its last record")
+        anew = reader.values.index(b"100")
+        assert reader.values[anew:] == [b"%d" % number for number in range(100, 100 + count)]
+        assert partition in frozenset().union(*(polled.lost for polled in reader.polls[before:]))
+        assert sum(polled.skipped for polled in reader.polls) == 0
+
     def test_a_deleted_topic_is_fatal(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
         topic = rig.topic()
         reader = open_reader(topic)

@@ -32,6 +32,13 @@ class FakeRig:
     def delete_topic(self, topic: str) -> None:
         self.broker.delete_topic(topic)
 
+    def recreate_topic(self, topic: str) -> None:
+        self.broker.delete_topic(topic)
+        self.broker.create_topic(topic)
+
+    def delete_records(self, partition: TopicPartition, *, before: int) -> None:
+        self.broker.delete_records(partition, before=before)
+
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
         for m in messages:
             partition = TopicPartition(topic, m.partition or 0)

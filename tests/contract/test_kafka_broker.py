@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka import TopicPartition as KafkaPartition
 from kafka.admin import MemberToRemove
 
 from deploy.kafka.broker import Broker
@@ -68,6 +69,14 @@ class KafkaRig:
     def delete_topic(self, topic: str) -> None:
         delete_topics(self.address, [topic])
         self._topics.remove(topic)
+
+    def recreate_topic(self, topic: str) -> None:
+        delete_topics(self.address, [topic])
+        create_topics(self.connection, {topic: 1}, {})
+
+    def delete_records(self, partition: TopicPartition, *, before: int) -> None:
+        with closing(KafkaAdminClient(bootstrap_servers=self.address)) as admin:
+            admin.delete_records({KafkaPartition(*partition): before})
 
     def produce(self, topic: str, messages: Iterable[Message]) -> None:
         produce(self.address, topic, messages)

@@ -46,6 +46,8 @@ class FakeBroker:
         del self._max_message_bytes[topic]
         for partition in self.partitions(topic):
             del self._logs[partition]
+            for committed in self.committed.values():
+                committed.pop(partition, None)
 
     def partitions(self, topic: str) -> list[TopicPartition]:
         """The partitions of a topic, none where it does not exist."""
@@ -80,6 +82,16 @@ class FakeBroker:
         """Remove records; the others keep their offsets."""
         log = self._logs[partition]
         log.records = [record for record in log.records if record.offset not in offsets]
+
+    def delete_records(self, partition: TopicPartition, *, before: int) -> None:
+        """Delete the oldest records, as retention does."""
+        log = self._logs[partition]
+        log.records = [record for record in log.records if record.offset >= before]
+        log.begin = before
+
+    def log_of(self, partition: TopicPartition) -> "_Log":
+        """The log; another one once its topic was made anew."""
+        return self._logs[partition]
 
     def read(self, partition: TopicPartition, next_offset: int, max_records: int) -> list[Record]:
         """Return stored records from `next_offset` on."""
@@ -130,6 +142,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.begin = 0
         self.end = 0
 
 
@@ -183,6 +196,7 @@ class FakeSource:
         self._committed = committed
         self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
         self._positions: dict[TopicPartition, int] = {}  # of what it owns, as told by `poll`
+        self._logs: dict[TopicPartition, _Log] = {}  # where those positions mean something
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:  # noqa: ARG002  # nothing to wait for
         """See Source."""
@@ -195,8 +209,9 @@ class FakeSource:
         lost, self._leaving = self._let_go()
         if self not in self.group.members:
             self.group.add(self)
+        skipped = self._skip_deleted()
         records = self._read(max_records)  # of what stays: new partitions are read from the next poll on
-        return Polled(records, lost, self._leaving, self._take_over())
+        return Polled(records, lost, self._leaving, self._take_over(), skipped)
 
     @property
     def membership(self) -> object | None:
@@ -261,8 +276,11 @@ class FakeSource:
             raise BrokerUnavailable(f"no answer within {timeout_s:g} s")
 
     def _let_go(self) -> tuple[frozenset[TopicPartition], frozenset[TopicPartition]]:
-        """Drop what was taken from us, and what the group wants for another."""
+        """Drop what was taken from us or made anew, and what the group wants for another."""
         owners, wanted = self.group.owners, self.group.wanted
+        for partition in self._positions:
+            if self._broker.log_of(partition) is not self._logs[partition] and owners.get(partition) is self:
+                del owners[partition]
         lost = frozenset(partition for partition in self._positions if owners.get(partition) is not self)
         leaving = frozenset(
             partition for partition in self._positions.keys() - lost if wanted.get(partition) is not self
@@ -288,7 +306,17 @@ class FakeSource:
         for partition in new:
             self.group.owners[partition] = self
             self._positions[partition] = self._committed.get(partition, 0)
+            self._logs[partition] = self._broker.log_of(partition)
         return new
+
+    def _skip_deleted(self) -> int:
+        skipped = 0
+        for partition, next_offset in self._positions.items():
+            earliest = self._logs[partition].begin
+            if next_offset < earliest:
+                self._positions[partition] = earliest
+                skipped += earliest - next_offset
+        return skipped
 
     def _read(self, max_records: int) -> list[Record]:
         records: list[Record] = []

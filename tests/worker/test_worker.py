@@ -71,6 +71,29 @@ def test_a_result_says_what_was_scored_by_which_model_and_where_it_came_from() -
     assert header(record, "sentiment-source") == b"reviews.raw-0-0"
 
 
+def test_records_that_were_deleted_before_they_were_read_are_counted_and_the_others_scored() -> None:
+    rig = started(Rig())
+    rig.source.pause([P0])
+    rig.send(*[review("good", review_id=str(number)) for number in range(9)])
+    rig.broker.delete_records(P0, before=4)
+    rig.source.resume([P0])
+    turn_until(rig, lambda: rig.committed(0) == 9, "all are committed")
+    assert ids(rig.scored(0)) == ["4", "5", "6", "7", "8"]
+    assert rig.metric("sentiment_skipped_records_total") == 4
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_a_topic_that_is_made_anew_is_scored_from_its_beginning(exactly_once: bool) -> None:
+    rig = started(Rig(exactly_once=exactly_once))
+    rig.send(*[review("good", review_id=f"old-{number}") for number in range(5)])
+    turn_until(rig, lambda: rig.committed(0) == 5, "the old ones are committed")
+    rig.broker.delete_topic(RAW)
+    rig.broker.create_topic(RAW, partitions=2)
+    rig.send(*[review("good", review_id=f"new-{number}") for number in range(9)])
+    turn_until(rig, lambda: rig.committed(0) == 9, "the new ones are committed")
+    assert ids(rig.scored(0)) == [f"old-{number}" for number in range(5)] + [f"new-{number}" for number in range(9)]
+
+
 def test_headers_of_the_input_are_carried_over_and_old_provenance_is_replaced() -> None:
     rig = Rig()
     headers = (("traceparent", b"00-aa-bb-01"), ("sentiment-reason", b"invalid_json"), ("tenant", None))

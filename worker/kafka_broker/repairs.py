@@ -1,4 +1,4 @@
-"""Four faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
+"""Five faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
 without its repair; look at them anew when the version moves.
 
 1. A join that completes between two polls is thrown away and begun again: a member whose polls are short never
@@ -9,12 +9,13 @@ without its repair; look at them anew when the version moves.
    records are put aside and not taken up again. `before_poll` clears the slot that they wait for.
 4. A poll that is told to give partitions up joins again at once, before it returns: nobody can commit what was done of
    them. `keep_joins` lets the join wait while `handing_over` says so; heartbeats rest meanwhile.
+5. A reader whose next record was deleted goes on at the earliest one without a word. `watch_resets` tells.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import MemberState
 
 _LOOK_AGAIN_S: Final = 0.005
@@ -47,3 +48,16 @@ def before_poll(consumer: KafkaConsumer) -> None:
     fetcher = consumer._fetcher
     if not fetcher._next_partition_records:  # None, or one that is read to its end
         fetcher._next_partition_records = None
+
+
+def watch_resets(consumer: KafkaConsumer, tell: Callable[[TopicPartition, int], None]) -> None:
+    """Tell the partition, and the offset that it should have gone on at, whenever the library gives one up."""
+    subscription: Any = consumer._subscription
+    reset = subscription.request_offset_reset
+
+    def reset_and_tell(partition: TopicPartition, strategy: int | None = None) -> None:
+        if strategy is None:  # a seek of ours names one
+            tell(partition, subscription.assignment[partition].position.offset)
+        reset(partition, strategy)
+
+    subscription.request_offset_reset = reset_and_tell

@@ -23,7 +23,7 @@ from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AccessDenied, AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import translated
-from worker.kafka_broker.repairs import before_poll, keep_joins
+from worker.kafka_broker.repairs import before_poll, keep_joins, watch_resets
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ _PLACE_S: Final = 1.0  # for committed offsets after a rebalance; partitions lef
 _GONE_S: Final = 5.0  # for so long the cluster must deny the topic before we believe it
 _WARN_EVERY_S: Final = 10.0
 _ASK_EVERY_S: Final = 1.0
+_METADATA_MAX_AGE_MS: Final = (
+    10_000  # how late new partitions may be seen, or a topic that was made anew; default 300 s
+)
 _ANSWER_S: Final = 0.2
 
 
@@ -128,6 +131,9 @@ class KafkaSource:
         self._notes = _Notes()
         self._owned: set[TopicPartition] = set()  # as told by `poll`
         self._arriving: set[TopicPartition] = set()  # ours, but not yet at the committed offset: not told
+        self._from_beginning: set[TopicPartition] = set()  # of those arriving: they have no committed offset to trust
+        self._given_up: dict[KafkaPartition, int] = {}  # where reading should have gone on, and could not
+        self._topic_id: object | None = None
         self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
         self._membership: Any = None  # as of the last poll that found the group at rest
         self._ends: dict[KafkaPartition, int] = {}  # of paused partitions
@@ -152,9 +158,11 @@ class KafkaSource:
             fetch_max_wait_ms=100,
             fetch_max_bytes=fetch_max_bytes,
             max_partition_fetch_bytes=partition_fetch_max_bytes,
+            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
             metrics_enabled=False,  # its own, which nobody reads
         )
         keep_joins(self._consumer, lambda: self._notes.handing_over)
+        watch_resets(self._consumer, self._given_up.__setitem__)
         self._consumer.subscribe([topic], listener=self._notes)
         self._await_metadata()
 
@@ -164,6 +172,7 @@ class KafkaSource:
         if not self._notes.any:  # what was revoked was told by the last poll
             self._notes.handing_over = False
         batches = self._fetch(timeout_s, max_records)
+        self._notice_new_topic()
         lost, revoked = self._changes()
         # Before anything is placed: what came from partitions that changed hands just now may stem from their
         # old position, and is fetched again.
@@ -171,7 +180,7 @@ class KafkaSource:
         assigned = self._place_arriving()
         if not self._owned:
             self._refuse_if_topic_gone()
-        return Polled(records, lost, revoked, assigned)
+        return Polled(records, lost, revoked, assigned, self._skipped())
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """See Source."""
@@ -302,6 +311,8 @@ class KafkaSource:
                     self._group_id,
                     len(partitions),
                 )
+        self._arriving |= self._from_beginning
+        self._owned -= self._from_beginning
         if member.state == MemberState.STABLE:
             if self._membership is None or member.member_id != self._membership.member_id:
                 self._arriving |= self._owned
@@ -317,15 +328,22 @@ class KafkaSource:
         deadline_s = time.monotonic() + _PLACE_S
         for partition in sorted(self._arriving):
             try:
-                self._seek_committed(partition, deadline_s)
+                self._place(partition, deadline_s)
             except BrokerUnavailable as exc:
                 self._warn(exc)
                 break
             self._consumer.resume(KafkaPartition(*partition))  # pause flags can outlive an assignment
             placed.add(partition)
         self._arriving -= placed
+        self._from_beginning -= placed
         self._owned |= placed
         return frozenset(placed)
+
+    def _place(self, partition: TopicPartition, deadline_s: float) -> None:
+        if partition in self._from_beginning:
+            self._consumer.seek_to_beginning(KafkaPartition(*partition))
+        else:
+            self._seek_committed(partition, deadline_s)
 
     def _seek_committed(self, partition: TopicPartition, deadline_s: float) -> None:
         kafka_partition = KafkaPartition(*partition)
@@ -336,6 +354,38 @@ class KafkaSource:
             self._consumer.seek_to_beginning(kafka_partition)
         else:
             self._consumer.seek(kafka_partition, next_offset)
+
+    def _notice_new_topic(self) -> None:
+        """Another topic of the same name: offsets mean nothing in it, and those that we committed may be in the way."""
+        topic_id = self._network.cluster.topic_id(self._topic)
+        if topic_id is not None and topic_id != self._topic_id:
+            if self._topic_id is not None:
+                log.warning("topic %s was deleted and made anew: it is read from its beginning", self._topic)
+                self._from_beginning |= self._owned | self._arriving
+            self._topic_id = topic_id
+
+    def _skipped(self) -> int:
+        """How many records were deleted before they were read, of partitions that this has just befallen."""
+        skipped = 0
+        for partition, next_offset in list(self._given_up.items()):
+            try:
+                with translated(f"looking up the beginning of {partition.topic}-{partition.partition}"):
+                    earliest = self._consumer.beginning_offsets([partition], timeout_ms=_ANSWER_S * 1000)[partition]
+            except BrokerUnavailable as exc:
+                self._warn(exc)
+                continue
+            del self._given_up[partition]
+            if earliest > next_offset:
+                skipped += earliest - next_offset
+                log.warning(
+                    "records %d to %d of %s-%d were deleted before they were read: the topic keeps them too short a "
+                    "time, or the worker is too far behind",
+                    next_offset,
+                    earliest - 1,
+                    partition.topic,
+                    partition.partition,
+                )
+        return skipped
 
     def _refuse_if_topic_gone(self) -> None:
         """A member may own nothing because others own all, but not because there is nothing to own."""
