@@ -23,7 +23,7 @@ from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AccessDenied, AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import translated
-from worker.kafka_broker.repairs import before_poll, keep_joins
+from worker.kafka_broker.repairs import before_poll, keep_joins, read_any_header_name
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,7 @@ class KafkaSource:
             max_partition_fetch_bytes=partition_fetch_max_bytes,
             metrics_enabled=False,  # its own, which nobody reads
         )
+        read_any_header_name()
         keep_joins(self._consumer, lambda: self._notes.handing_over)
         self._consumer.subscribe([topic], listener=self._notes)
         self._await_metadata()
