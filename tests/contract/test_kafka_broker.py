@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,6 +20,7 @@ from tests.contract.source_contract import SourceContract
 from tests.contract.transaction_contract import TransactionContract
 from tests.support.kafka_io import (
     Message,
+    RawName,
     Stored,
     committed_offsets,
     delete_topics,
@@ -253,21 +254,6 @@ def test_what_is_stored_compressed_is_read(rig: KafkaRig, group_id: str, codec: 
     reader = Reader(rig.source(topic, group_id=group_id))
     reader.read(3)
     assert reader.values == values
-
-
-class RawName(str):
-    """A header's name that kafka-python writes as these bytes."""
-
-    raw: bytes
-
-    @classmethod
-    def of(cls, raw: bytes) -> Self:
-        name = cls("raw")
-        name.raw = raw
-        return name
-
-    def encode(self, *_: object) -> bytes:
-        return self.raw
 
 
 def test_a_header_whose_name_is_not_utf8_is_passed_on_as_it_is(rig: KafkaRig, group_id: str) -> None:
