@@ -3,6 +3,7 @@
 import argparse
 import secrets
 import sys
+import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from tests.fuzz.targets import CORPUS, TARGETS, share_of
 def main() -> int:
     """Run the command line; the exit status."""
     arguments = _arguments()
+    warnings.simplefilter("error")  # as under pytest
     sys.stderr.write(f"seed {arguments.seed}: the same seed and number make the same inputs\n")
     tallies: dict[str, Tally] = {}
 

@@ -503,6 +503,11 @@ def test_calibration_is_the_sigmoid_of_the_scaled_logit(logits: list[float], tem
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-12)
 
 
+def test_a_calibration_that_leaves_no_doubt_overflows_quietly() -> None:
+    probabilities = Calibration(5e-324, 0.0).probabilities(np.array([1.0, -1.0, 0.0]))
+    assert probabilities.tolist() == [1.0, 0.0, 0.5]
+
+
 @pytest.mark.parametrize(
     "values",
     [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0), (float("inf"), 0.0), (1.0, float("nan")), (1.0, float("inf"))],
