@@ -24,6 +24,7 @@ def main() -> int:
         sys.stderr.write(f"{story}\n")
 
     for name in arguments.only or TARGETS:
+        tell(f"{name}: {share_of(name, arguments.inputs):,} inputs")
         with TARGETS[name][1]() as target:
             tallies[name] = fuzz(
                 target,

@@ -54,7 +54,7 @@ def before_poll(consumer: KafkaConsumer) -> None:
 
 
 def read_any_header_name() -> None:
-    """Let every consumer of this process read them; costs nothing where all names are UTF-8."""
+    """Let every consumer of this process read such names; costs nothing where all are UTF-8."""
     DefaultRecordBatch._read_msg = _read_record_of_any_name
 
 
