@@ -25,11 +25,9 @@ from worker.replaying import Wanted, message_of, reason_of
 from worker.tailing import line_for_people
 
 ROOT: Final = Path(__file__).parents[2]
-VALID: Final = [
-    line
-    for name in ("review_v1.jsonl", "scored_v1.jsonl")
-    for line in (ROOT / "tests" / "worker" / "golden" / name).read_bytes().splitlines()
-]
+GOLDEN: Final = ROOT / "tests" / "worker" / "golden"
+REVIEWS: Final = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
+VALID: Final = [*REVIEWS, *(GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()]
 DOCUMENTS: Final = [json.loads(line) for line in VALID]
 FIELDS: Final = ("review_id", "text", "product_id", "language", "created_at", "x")
 NAMES: Final = ("traceparent", "", "é", "\udcff", "sentiment-", "sentiment-replays", "sentiment-reason", "sentiment-x")
@@ -71,10 +69,11 @@ def _make(rng: random.Random) -> bytes:
         case 2 | 3 | 4 | 5:
             return as_json(rng, changed_document(rng, rng.choice(DOCUMENTS)))
         case 6 | 7 | 8 | 9 | 10 | 11:
-            fields = {name: json_value(rng) for name in FIELDS if rng.random() < 0.4}
-            return as_json(rng, fields | {"text": text(rng)} if rng.random() < 0.7 else fields)
+            fields = {name: json_value(rng) for name in FIELDS if rng.random() < 0.1}
+            names = {"review_id": text(rng)[:40]} if rng.random() < 0.5 else {}
+            return as_json(rng, {"text": text(rng)} | names | fields)
         case _:
-            return mutated(rng, VALID)
+            return mutated(rng, VALID if rng.random() < 0.3 else REVIEWS)
 
 
 def _record(value: bytes) -> Record:
