@@ -6,12 +6,14 @@ BOOTSTRAP ?=
 FIGURES ?= var/figures.json
 KILLS ?= 100
 MINUTES ?= 30
+INPUTS ?= 1000000
+SEED ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench chaos soak nightly pin clean
+.PHONY: help setup demo check test bench chaos soak nightly fuzz pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +54,9 @@ soak: $(INSTALLED) ## MINUTES=30 of changing load, bad records and rebalances: d
 
 nightly: $(INSTALLED) ## model-check the order of events for 100,000 steps
 	SENTIMENT_TEST_EXAMPLES=1000 $(BIN)/python -m pytest tests/worker/test_order_of_events.py
+
+fuzz: $(INSTALLED) ## feed all that reads foreign bytes with INPUTS=1000000; SEED=n repeats a run; keeps what broke it
+	@exec $(BIN)/python -m tests.fuzz --inputs $(INPUTS) $(if $(SEED),--seed $(SEED))
 
 pin: $(INSTALLED) ## upgrade every package and write its version into constraints.txt
 	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training]'

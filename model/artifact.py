@@ -58,7 +58,7 @@ CARD = "MODEL_CARD.md"
 _LISTED = (CONFIG, TOKENIZER, WEIGHTS, CARD)
 
 _MAX_MANIFEST_BYTES = 64 * 1024  # the one file that is read before a digest vouches for it
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "the artifact is damaged or was changed by hand: copy it or make it again"
 
 
@@ -99,7 +99,7 @@ def save_artifact(
             WEIGHTS: weights_to_bytes(network, storage_dtype),
             CARD: card.encode(),
         }
-    files[MANIFEST] = _manifest(files)
+    files[MANIFEST] = _manifest({name: (len(content), _sha256(content)) for name, content in files.items()})
     artifact = _decode(files, directory)  # what could not be loaded again is not written
     if directory.exists() and not (directory / MANIFEST).is_file():
         raise ArtifactError(f"{directory}: exists and is not an artifact: remove it or choose another place")
@@ -112,8 +112,7 @@ def save_artifact(
 
 def load_artifact(directory: Path) -> Artifact:
     """Read, check and build. Raises ArtifactError, naming the file, what is wrong with it and what to do."""
-    if not directory.is_dir():
-        raise ArtifactError(f"{directory}: there is no such directory: give the directory of an artifact")
+    _check_directory(directory)
     files = {MANIFEST: _read(directory / MANIFEST, max_bytes=_MAX_MANIFEST_BYTES)}
     with _blame(directory / MANIFEST):
         listed = _listed_files(files[MANIFEST])
@@ -122,7 +121,7 @@ def load_artifact(directory: Path) -> Artifact:
         with _blame(directory / name):
             if len(files[name]) != size_bytes:
                 raise ValueError(f"it has {len(files[name])} bytes, {MANIFEST} says {size_bytes}")
-            if hashlib.sha256(files[name]).hexdigest() != sha256:
+            if _sha256(files[name]) != sha256:
                 raise ValueError(f"its sha256 is not the one in {MANIFEST}")
     return _decode(files, directory)
 
@@ -136,6 +135,15 @@ def _blame(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
         raise ArtifactError(f"{path}: {error}: {remedy}") from error
 
 
+def _check_directory(directory: Path) -> None:
+    try:
+        exists = directory.is_dir()
+    except OSError as error:  # a name that is too long, a directory above it that may not be entered
+        raise ArtifactError(f"{directory}: cannot be read ({error.strerror}): check the path") from error
+    if not exists:
+        raise ArtifactError(f"{directory}: there is no such directory: give the directory of an artifact")
+
+
 def _read(path: Path, *, max_bytes: int) -> bytes:
     try:
         if not path.is_file():
@@ -147,11 +155,12 @@ def _read(path: Path, *, max_bytes: int) -> bytes:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
 
 
-def _manifest(files: Mapping[str, bytes]) -> bytes:
-    entries = {
-        name: {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
-    }
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest(listed: Mapping[str, tuple[int, str]]) -> bytes:
+    entries = {name: {"size_bytes": listed[name][0], "sha256": listed[name][1]} for name in _LISTED}
     return to_json({"format_version": FORMAT_VERSION, "files": entries})
 
 
@@ -166,11 +175,11 @@ def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
     listed = {}
     for name in _LISTED:
         match entries[name]:
-            case {"size_bytes": int(size_bytes), "sha256": str(sha256)} if _SHA256.fullmatch(sha256):
-                listed[name] = (size_bytes, sha256)
+            case {"size_bytes": int(size_bytes), "sha256": str(sha256)} if _DIGEST.fullmatch(sha256):
+                listed[name] = (int(size_bytes), sha256)  # JSON's true is an int, too
             case _:
                 raise ValueError(f"{name} needs a size_bytes and a sha256")
-    if to_json(document) != manifest:  # its digest names the model: the same content must not have two
+    if _manifest(listed) != manifest:  # its digest names the model: the same content must not have two
         raise ValueError("it is not written as this program writes it")
     return listed
 
@@ -185,8 +194,7 @@ def _decode(files: Mapping[str, bytes], directory: Path) -> Artifact:
         network = network_from_bytes(config, files[WEIGHTS])
     with _blame(directory / CARD):
         card = files[CARD].decode()
-    sha256 = hashlib.sha256(files[MANIFEST]).hexdigest()
-    return Artifact(config, tokenizer, network, card, sha256, directory)
+    return Artifact(config, tokenizer, network, card, _sha256(files[MANIFEST]), directory)
 
 
 def _write_then_swap(directory: Path, files: Mapping[str, bytes]) -> None:

@@ -44,8 +44,10 @@ class Calibration:
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """P(positive) of logits of any shape."""
-        # The sigmoid as a tanh: exact to float64 rounding, and no exponential that could overflow.
-        return 0.5 * (1.0 + np.tanh(0.5 * (logits / self.temperature + self.bias)))
+        # The sigmoid as a tanh: exact to float64 rounding, and no exponential that could overflow. The quotient may,
+        # by a temperature of nearly nothing: infinity is then as good a number as another.
+        with np.errstate(over="ignore"):
+            return 0.5 * (1.0 + np.tanh(0.5 * (logits / self.temperature + self.bias)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,20 +113,23 @@ def run(*, until_empty: bool, **flags: str | None) -> None:
 def topics(*, partitions: int, **flags: str | None) -> None:
     """Create the three topics, where they are missing.
 
-    With the broker's own replication and retention; for anything else use Kafka's tools.
+    With the broker's own replication and retention; the dead-letter topic takes messages of up to 16 MiB. For
+    anything else use Kafka's tools.
 
     \b
     Example:
       sentiment-worker topics --partitions 12
     """
     from worker.app import connect_with
-    from worker.kafka_broker import create_topics, require_topics
+    from worker.kafka_broker import MAX_MESSAGE_BYTES, create_topics, require_topics
 
     logs.configure("WARNING", "text")
     settings = load_settings(flags, os.environ)
     connection = connect_with(settings)
     names = (settings.input_topic, settings.output_topic, settings.dlq_topic)
-    create_topics(connection, dict.fromkeys(names, partitions))
+    create_topics(connection, dict.fromkeys(names[:2], partitions))
+    # A dead letter is larger than its record: by its headers, and by what the producer saved by compressing.
+    create_topics(connection, {settings.dlq_topic: partitions}, {"max.message.bytes": str(MAX_MESSAGE_BYTES)})
     for name, count in require_topics(connection, names).items():
         click.echo(f"{name}: {count} partitions")
 

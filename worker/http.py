@@ -105,6 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one GET or HEAD request."""
 
     pages: ClassVar[_Pages]
+    default_request_version = "HTTP/1.0"  # of a request that names none: an answer of HTTP/0.9 has no status
     error_content_type = PLAIN_TEXT
     error_message_format = "%(code)d %(message)s\n"
 
@@ -143,6 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def end_headers(self) -> None:
+        """No page is to be stored, or taken for anything but what it says it is."""
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
     def send_error(self, code: int, _message: str | None = None, _explain: str | None = None) -> None:
         """Answer an unusable request, without echoing what the client sent."""
         super().send_error(code)
@@ -163,7 +170,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, family: socket.AddressFamily, address: Any, handler: type[_Handler]) -> None:
         self.address_family = family
         self._open: dict[socket.socket, threading.Thread] = {}  # oldest first
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
@@ -178,21 +185,30 @@ class _Server(ThreadingHTTPServer):
             name="http-client",
             daemon=True,
         )
-        with self._lock:
-            if len(self._open) >= MAX_CONNECTIONS:
+        with self._changed:
+            if self._full():
                 _hang_up(next(iter(self._open)))
+                # Its thread may be making a page: a flood must not begin others meanwhile.
+                self._changed.wait_for(lambda: not self._full(), CLIENT_TIMEOUT_S)
+            if self._full():
+                self.shutdown_request(request)
+                return
             self._open[request] = thread
         thread.start()
 
+    def _full(self) -> bool:
+        return len(self._open) >= MAX_CONNECTIONS
+
     def shutdown_request(self, request: Any) -> None:
         """Forget a connection that ends."""
-        with self._lock:
+        with self._changed:
             self._open.pop(request, None)
+            self._changed.notify()
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
         """End every connection and wait for its thread."""
-        with self._lock:
+        with self._changed:
             connections = dict(self._open)
         for request, thread in connections.items():
             _hang_up(request)

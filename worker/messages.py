@@ -157,9 +157,9 @@ def carried_headers(record: Record) -> Headers:
 
 
 def replays_of(record: Record) -> int:
-    """How often a record was sent back from the dead-letter topic; what is no number counts as never."""
+    """How often a record was sent back from the dead-letter topic; what no replay wrote counts as never."""
     count = dict(record.headers).get(REPLAYS) or b""
-    return int(count) if count.isdigit() else 0
+    return int(count) if count.isdigit() and len(count) < 10 else 0  # int() refuses to read thousands of digits
 
 
 def provenance(record: Record, *, worker_version: str, model: Model) -> Headers:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -20,12 +21,14 @@ from tests.contract.source_contract import SourceContract
 from tests.contract.transaction_contract import TransactionContract
 from tests.support.kafka_io import (
     Message,
+    RawName,
     Stored,
     committed_offsets,
     delete_topics,
     produce,
     produce_in_transaction,
     read_all,
+    set_topic_config,
 )
 from tests.support.until import until
 from worker.broker import Outgoing, Receipt, Sink, Source, TopicPartition
@@ -46,6 +49,7 @@ from worker.kafka_broker import (
     require_topics,
     sink_opener,
 )
+from worker.kafka_broker.reader import read_topic
 
 pytestmark = pytest.mark.broker
 
@@ -247,6 +251,40 @@ def test_a_message_of_five_megabytes_is_read(rig: KafkaRig, group_id: str) -> No
     reader = Reader(rig.source(topic, group_id=group_id))
     reader.read(2)
     assert [len(value or b"") for value in reader.values] == [5_000_000, 4]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_what_is_stored_compressed_is_read(rig: KafkaRig, group_id: str, codec: str) -> None:
+    """The broker compresses here, as the Java client does: no library of Python's has a say in it."""
+    topic = rig.topic(max_message_bytes=6_000_000)
+    set_topic_config(rig.address, topic, "compression.type", codec)
+    values = [b"small", b"large" * 200_000, b"last"]
+    rig.produce(topic, [Message(value) for value in values])
+    reader = Reader(rig.source(topic, group_id=group_id))
+    reader.read(3)
+    assert reader.values == values
+
+
+def test_a_header_whose_name_is_not_utf8_is_passed_on_as_it_is(rig: KafkaRig, group_id: str) -> None:
+    topic, copied = rig.topic(), rig.topic()
+    names = (b"\xff\xfe", "étoile".encode("latin-1"), "étoile".encode(), b"\xed\xa0\x80", b"")
+    odd = tuple((RawName.of(name), b"%d" % number) for number, name in enumerate(names))
+    rig.produce(topic, [Message(b"before"), Message(b"odd", b"k", odd), Message(b"after", headers=(("é", b"e"),))])
+
+    original = Reader(rig.source(topic, group_id=group_id))
+    original.read(3)
+    sink = rig.sink()
+    receipts = [sink.send(Outgoing(copied, r.key, r.value, r.headers)) for r in original.records]
+    sink.flush(timeout_s=LIMIT_S)
+    assert not any(receipt.error for receipt in receipts)
+    copy = Reader(rig.source(copied, group_id=f"{group_id}.copy"))
+    copy.read(3)
+    with read_topic(rig.connection, copied, from_beginning=True) as without_group:
+        records = [original.records, copy.records, list(islice(without_group, 3))]
+    for before, odd_one, after in records:
+        assert [str.encode(name, "utf-8", "surrogateescape") for name, _ in odd_one.headers] == list(names)
+        assert [value for _, value in odd_one.headers] == [b"0", b"1", b"2", b"3", b"4"]
+        assert (before.headers, after.headers) == ((), (("é", b"e"),))
 
 
 # Starting

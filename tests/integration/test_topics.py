@@ -1,14 +1,16 @@
-"""Topics that do not have the partitions of the input."""
+"""Topics as the command makes them, and topics that do not have the partitions of the input."""
 
-from itertools import islice
+from itertools import chain, islice
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from deploy.kafka.broker import Broker
-from tests.support.kafka_io import Message, Topics, create_topics
+from tests.support.kafka_io import MAX_MESSAGE_BYTES, Message, Topics, create_topics
 from tests.support.stage import MakeStage
 from tests.support.traffic import reviews
+from worker.cli import main
 
 pytestmark = pytest.mark.broker
 
@@ -28,3 +30,19 @@ def test_where_partitions_differ_the_key_decides_and_its_results_stay_together_i
     assert stage.start(until_empty=True).exit_status() == 0
     assert stage.faults(keeps_partition=False) == []
     assert len({result.place.partition for result in stage.traffic.results if result.topic == topics.output}) > 4
+
+
+def test_the_largest_record_that_the_input_takes_can_be_buried_where_the_command_made_the_topics(
+    broker: Broker, make_stage: MakeStage
+) -> None:
+    """A dead letter is larger than its record by what its headers say."""
+    tag = uuid4().hex[:8]
+    topics = Topics(f"raw.{tag}", f"scored.{tag}", f"dlq.{tag}")
+    names = zip(("--input-topic", "--output-topic", "--dlq-topic"), topics.names(), strict=True)
+    flags = ["--bootstrap-servers", broker.address, *chain.from_iterable(names)]
+    assert CliRunner().invoke(main, ["topics", *flags]).exit_code == 0
+    stage = make_stage(broker.address, topics)
+    largest = Message(b"x" * (MAX_MESSAGE_BYTES - 200), key=b"k", partition=0)
+    stage.traffic.send([*islice(reviews(seed=3), 20), largest, *islice(reviews(seed=4), 20)])
+    assert stage.start(until_empty=True).exit_status() == 0
+    assert stage.faults() == []

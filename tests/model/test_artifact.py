@@ -262,11 +262,48 @@ def test_a_damaged_file_is_named_with_what_to_do(directory: Path, name: str, dam
         load_artifact(directory)
 
 
-@pytest.mark.parametrize("place", ["absent", "a-file"])
+@pytest.mark.parametrize("place", ["absent", "a-file", "a" * 300, "a-loop"])
 def test_a_directory_that_is_none_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").touch()
-    with pytest.raises(ArtifactError, match=f"{place}: there is no such directory"):
+    (tmp_path / "a-loop").symlink_to(tmp_path / "a-loop")
+    with pytest.raises(ArtifactError, match=f"{place}: (there is no such directory|cannot be read)"):
         load_artifact(tmp_path / place)
+
+
+def test_an_artifact_behind_links_is_loaded(directory: Path, tmp_path: Path) -> None:
+    """As Kubernetes mounts them: what is read is vouched for by its digest, wherever it lies."""
+    (tmp_path / "mounted").mkdir()
+    for name in FILES:
+        (tmp_path / "mounted" / name).symlink_to(directory / name)
+    (tmp_path / "model").symlink_to(tmp_path / "mounted")
+    assert load_artifact(tmp_path / "model").sha256 == load_artifact(directory).sha256
+
+
+@pytest.mark.parametrize("name", [CONFIG, TOKENIZER, WEIGHTS, CARD])
+@pytest.mark.parametrize("size_bytes", [10**18, -1, 0])
+def test_a_size_that_is_only_said_costs_nothing(directory: Path, name: str, size_bytes: int) -> None:
+    manifest = json.loads((directory / MANIFEST).read_bytes())
+    manifest["files"][name]["size_bytes"] = size_bytes
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    with pytest.raises(ArtifactError, match=f"{name}: it has .* bytes"):
+        load_artifact(directory)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (2**63).to_bytes(8, "little"),
+        b'{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}',
+        b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}',
+    ],
+    ids=["header", "shape-that-overflows", "shape"],
+)
+def test_weights_that_claim_more_than_there_is_are_refused(directory: Path, header: bytes) -> None:
+    size = b"" if len(header) == 8 else len(header).to_bytes(8, "little")
+    (directory / WEIGHTS).write_bytes(size + header + bytes(16))
+    sign(directory)
+    with pytest.raises(ArtifactError, match=f"{WEIGHTS}: it is not a safetensors file that can be read"):
+        load_artifact(directory)
 
 
 def test_other_files_in_the_directory_are_left_alone(directory: Path) -> None:
@@ -282,6 +319,26 @@ def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
     manifest["files"]["../secret"] = manifest["files"].pop(CARD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match="must list exactly"):
+        load_artifact(directory)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest | {"format_version": True},
+        lambda manifest: manifest | {"format_version": 1.0},
+        lambda manifest: dict(reversed(manifest.items())),
+        lambda manifest: manifest | {"files": dict(reversed(manifest["files"].items()))},
+        lambda manifest: manifest | {"files": {name: {**entry, "x": 1} for name, entry in manifest["files"].items()}},
+        lambda manifest: manifest | {"x": 1},
+    ],
+)
+def test_what_says_the_same_in_other_words_has_no_digest_of_its_own(
+    directory: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    manifest = change(json.loads((directory / MANIFEST).read_bytes()))
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    with pytest.raises(ArtifactError, match=f"{MANIFEST}: "):
         load_artifact(directory)
 
 
@@ -444,6 +501,11 @@ def test_calibration_is_the_sigmoid_of_the_scaled_logit(logits: list[float], tem
     probabilities = Calibration(temperature, bias).probabilities(np.array(logits))
     expected = np.exp(-np.logaddexp(0, -(np.array(logits) / temperature + bias)))
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-12)
+
+
+def test_a_calibration_that_leaves_no_doubt_overflows_quietly() -> None:
+    probabilities = Calibration(5e-324, 0.0).probabilities(np.array([1.0, -1.0, 0.0]))
+    assert probabilities.tolist() == [1.0, 0.0, 0.5]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 from uuid import uuid4
 
 import pytest
@@ -25,6 +25,23 @@ from kafka.structs import TopicPartition
 ANSWER_LIMIT_S = 30.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # as the broker's message.max.bytes
 PRODUCER = {"acks": "all", "linger_ms": 5, "max_request_size": MAX_MESSAGE_BYTES}
+
+
+class RawName(str):
+    """A header's name that kafka-python writes as these bytes."""
+
+    raw: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> Self:
+        """Any bytes: UTF-8 is what the library would write."""
+        name = cls("raw")
+        name.raw = raw
+        return name
+
+    def encode(self, *_: object) -> bytes:
+        """What the library asks for."""
+        return self.raw
 
 
 class Message(NamedTuple):

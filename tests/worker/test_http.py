@@ -9,13 +9,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
+from ipaddress import ip_address
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.until import until
 from worker import http
 from worker.errors import PortInUse
+from worker.settings import Settings
 
 LIMIT_S = 10.0  # far above what an answer takes, far below the suite's own limit
 Address = tuple[str, int]
@@ -133,6 +136,13 @@ def test_the_index_names_the_pages(address: Address) -> None:
     assert all(page in index for page in (b"/metrics", b"/livez", b"/readyz"))
 
 
+def test_pages_are_neither_kept_nor_taken_for_something_else(address: Address) -> None:
+    for path in ("/", "/metrics", "/readyz", "/no-such-page"):
+        with request(address, path) as response:
+            assert response.getheader("Cache-Control") == "no-store"
+            assert response.getheader("X-Content-Type-Options") == "nosniff"
+
+
 def test_a_query_does_not_change_the_page(address: Address) -> None:
     with request(address, "/livez?verbose=1") as response:
         assert response.status == 200
@@ -178,6 +188,16 @@ def test_garbage_is_answered_with_an_error_or_closed(address: Address, garbage: 
         assert response.status == 200
 
 
+@pytest.mark.parametrize("line", [b"GET /livez", b"POST /livez", b"GET", b"GET / HTTP/9.9", b"GET / HTTP/a"])
+def test_every_answer_has_a_status_whatever_version_was_asked_for(address: Address, line: bytes) -> None:
+    assert answer_to(address, line + b"\r\n\r\n").startswith(b"HTTP/1.0 ")
+
+
+def test_of_requests_in_a_row_the_first_is_answered(address: Address) -> None:
+    answer = answer_to(address, b"GET /livez HTTP/1.1\r\n\r\n" * 3)
+    assert (answer.count(b"HTTP/1.0 "), answer.count(b"progressing")) == (1, 1)
+
+
 @pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nX: "], ids=["request-line", "header"])
 def test_a_head_beyond_the_bound_is_refused(address: Address, head: bytes) -> None:
     assert answer_to(address, head + b"a" * http.MAX_REQUEST_BYTES + b"\r\n\r\n").startswith(b"HTTP/1.0 431 ")
@@ -209,6 +229,61 @@ def test_a_client_that_trickles_is_cut_off_as_a_whole(address: Address, monkeypa
         assert read_all(client) == b""
         stopped.set()
         trickle.join(LIMIT_S)
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off(
+    address: Address, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is larger than what the kernel buffers of it for a client with a small window."""
+    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.2)
+    large = Counter("large", "x" * 1000, ["label"], registry=registry)
+    for number in range(8_000):
+        large.labels(f"{number:01000}")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(LIMIT_S)
+        client.connect(address)
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        until(client_threads, LIMIT_S, "the page is being sent")
+        until(lambda: not client_threads(), LIMIT_S, "the server gave up")
+        head, _, body = read_all(client).partition(b"\r\n\r\n")
+    assert len(body) < int(head.partition(b"Content-Length: ")[2].split()[0])
+
+
+def client_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "http-client"]
+
+
+def test_no_more_clients_than_the_limit_are_served_at_a_time_though_pages_take_long(
+    health: SwitchedHealth,
+) -> None:
+    """A connection that was hung up still holds its thread while its page is being made."""
+    released = threading.Event()
+    at_a_time: list[int] = []
+    under_way: set[int] = set()
+
+    class Slow:
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> list[Metric]:
+            under_way.add(threading.get_ident())
+            at_a_time.append(len(under_way))
+            released.wait(LIMIT_S)
+            under_way.remove(threading.get_ident())
+            return []
+
+    registry = CollectorRegistry()
+    registry.register(Slow())
+    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address, ExitStack() as crowd:
+        clients = [
+            crowd.enter_context(raw(address, b"GET /metrics HTTP/1.1\r\n\r\n")) for _ in range(4 * http.MAX_CONNECTIONS)
+        ]
+        until(lambda: len(under_way) >= http.MAX_CONNECTIONS, LIMIT_S, "as many pages as may be are being made")
+        released.set()
+        answers = [read_all(client) for client in clients]
+    assert max(at_a_time) == http.MAX_CONNECTIONS
+    assert answers[-1].startswith(b"HTTP/1.0 200 ")
 
 
 def send_a_byte_at_a_time(client: socket.socket, stopped: threading.Event) -> None:
@@ -253,6 +328,13 @@ def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, hea
         http.serve(host, 8080, registry=registry, health=health),
     ):
         pass
+
+
+def test_only_this_machine_is_answered_unless_a_setting_says_otherwise(
+    registry: CollectorRegistry, health: SwitchedHealth
+) -> None:
+    with http.serve(Settings().http_host, 0, registry=registry, health=health) as (host, _):
+        assert ip_address(host).is_loopback
 
 
 def test_the_port_is_free_and_nothing_is_left_open_after_the_end(

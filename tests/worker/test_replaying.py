@@ -77,6 +77,15 @@ def test_each_dead_letter_is_looked_at_once() -> None:
     assert len(rig.sent_back) == 1201
 
 
+@pytest.mark.parametrize("count", [b"", b"many", b"-1", b"1.0", "²".encode(), b"9" * 5000])
+def test_a_count_of_replays_that_no_replay_wrote_is_none(count: bytes) -> None:
+    rig = Rig()
+    rig.bury(headers=(("sentiment-replays", count),))
+    rig.replay()
+    (record,) = rig.sent_back
+    assert record.headers == (("sentiment-replays", b"1"),)
+
+
 def test_what_was_sent_back_before_and_failed_again_is_left() -> None:
     rig = Rig()
     rig.bury(headers=(("sentiment-replays", b"1"),))

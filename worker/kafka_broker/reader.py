@@ -13,6 +13,7 @@ from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.admin import require_topics
 from worker.kafka_broker.connection import BOOTSTRAP_TIMEOUT_S, Connection, open_client
 from worker.kafka_broker.errors import translated
+from worker.kafka_broker.repairs import read_any_header_name
 
 _POLL_S: Final = 0.5
 
@@ -24,6 +25,7 @@ def read_topic(connection: Connection, topic: str, *, from_beginning: bool) -> I
     What is stored after the block was entered is not missed. Ordered within a partition; partitions added later
     are not read. Raises TopicMissing, AccessDenied, BrokerUnreachable.
     """
+    read_any_header_name()
     count = require_topics(connection, [topic])[topic]
     consumer, network = open_client(
         KafkaConsumer,

@@ -1,4 +1,4 @@
-"""Five faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
+"""Six faults of kafka-python 3.0.12, each seen on a real broker, and what mends them. Each has a test that fails
 without its repair; look at them anew when the version moves.
 
 1. A join that completes between two polls is thrown away and begun again: a member whose polls are short never
@@ -10,15 +10,19 @@ without its repair; look at them anew when the version moves.
 4. A poll that is told to give partitions up joins again at once, before it returns: nobody can commit what was done of
    them. `keep_joins` lets the join wait while `handing_over` says so; heartbeats rest meanwhile.
 5. A reader whose next record was deleted goes on at the earliest one without a word. `watch_resets` tells.
+6. A record with a header whose name is not UTF-8 cannot be read, nor anything behind it. `read_any_header_name` reads
+   such a name with surrogates for the odd bytes; when it is written again, it becomes the bytes that it was.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import MemberState
 
 _LOOK_AGAIN_S: Final = 0.005
+_read_record: Final = DefaultRecordBatch._read_msg
 
 
 def keep_joins(consumer: KafkaConsumer, handing_over: Callable[[], bool]) -> None:
@@ -61,3 +65,38 @@ def watch_resets(consumer: KafkaConsumer, tell: Callable[[TopicPartition, int], 
         reset(partition, strategy)
 
     subscription.request_offset_reset = reset_and_tell
+
+
+def read_any_header_name() -> None:
+    """Let every consumer of this process read such names; costs nothing where all are UTF-8."""
+    DefaultRecordBatch._read_msg = _read_record_of_any_name
+
+
+def _read_record_of_any_name(batch: Any) -> Any:
+    try:
+        return _read_record(batch)
+    except UnicodeDecodeError:
+        batch._buffer = _Bytes(batch._buffer)  # for the rest of the batch: to copy it for each record could take hours
+        return _read_record(batch)
+
+
+class _Bytes(bytearray):
+    """A batch whose parts are decoded leniently."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return found if isinstance(found, int) else _Part(found)
+
+
+class _Part(bytes):
+    def decode(self, *_: Any) -> "_HeaderName":
+        return _HeaderName(self, "utf-8", "surrogateescape")
+
+
+class _HeaderName(str):
+    """Wherever the library encodes a name, strictly, it gets the bytes that were read."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        return super().encode("utf-8", "surrogateescape")

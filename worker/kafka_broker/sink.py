@@ -36,6 +36,7 @@ from worker.kafka_broker.errors import translate, translated
 
 log = logging.getLogger(__name__)
 
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _METADATA_MS: Final = 2_000  # the most a send may wait to learn where a topic's partitions are
 _EXPLAIN_S: Final = 1.0  # for finding out why it did not
 _REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
@@ -97,7 +98,7 @@ class KafkaSink:
         batch_size: int = 262_144,
         retry_backoff_ms: int = 20,
         delivery_timeout_ms: int = 120_000,
-        max_request_size: int = 16 * 1024 * 1024,
+        max_request_size: int = MAX_MESSAGE_BYTES,
         broker_version: tuple[int, ...] | None = None,
         transaction: Mapping[str, Any] | None = None,
     ) -> None:

@@ -23,7 +23,7 @@ from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AccessDenied, AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import translated
-from worker.kafka_broker.repairs import before_poll, keep_joins, watch_resets
+from worker.kafka_broker.repairs import before_poll, keep_joins, read_any_header_name, watch_resets
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ class KafkaSource:
             metadata_max_age_ms=_METADATA_MAX_AGE_MS,
             metrics_enabled=False,  # its own, which nobody reads
         )
+        read_any_header_name()
         keep_joins(self._consumer, lambda: self._notes.handing_over)
         watch_resets(self._consumer, self._given_up.__setitem__)
         self._consumer.subscribe([topic], listener=self._notes)
