@@ -5,6 +5,8 @@ What the library (3.0.12) does not do by itself and this file does, each seen on
 - It takes wrong credentials and certificates for a broker that is away, and tries again without a pause, for ever:
   a refused login is only logged. Here the first refusal stands, and every later attempt raises it.
 - What it says at last, "unable to bootstrap", hides why. Here the last failure is kept.
+- What arrives together with the end of a connection is thrown away, and a broker tells that it refuses a login with
+  its very last bytes. See `data_before_end`.
 """
 
 import ssl
@@ -16,6 +18,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaTCPTransport
 
 _LOGIN_REFUSED: Final = (
     kafka.SaslAuthenticationFailedError,
@@ -56,6 +59,17 @@ class Network(KafkaNetClient):  # type: ignore[misc]
         self._manager.tell = tell
 
 
+def data_before_end(transport: KafkaTCPTransport) -> None:
+    """Let data and the end of the connection be two reads, though one brought both."""
+    receive = transport._sock_recv
+
+    def data_or_end() -> tuple[bytes, Exception | None]:
+        data, end = receive()
+        return data, None if data else end  # the next read will meet it again
+
+    transport._sock_recv = data_or_end
+
+
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     def __init__(self, net: NetworkSelector, **config: Any) -> None:
         self.refusal: Exception | None = None
@@ -72,6 +86,11 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if not known:
             connection.close_future.add_errback(self._ended)
         return connection
+
+    async def _build_transport(self, node: Any, **options: Any) -> KafkaTCPTransport:
+        transport = await super()._build_transport(node, **options)
+        data_before_end(transport)
+        return transport
 
     def _ended(self, failure: Exception) -> None:
         self.last_failure = failure

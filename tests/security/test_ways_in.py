@@ -1,0 +1,169 @@
+"""Each way to come in works, with no more than the least privileges; each wrong one is told in one line."""
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from tests.security.cluster import (
+    KEY_PASSWORD,
+    PASSWORD,
+    USER,
+    Pki,
+    SecuredListeners,
+    Settings,
+    set_scram_password,
+)
+from tests.security.permissions import LEAST_PRIVILEGE, granted
+from tests.support.kafka_io import Message
+from tests.support.stage import Stage
+from tests.support.traffic import reviews
+from tests.support.until import until
+
+pytestmark = pytest.mark.broker
+
+TOLD_WITHIN_S = 15.0
+BAD = Message(b"no review", key=b"bad", partition=0)
+TOKEN_VALID_S = 10.0
+
+Way = Callable[[SecuredListeners, Pki], Settings]
+MAY = f"User:{USER}"
+
+
+def scores(stage: Stage, principal: str, way: Settings) -> None:
+    """A worker that comes in this way, with the least privileges, does all its work."""
+    way = way | {"transactional_id": f"transactions-of-{stage.group}"} if way.get("delivery") else way
+    stage.traffic.send([*islice(reviews(seed=1), 40), BAD])
+    with granted(stage, principal, LEAST_PRIVILEGE):
+        assert stage.start(until_empty=True, **way).exit_status() == 0
+        assert stage.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "more"),
+    [
+        ("PLAIN", {}),
+        ("SCRAM-SHA-256", {"delivery": "exactly_once"}),
+        ("SCRAM-SHA-512", {}),
+        ("OAUTHBEARER", {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_worker_comes_in_over_tls_with(
+    stage: Stage, listeners: SecuredListeners, mechanism: str, more: Settings
+) -> None:
+    scores(stage, MAY, listeners.login(mechanism) | more)
+
+
+def test_a_worker_comes_in_with_a_password_on_an_open_line(stage: Stage, listeners: SecuredListeners) -> None:
+    scores(stage, MAY, listeners.login("SCRAM-SHA-512", encrypted=False))
+
+
+def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
+    stage: Stage, listeners: SecuredListeners, pki: Pki
+) -> None:
+    way = listeners.certificate(pki.encrypted_client) | {"ssl_keypassword": KEY_PASSWORD}
+    scores(stage, f"User:CN={USER}", way)
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "told"),
+    [
+        (
+            lambda ways, _: ways.login("PLAIN") | {"sasl_password": "wrong"},
+            5,
+            ["Invalid username or password", "sasl_mechanism"],
+        ),
+        (lambda ways, _: ways.login("SCRAM-SHA-256") | {"sasl_password": "wrong"}, 5, ["invalid credentials"]),
+        (
+            lambda ways, _: (
+                ways.login("OAUTHBEARER") | {"sasl_oauth_token_file": ways.token_file(valid_s=-60, name="old")}
+            ),
+            5,
+            ["invalid_token", "token"],
+        ),
+        (
+            lambda ways, pki: ways.login("PLAIN") | {"ssl_cafile": pki.stranger.certificate},
+            5,
+            ["certificate", "issuer", "ssl_cafile"],
+        ),
+        (
+            lambda ways, _: ways.login("PLAIN") | {"bootstrap_servers": f"127.0.0.1:{ways.sasl_ssl.port}"},
+            5,
+            ["not valid for '127.0.0.1'"],
+        ),
+        (lambda ways, _: ways.certificate(None), 5, ["CERTIFICATE_REQUIRED", "ssl_certfile"]),
+        (lambda ways, pki: ways.certificate(pki.impostor), 5, ["CERTIFICATE", "ssl_certfile"]),
+        (
+            lambda ways, _: (
+                ways.login("PLAIN", encrypted=False) | {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN"}
+            ),
+            3,
+            ["TLS", "security protocol"],
+        ),
+        (lambda ways, _: {"bootstrap_servers": ways.mutual_tls.address}, 3, ["security protocol"]),
+        (lambda ways, pki: ways.certificate(pki.encrypted_client), 2, ["encrypted", "ssl_keypassword"]),
+        (
+            lambda ways, pki: ways.certificate(pki.encrypted_client) | {"ssl_keypassword": "wrong"},
+            2,
+            ["ssl_keyfile", "ssl_keypassword"],
+        ),
+    ],
+    ids=[
+        "wrong-password",
+        "wrong-scram-password",
+        "expired-token",
+        "unknown-authority",
+        "other-host-name",
+        "no-certificate",
+        "certificate-of-a-stranger",
+        "tls-to-an-open-port",
+        "no-tls-to-a-tls-port",
+        "no-key-password",
+        "wrong-key-password",
+    ],
+)
+def test_who_cannot_come_in_is_told_why_and_what_to_do(
+    stage: Stage, listeners: SecuredListeners, pki: Pki, way: Way, status: int, told: list[str]
+) -> None:
+    worker = stage.start(log_level="ERROR", **way(listeners, pki))
+    assert worker.exit_status(limit_s=TOLD_WITHIN_S) == status
+    [line] = worker.log().splitlines()
+    assert [words for words in told if words not in line] == []
+
+
+def test_a_token_that_is_renewed_in_its_file_keeps_the_worker_in(stage: Stage, listeners: SecuredListeners) -> None:
+    token = listeners.token_file(valid_s=TOKEN_VALID_S, name="renewed")
+    expired_s = time.monotonic() + TOKEN_VALID_S
+    with granted(stage, MAY, LEAST_PRIVILEGE):
+        worker = stage.start(**listeners.login("OAUTHBEARER") | {"sasl_oauth_token_file": token}).until_ready()
+        assert time.monotonic() < expired_s, "it took the worker too long to start"
+        listeners.token_file(valid_s=3600, name="renewed")
+        until(lambda: time.monotonic() > expired_s, TOKEN_VALID_S, "the first token has expired")
+        stage.traffic.send(islice(reviews(seed=1), 100))
+        stage.traffic.until_answered()
+        assert worker.stop() == 0
+        assert stage.faults() == []
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_password_that_no_longer_holds_ends_the_worker_at_its_next_login(
+    secured_broker: Broker, stage: Stage, listeners: SecuredListeners, delivery: str
+) -> None:
+    way = listeners.login("SCRAM-SHA-256") | {"delivery": delivery}
+    if delivery == "exactly_once":
+        way["transactional_id"] = f"transactions-of-{stage.group}"
+    with granted(stage, MAY, LEAST_PRIVILEGE):
+        worker = stage.start(log_level="ERROR", **way).until_ready()
+        stage.traffic.send(islice(reviews(seed=1), 100))
+        set_scram_password(secured_broker, "another")
+        try:
+            secured_broker.restart()
+            assert worker.exit_status() == 5
+        finally:
+            set_scram_password(secured_broker, PASSWORD)
+        assert "invalid credentials" in worker.log().splitlines()[-1]
+        assert stage.start(until_empty=True, **way).exit_status() == 0
+        assert stage.faults(begun_again=[{}]) == []
