@@ -11,7 +11,7 @@ from kafka.admin import ACLResourcePatternType as PatternType
 from tests.support.stage import Stage
 
 BOTH = "both"
-EXACTLY_ONCE = "exactly_once"
+EXACTLY_ONCE = "`exactly_once`"
 
 
 class Permission(NamedTuple):
@@ -24,11 +24,15 @@ class Permission(NamedTuple):
     delivery: str = BOTH
 
     @property
+    def kind(self) -> str:
+        """What Kafka's documents call the resource."""
+        return self.resource.name.replace("_", " ").capitalize()
+
+    @property
     def row(self) -> str:
         """As docs/security.md has it."""
-        kind = self.resource.name.replace("_", " ").capitalize()
         operation = self.operation.name.capitalize()
-        return f"| {kind} | `{self.setting}` | {operation} | {self.purpose} | {self.delivery} |"
+        return f"| {self.kind} | `{self.setting}` | {operation} | {self.purpose} | {self.delivery} |"
 
     def name_on(self, stage: Stage) -> str:
         """What the resource is called there."""
@@ -37,8 +41,13 @@ class Permission(NamedTuple):
             "output_topic": stage.topics.output,
             "dlq_topic": stage.topics.dlq,
             "group_id": stage.group,
-            "transactional_id": f"transactions-of-{stage.group}",
+            **exactly_once(stage),
         }[self.setting]
+
+
+def exactly_once(stage: Stage) -> dict[str, str]:
+    """The settings for it, with a name that can be granted."""
+    return {"delivery": "exactly_once", "transactional_id": f"transactions-of-{stage.group}"}
 
 
 LEAST_PRIVILEGE = (
