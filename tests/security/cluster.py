@@ -34,9 +34,12 @@ JAAS: Final = {
     # Takes any token that is not signed and has not expired.
     "oauthbearer": LOGIN_MODULE.format("oauthbearer.OAuthBearer", ' unsecuredLoginStringClaim_sub="broker"'),
 }
-SASL: Final = {"sasl.enabled.mechanisms": ",".join(JAAS).upper()} | {
-    f"{mechanism}.sasl.jaas.config": module for mechanism, module in JAAS.items()
-}
+SESSION_S: Final = 3  # then a token has to be shown again
+SASL: Final = (
+    {"oauthbearer.connections.max.reauth.ms": str(SESSION_S * 1000)}
+    | {"sasl.enabled.mechanisms": ",".join(JAAS).upper()}
+    | {f"{mechanism}.sasl.jaas.config": module for mechanism, module in JAAS.items()}
+)
 
 
 class Pki:

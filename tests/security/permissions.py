@@ -5,8 +5,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
-from kafka.admin import ACLResourcePatternType as PatternType
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
 from tests.support.stage import Stage
 
@@ -26,28 +25,27 @@ class Permission(NamedTuple):
     @property
     def kind(self) -> str:
         """What Kafka's documents call the resource."""
-        return self.resource.name.replace("_", " ").capitalize()
+        name: str = self.resource.name
+        return name.replace("_", " ").capitalize()
 
     @property
     def row(self) -> str:
         """As docs/security.md has it."""
-        operation = self.operation.name.capitalize()
+        operation: str = self.operation.name.capitalize()
         return f"| {self.kind} | `{self.setting}` | {operation} | {self.purpose} | {self.delivery} |"
 
-    def name_on(self, stage: Stage) -> str:
-        """What the resource is called there."""
-        return {
+    def on(self, stage: Stage) -> ResourcePattern:
+        """The resource there; of a transactional id that is not set, all that the worker may make up."""
+        names = {
             "input_topic": stage.topics.input,
             "output_topic": stage.topics.output,
             "dlq_topic": stage.topics.dlq,
             "group_id": stage.group,
-            **exactly_once(stage),
-        }[self.setting]
-
-
-def exactly_once(stage: Stage) -> dict[str, str]:
-    """The settings for it, with a name that can be granted."""
-    return {"delivery": "exactly_once", "transactional_id": f"transactions-of-{stage.group}"}
+            "transactional_id": f"{stage.group}.",
+        }
+        prefixed = self.resource is ResourceType.TRANSACTIONAL_ID
+        pattern = ACLResourcePatternType.PREFIXED if prefixed else ACLResourcePatternType.LITERAL
+        return ResourcePattern(self.resource, names[self.setting], pattern)
 
 
 LEAST_PRIVILEGE = (
@@ -69,13 +67,7 @@ LEAST_PRIVILEGE = (
 def granted(stage: Stage, principal: str, permissions: Iterable[Permission]) -> Iterator[None]:
     """The principal may do this, on the stage's topics and under its names, while inside."""
     acls = [
-        ACL(
-            principal,
-            "*",
-            permission.operation,
-            ACLPermissionType.ALLOW,
-            ResourcePattern(permission.resource, permission.name_on(stage), PatternType.LITERAL),
-        )
+        ACL(principal, "*", permission.operation, ACLPermissionType.ALLOW, permission.on(stage))
         for permission in permissions
     ]
     with closing(KafkaAdminClient(bootstrap_servers=stage.address)) as admin:

@@ -10,23 +10,22 @@ from deploy.kafka.broker import Broker
 from tests.security.cluster import (
     KEY_PASSWORD,
     PASSWORD,
+    SESSION_S,
     USER,
     Pki,
     SecuredListeners,
     Settings,
     set_scram_password,
 )
-from tests.security.permissions import LEAST_PRIVILEGE, exactly_once, granted
+from tests.security.permissions import LEAST_PRIVILEGE, granted
 from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
-from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
 TOLD_WITHIN_S = 15.0
 BAD = Message(b"no review", key=b"bad", partition=0)
-TOKEN_VALID_S = 10.0
 
 Way = Callable[[SecuredListeners, Pki], Settings]
 MAY = f"User:{USER}"
@@ -41,21 +40,17 @@ def scores(stage: Stage, principal: str, way: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "delivery"),
+    ("mechanism", "protocol", "delivery"),
     [
-        ("PLAIN", "at_least_once"),
-        ("SCRAM-SHA-256", "exactly_once"),
-        ("SCRAM-SHA-512", "at_least_once"),
-        ("OAUTHBEARER", "at_least_once"),
+        ("PLAIN", "SASL_SSL", "at_least_once"),
+        ("SCRAM-SHA-256", "SASL_SSL", "exactly_once"),
+        ("SCRAM-SHA-512", "SASL_PLAINTEXT", "at_least_once"),
     ],
 )
-def test_a_worker_comes_in_over_tls(stage: Stage, listeners: SecuredListeners, mechanism: str, delivery: str) -> None:
-    more = exactly_once(stage) if delivery == "exactly_once" else {}
-    scores(stage, MAY, listeners.login(mechanism) | more)
-
-
-def test_a_worker_comes_in_with_a_password_on_an_open_line(stage: Stage, listeners: SecuredListeners) -> None:
-    scores(stage, MAY, listeners.login("SCRAM-SHA-512", encrypted=False))
+def test_a_worker_comes_in_with_a_password(
+    stage: Stage, listeners: SecuredListeners, mechanism: str, protocol: str, delivery: str
+) -> None:
+    scores(stage, MAY, listeners.login(mechanism, encrypted=protocol == "SASL_SSL") | {"delivery": delivery})
 
 
 def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
@@ -123,18 +118,24 @@ def test_who_cannot_come_in_is_told_why_and_what_to_do(
     assert [words for words in told if words not in line] == []
 
 
-def test_a_token_that_is_renewed_in_its_file_keeps_the_worker_in(stage: Stage, listeners: SecuredListeners) -> None:
-    token = listeners.token_file(valid_s=TOKEN_VALID_S, name="renewed")
-    expired_s = time.monotonic() + TOKEN_VALID_S
+def test_a_token_is_read_again_at_each_login_and_one_that_expired_ends_the_worker(
+    stage: Stage, listeners: SecuredListeners
+) -> None:
+    way = listeners.login("OAUTHBEARER") | {"sasl_oauth_token_file": listeners.token_file(valid_s=3600, name="renewed")}
     with granted(stage, MAY, LEAST_PRIVILEGE):
-        worker = stage.start(**listeners.login("OAUTHBEARER") | {"sasl_oauth_token_file": token}).until_ready()
-        assert time.monotonic() < expired_s, "it took the worker too long to start"
+        worker = stage.start(log_level="ERROR", **way).until_ready()
+        over_s = time.monotonic() + 2 * SESSION_S
+        stage.traffic.load_until(
+            lambda: time.monotonic() > over_s, reviews(seed=1), "two sessions are over", most=100_000
+        )
+        assert worker.running
+        before = stage.committed()
+        listeners.token_file(valid_s=-60, name="renewed")
+        assert worker.exit_status() == 5
+        assert "invalid_token" in worker.log().splitlines()[-1]
         listeners.token_file(valid_s=3600, name="renewed")
-        until(lambda: time.monotonic() > expired_s, TOKEN_VALID_S, "the first token has expired")
-        stage.traffic.send(islice(reviews(seed=1), 100))
-        stage.traffic.until_answered()
-        assert worker.stop() == 0
-        assert stage.faults() == []
+        assert stage.start(until_empty=True, **way).exit_status() == 0
+        assert stage.faults(begun_again=[before]) == []
 
 
 def test_a_password_that_no_longer_holds_ends_the_worker_at_its_next_login(

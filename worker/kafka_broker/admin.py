@@ -62,11 +62,12 @@ def create_topics(
     `configs` holds for all of them. Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
     """
     wanted = {topic: {"num_partitions": count, "configs": dict(configs or {})} for topic, count in partitions.items()}
-    what, needs = (
-        f"creating topics {', '.join(wanted)}",
-        {kafka.ClusterAuthorizationFailedError: "Create on the cluster"},
-    )
-    with _admin(connection, timeout_s) as admin, translated(what, needs=needs):
+    names = ", ".join(wanted)
+    needs = {
+        kafka.TopicAuthorizationFailedError: f"Create on topic {names}",
+        kafka.ClusterAuthorizationFailedError: "Create on the cluster",
+    }
+    with _admin(connection, timeout_s) as admin, translated(f"creating topics {names}", needs=needs):
         answer = admin.create_topics(wanted, timeout_ms=round(timeout_s * 1000), raise_errors=False)
         for topic in answer["topics"]:
             error = kafka.for_code(topic["error_code"])

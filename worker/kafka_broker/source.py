@@ -102,7 +102,8 @@ class KafkaSource:
     A poll without news costs 0.5 ms of processor time at a timeout of 0 and 1.3 ms at any other, and wakes 1 ms
     after a record is stored: poll long while idle rather than often. Fetching goes on between polls.
     kafka-python's own log is best kept at CRITICAL: what matters arrives here as an error, its ERROR lines
-    repeat ten times a second while a topic is missing, and its DEBUG lines show keys and values.
+    repeat ten times a second while a topic is missing, and its DEBUG lines show keys, values and
+    passwords.
     Raises BrokerUnreachable, AccessDenied or SettingsRejected when opened.
     """
 
