@@ -110,6 +110,11 @@ def _refusal_in(failure: Exception) -> Exception | None:
         if isinstance(inner, ssl.SSLCertVerificationError):
             why = inner.verify_message.rstrip(".")
             refusal = BrokerNotTrusted(f"the broker's certificate is not accepted: {why}")
-        elif isinstance(inner, ssl.SSLError) and "_ALERT_" in (inner.reason or ""):
+        elif isinstance(inner, ssl.SSLError) and _is_final(inner.reason or ""):
             refusal = CertificateRefused(f"the broker ended the TLS handshake: {inner.reason}")
     return refusal
+
+
+def _is_final(reason: str) -> bool:
+    """Whether the other side ended TLS over what we are; its own troubles may pass."""
+    return "_ALERT_" in reason and "INTERNAL_ERROR" not in reason
