@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from pydantic import SecretStr
 
 from model.engines import load_predictor
 from model.errors import ModelError
@@ -60,15 +61,20 @@ def connect_with(settings: Settings) -> Connection:
     def path(file: Path | None) -> str | None:
         return None if file is None else str(file)
 
+    def plain(secret: SecretStr | None) -> str | None:
+        return None if secret is None else secret.get_secret_value()
+
     return Connection(
         bootstrap_servers=settings.bootstrap_servers,
         security_protocol=settings.security_protocol,
         sasl_mechanism=settings.sasl_mechanism,
         sasl_username=settings.sasl_username,
-        sasl_password=None if settings.sasl_password is None else settings.sasl_password.get_secret_value(),
+        sasl_password=plain(settings.sasl_password),
+        sasl_oauth_token_file=path(settings.sasl_oauth_token_file),
         ssl_cafile=path(settings.ssl_cafile),
         ssl_certfile=path(settings.ssl_certfile),
         ssl_keyfile=path(settings.ssl_keyfile),
+        ssl_keypassword=plain(settings.ssl_keypassword),
     )
 
 

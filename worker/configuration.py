@@ -2,6 +2,7 @@
 
 A value is taken from the first of: a command-line flag (`--linger-ms`), the environment (`SENTIMENT_LINGER_MS`, when
 not empty), a TOML file (`linger_ms = 5`; named by `--config` or `SENTIMENT_CONFIG`), the default.
+A secret may stand in a file that the environment names: `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`.
 The sources are merged here, not by pydantic-settings: an error has to name the value as it was spelled, and
 `sentiment-worker config` has to tell where each value came from.
 """
@@ -27,6 +28,7 @@ from worker.settings import (
     is_secret,
 )
 
+SECRET_FILES: Final = {f"{env_name(name)}_FILE": name for name in Settings.model_fields if is_secret(name)}
 CONFIG: Final = "config"  # names the TOML file, as a flag or in the environment; not a setting itself
 MAX_SHOWN: Final = 100  # characters of a wrong value
 
@@ -79,14 +81,33 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Given], lis
     # Kubernetes puts SENTIMENT_WORKER_SERVICE_HOST and more into each pod beside a service `sentiment-worker`.
     suffix = "SERVICE_HOST"
     services = tuple(name.removesuffix(suffix) for name in environ if name.endswith(f"_{suffix}"))
-    given, problems = {}, []
+    given: dict[str, Given] = {}
+    problems: list[str] = []
     for name, value in environ.items():
-        if name in known:
+        if name in SECRET_FILES:
+            if value:
+                secret, more_problems = _read_secret(name, Path(value), environ)
+                given |= secret
+                problems += more_problems
+        elif name in known:
             if value:
                 given[known[name]] = Given(value, name)
         elif name.startswith(ENV_PREFIX) and not name.startswith(services):
-            problems.append(f"{name}: no such setting{_did_you_mean(name, known)}")
+            problems.append(f"{name}: no such setting{_did_you_mean(name, known | SECRET_FILES)}")
     return given, problems
+
+
+def _read_secret(variable: str, path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Given], list[str]]:
+    name = SECRET_FILES[variable]
+    if environ.get(env_name(name)):
+        return {}, [f"{env_name(name)} and {variable}: give one of them"]
+    try:
+        text = path.read_text("utf-8")
+    except OSError as exc:
+        return {}, [f"{variable} = {str(path)!r}: cannot be read: {exc.strerror}"]
+    except ValueError:  # its message would quote what the file holds
+        return {}, [f"{variable} = {str(path)!r}: is not text"]
+    return {name: Given(text.removesuffix("\n").removesuffix("\r"), variable)}, []
 
 
 def _read_file(config: Given) -> tuple[dict[str, Given], list[str]]:

@@ -19,7 +19,7 @@ def configure(level: str, fmt: LogFormat) -> None:
     handler.setFormatter(_TextFormatter() if as_text else _JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
-    # topic is away, and at DEBUG it shows keys and values.
+    # topic is away, and at DEBUG it shows keys, values, passwords and tokens.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 

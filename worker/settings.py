@@ -85,18 +85,26 @@ class Settings(BaseModel):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How to talk to the brokers."
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         default=None, description="How to authenticate; needed with SASL."
     )
-    sasl_username: OptionalText = Field(default=None, description="Needed with SASL.")
+    sasl_username: OptionalText = Field(default=None, description="Needed with PLAIN and SCRAM.")
     sasl_password: Secret = Field(
-        default=None, description="Needed with SASL. Other users of the machine can see a flag: prefer the environment."
+        default=None,
+        description="Needed with PLAIN and SCRAM. Other users of the machine can see a flag: prefer "
+        "`SENTIMENT_SASL_PASSWORD_FILE`, which names a file.",
+    )
+    sasl_oauth_token_file: OptionalFile = Field(
+        default=None, description="Needed with OAUTHBEARER: holds the token, is read again at each login."
     )
     ssl_cafile: OptionalFile = Field(
         default=None, description="Certificates to trust (PEM); the system's when not set."
     )
     ssl_certfile: OptionalFile = Field(default=None, description="The client's own certificate (PEM).")
     ssl_keyfile: OptionalFile = Field(default=None, description="The key of `ssl_certfile` (PEM).")
+    ssl_keypassword: Secret = Field(
+        default=None, description="Opens `ssl_keyfile` if that is encrypted; or `SENTIMENT_SSL_KEYPASSWORD_FILE`."
+    )
 
     model: Annotated[Path, Allowed("a directory")] = Field(
         default=DEFAULT_ARTIFACT, description="The artifact to score with."
@@ -247,22 +255,36 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
             "the first has no use without exactly_once",
         ),
         ((s.ssl_certfile is None) != (s.ssl_keyfile is None), ("ssl_certfile", "ssl_keyfile"), "one needs the other"),
+        (
+            s.ssl_keypassword is not None and s.ssl_keyfile is None,
+            ("ssl_keypassword", "ssl_keyfile"),
+            "the first has no use without the second",
+        ),
     ]
     yield from (Contradiction(names, rule) for broken, names, rule in rules if broken)
-    for prefix in ("sasl", "ssl"):
-        yield from _unused_or_missing(s, prefix)
+    yield from _security(s)
 
 
-def _unused_or_missing(settings: Settings, prefix: str) -> Iterator[Contradiction]:
-    """A credential that the protocol would silently ignore is as wrong as one that it lacks."""
-    in_use = prefix.upper() in settings.security_protocol.split("_")
-    for name in Settings.model_fields:
-        if name.startswith(f"{prefix}_"):
-            given = getattr(settings, name) is not None
-            if given and not in_use:
-                yield Contradiction((name, "security_protocol"), f"the first has no use without {prefix.upper()}")
-            if in_use and prefix == "sasl" and not given:
-                yield Contradiction(("security_protocol", name), "the first needs the second")
+def _security(settings: Settings) -> Iterator[Contradiction]:
+    """A credential that would silently be ignored is as wrong as one that is missing."""
+    given = [name for name in Settings.model_fields if getattr(settings, name) is not None]
+    protocols = settings.security_protocol.lower().split("_")
+    for name in given:
+        prefix = name.partition("_")[0]
+        if prefix in ("sasl", "ssl") and prefix not in protocols:
+            yield Contradiction((name, "security_protocol"), f"the first has no use without {prefix.upper()}")
+    if "sasl" not in protocols:
+        return
+    if settings.sasl_mechanism is None:
+        yield Contradiction(("security_protocol", "sasl_mechanism"), "the first needs the second")
+        return
+    by_token = settings.sasl_mechanism == "OAUTHBEARER"
+    for name in ("sasl_username", "sasl_password", "sasl_oauth_token_file"):
+        needed = by_token == (name == "sasl_oauth_token_file")
+        if needed and name not in given:
+            yield Contradiction(("sasl_mechanism", name), "the first needs the second")
+        if not needed and name in given:
+            yield Contradiction((name, "sasl_mechanism"), "the first has no use with the second")
 
 
 def is_secret(name: str) -> bool:

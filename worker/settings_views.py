@@ -18,10 +18,11 @@ A setting is taken from the first of these places that has it:
 3. a TOML file, named by `--config FILE` or `SENTIMENT_CONFIG`: `linger_ms = 5`
 4. the default
 
-So a name below is written `--linger-ms`, `SENTIMENT_LINGER_MS` or `linger_ms`; it ends in its unit. A name that does
-not exist, a value out of range and settings that contradict each other are refused at start, all at once, with exit
-status 2. `sentiment-worker config` prints what is in force and where each value came from; secrets are masked, there
-and everywhere else.
+So a name below is written `--linger-ms`, `SENTIMENT_LINGER_MS` or `linger_ms`; it ends in its unit. A secret may stand
+in a file that the environment names, `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`; the line break at its end does
+not count. A name that does not exist, a value out of range and settings that contradict each other are refused at
+start, all at once, with exit status 2. `sentiment-worker config` prints what is in force and where each value came
+from; secrets are masked, there and everywhere else.
 
 {table}
 """

@@ -15,7 +15,7 @@ from deploy.kafka.broker import Broker, Kind, StartFailed, WayClosed
 from deploy.kafka.commands import CommandFailed, found, run, tail
 from deploy.kafka.janitor import Janitor
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import Placement, as_variables, settings
+from deploy.kafka.properties import NOTHING_MORE, Placement, Security, as_variables, settings
 from deploy.kafka.readiness import wait_until_serves
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class DockerBroker(Broker):
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, *, port: int | None, tell: Callable[[str], None], security: Security = NOTHING_MORE) -> None:
         """Find the daemon and an image; may pull one. Raises WayClosed."""
+        self._security = security
         if find_spec("testcontainers") is None:
             raise WayClosed("the testcontainers package is not installed; `make setup` installs it")
         self._docker = found("docker")
@@ -108,8 +109,10 @@ class DockerBroker(Broker):
         name = f"sentiment-kafka-{uuid4().hex[:12]}"
         self._janitor = Janitor([self._docker, "rm", "--force", "--volumes", name])
         self._created = DockerContainer(self._image, env=self._environment(), name=name)
-        # For this machine alone: the annotation has no place for the interface, Docker does.
-        self._created.ports[f"{CLIENT_PORT}/tcp"] = ("127.0.0.1", self._port)  # type: ignore[assignment]
+        inside_and_out = {CLIENT_PORT: self._port} | {each.port: each.port for each in self._security.listeners}
+        for inside, outside in inside_and_out.items():
+            # For this machine alone: the annotation has no place for the interface, Docker does.
+            self._created.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
         with ThreadPoolExecutor(1) as aside:  # a Ctrl-C waits for the daemon's answer: half created is not found again
             aside.submit(self._created.start).result()
 
@@ -122,7 +125,7 @@ class DockerBroker(Broker):
             controller_port=CONTROLLER_PORT,
             data_dir="/tmp/kafka-data",  # noqa: S108  # inside the container, where any user may write
         )
-        return as_variables(settings(placement)) | JVM_VARIABLES
+        return as_variables(settings(placement, self._security)) | JVM_VARIABLES
 
     @property
     def _container(self) -> "Container":

@@ -9,6 +9,7 @@ from deploy.kafka.address import AddressBroker
 from deploy.kafka.broker import Broker, LauncherError, NoBroker
 from deploy.kafka.docker import DockerBroker
 from deploy.kafka.local import LocalBroker
+from deploy.kafka.properties import NOTHING_MORE, Security
 
 Tell = Callable[[str], None]
 OwnKind = Literal["docker", "local"]
@@ -30,28 +31,33 @@ def to_stderr(line: str) -> None:
 
 @contextmanager
 def choose_broker(
-    address: str | None = None, *, kind: OwnKind | None = None, port: int | None = None, tell: Tell = to_stderr
+    address: str | None = None,
+    *,
+    kind: OwnKind | None = None,
+    port: int | None = None,
+    security: Security = NOTHING_MORE,
+    tell: Tell = to_stderr,
 ) -> Iterator[Broker]:
     """A broker that serves, closed at the end.
 
     With `address` it is that one and no other; else the first of docker and local (or only `kind`) that starts,
-    listening on `port` or a free one. `tell` hears of long steps, one line each.
+    listening on `port` or a free one, and where `security` says. `tell` hears of long steps, one line each.
     Raises StartFailed (the address given does not answer) or NoBroker.
     """
-    broker = AddressBroker(address) if address else _first_that_starts(kind, port, tell)
+    broker = AddressBroker(address) if address else _first_that_starts(kind, port, security, tell)
     with broker:
         if address:
             broker.start()
         yield broker
 
 
-def _first_that_starts(kind: OwnKind | None, port: int | None, tell: Tell) -> Broker:
+def _first_that_starts(kind: OwnKind | None, port: int | None, security: Security, tell: Tell) -> Broker:
     refusals = ["no address given"]
     for way, make in OURS.items():
         if kind not in (None, way):
             continue
         try:
-            broker = _started(make, port, tell)
+            broker = _started(make, port, security, tell)
         except LauncherError as error:
             refusals.append(f"{way}: {error}")
         else:
@@ -60,8 +66,8 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, tell: Tell) -> Br
     raise NoBroker(NONE + "\n".join(f"  - {refusal}" for refusal in refusals))
 
 
-def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, tell: Tell) -> Broker:
-    broker = make(port=port, tell=tell)
+def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, security: Security, tell: Tell) -> Broker:
+    broker = make(port=port, security=security, tell=tell)
     try:
         broker.start()
     except BaseException:  # Ctrl-C too: what was begun must go

@@ -1,9 +1,10 @@
 """The settings of our broker: `server.properties` filled in, for a process or for a container."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Final, NamedTuple
 
 TEMPLATE = Path(__file__).with_name("server.properties")
 
@@ -20,11 +21,44 @@ class Placement:
     data_dir: str
 
 
-def settings(placement: Placement) -> dict[str, str]:
+class Listener(NamedTuple):
+    """One more way in for clients, on this machine alone."""
+
+    name: str  # letters and digits
+    protocol: str  # SSL, SASL_PLAINTEXT or SASL_SSL
+    port: int  # the same inside and outside of a container
+    settings: Mapping[str, str] = {}  # as Kafka names them after `listener.name.NAME.`
+
+    @property
+    def address(self) -> str:
+        """What clients connect to, and what a certificate has to be for."""
+        return f"localhost:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What a broker has beside the plain listener: tests of TLS, SASL and ACLs ask for it, nothing else does."""
+
+    listeners: tuple[Listener, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the whole broker, by Kafka's own names
+
+
+NOTHING_MORE: Final = Security()
+
+
+def settings(placement: Placement, security: Security = NOTHING_MORE) -> dict[str, str]:
     """Every setting of the broker, by Kafka's own name."""
     filled = Template(TEMPLATE.read_text()).substitute(asdict(placement))
     lines = (line for line in filled.splitlines() if line and not line.startswith("#"))
-    return dict(line.split("=", 1) for line in lines)
+    values = dict(line.split("=", 1) for line in lines)
+    for listener in security.listeners:
+        values["listeners"] += f",{listener.name}://{placement.client_host}:{listener.port}"
+        values["advertised.listeners"] += f",{listener.name}://{listener.address}"
+        values["listener.security.protocol.map"] += f",{listener.name}:{listener.protocol}"
+        prefix = f"listener.name.{listener.name.lower()}."
+        values |= {prefix + name: value for name, value in listener.settings.items()}
+    # In Java's properties, whether from a file or from variables, a line break is spelt out.
+    return {name: value.replace("\n", "\\n") for name, value in (values | dict(security.settings)).items()}
 
 
 def as_file(values: Mapping[str, str]) -> str:
@@ -34,4 +68,5 @@ def as_file(values: Mapping[str, str]) -> str:
 
 def as_variables(values: Mapping[str, str]) -> dict[str, str]:
     """The environment of the apache/kafka image: `node.id` becomes KAFKA_NODE_ID."""
-    return {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in values.items()}
+    spelled = str.maketrans({".": "_", "_": "__", "-": "___"})
+    return {"KAFKA_" + name.upper().translate(spelled): value for name, value in values.items()}

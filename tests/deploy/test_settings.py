@@ -1,7 +1,7 @@
 """What a broker is told: the same settings as a file and as variables of a container."""
 
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import Placement, as_file, as_variables, settings
+from deploy.kafka.properties import Listener, Placement, Security, as_file, as_variables, settings
 
 PLACEMENT = Placement(
     client_host="127.0.0.1",
@@ -19,8 +19,21 @@ def test_every_name_of_the_template_is_filled_in() -> None:
     assert values["advertised.listeners"].startswith("CLIENT://127.0.0.1:20001,")
 
 
+def test_more_listeners_stand_beside_the_plain_one() -> None:
+    security = Security(
+        (Listener("LOGIN", "SASL_SSL", 20002, {"ssl.keystore.key": "a\nb"}),), {"super.users": "User:a"}
+    )
+    values = settings(PLACEMENT, security)
+    changed = {name: value for name, value in values.items() if settings(PLACEMENT).get(name) != value}
+    assert changed.pop("listeners").endswith(",LOGIN://127.0.0.1:20002")
+    assert changed.pop("advertised.listeners").endswith(",LOGIN://localhost:20002")
+    assert changed.pop("listener.security.protocol.map").endswith(",LOGIN:SASL_SSL")
+    assert changed == {"listener.name.login.ssl.keystore.key": "a\\nb", "super.users": "User:a"}
+
+
 def test_a_container_gets_the_names_that_the_official_image_reads() -> None:
     assert as_variables({"node.id": "1"}) == {"KAFKA_NODE_ID": "1"}
+    assert as_variables({"a.scram-sha-256.b_c": "1"}) == {"KAFKA_A_SCRAM___SHA___256_B__C": "1"}
 
 
 def test_a_file_has_one_setting_a_line() -> None:

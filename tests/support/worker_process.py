@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Self
@@ -36,7 +37,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [*COMMAND, *flags],
                 cwd=ROOT,
-                env=_environment(given),
+                env=environment(given),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -65,6 +66,10 @@ class WorkerProcess:
     def owned(self) -> int:
         """How many partitions it has; 0 while it does not answer."""
         return int(self.metric("sentiment_assigned_partitions")) if self.get("/readyz")[0] else 0
+
+    def command_line(self) -> str:
+        """What every user of the machine can see of it."""
+        return Path(f"/proc/{self._process.pid}/cmdline").read_text()
 
     def terminate(self) -> None:
         """Ask it to stop, as an orchestrator does."""
@@ -128,7 +133,7 @@ class WorkerProcess:
         return f"{self._log.name} ends:\n" + "\n".join(self.log().splitlines()[-TAIL_LINES:])
 
 
-def _environment(settings: dict[str, object]) -> dict[str, str]:
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """The machine's environment, without settings of whoever runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENTIMENT_")}
     return inherited | {f"SENTIMENT_{name.upper()}": str(value) for name, value in settings.items()}

@@ -177,6 +177,13 @@ CREDENTIALS: dict[str, object] = {
 }
 
 
+TOKEN: dict[str, object] = {
+    "security_protocol": "SASL_SSL",
+    "sasl_mechanism": "OAUTHBEARER",
+    "sasl_oauth_token_file": __file__,
+}
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -193,6 +200,11 @@ CREDENTIALS: dict[str, object] = {
         ({**CREDENTIALS}, "no use without SASL"),
         ({**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_username": None}, "the first needs the second"),
         ({**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_password": None}, "the first needs the second"),
+        ({**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_mechanism": None}, "the first needs the second"),
+        ({**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_oauth_token_file": __file__}, "no use with the second"),
+        ({**TOKEN, "sasl_oauth_token_file": None}, "the first needs the second"),
+        ({**TOKEN, "sasl_password": CANARY}, "no use with the second"),
+        ({"security_protocol": "SSL", "ssl_keypassword": CANARY}, "no use without the second"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(flags: dict[str, object], expected: str) -> None:
@@ -213,6 +225,7 @@ def test_a_contradiction_names_both_sides_where_they_stand() -> None:
         {**CREDENTIALS, "security_protocol": "SASL_SSL", "ssl_cafile": __file__},
         {"security_protocol": "SSL", "ssl_certfile": __file__, "ssl_keyfile": __file__},
         {"security_protocol": "SSL"},
+        TOKEN,
     ],
 )
 def test_complete_credentials_are_accepted(flags: dict[str, object]) -> None:
@@ -238,6 +251,44 @@ def test_no_message_shows_the_secret(toml: Toml) -> None:
     assert CANARY not in str(invalid.value)
 
 
+def test_a_secret_may_stand_in_a_file_that_the_environment_names(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(f" {CANARY} \r\n")
+    flags = {**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_password": None}
+    effective = load_effective(flags, {"SENTIMENT_SASL_PASSWORD_FILE": str(file)})
+    assert effective.settings.sasl_password is not None
+    assert effective.settings.sasl_password.get_secret_value() == f" {CANARY} "
+    assert effective.origins["sasl_password"] == env_name("sasl_password") + "_FILE"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\n", "must be any text, not empty"),
+        (CANARY.encode() + b"\xff", "is not text"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_refused_with_its_variable(
+    tmp_path: Path, content: bytes | None, expected: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    told = rejection(environ={"SENTIMENT_SASL_PASSWORD_FILE": str(file)})
+    assert "SENTIMENT_SASL_PASSWORD_FILE = " in told
+    assert expected in told
+
+
+def test_a_secret_given_twice_in_the_environment_is_refused(tmp_path: Path) -> None:
+    environ = {"SENTIMENT_SASL_PASSWORD": CANARY, "SENTIMENT_SASL_PASSWORD_FILE": str(tmp_path / "password")}
+    assert "SENTIMENT_SASL_PASSWORD and SENTIMENT_SASL_PASSWORD_FILE: give one of them" in rejection(environ=environ)
+
+
+def test_only_secrets_are_read_from_files() -> None:
+    assert "no such setting" in rejection(environ={"SENTIMENT_SASL_USERNAME_FILE": __file__})
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().linger_ms = 6
@@ -258,7 +309,7 @@ def test_every_setting_is_described_and_says_what_it_takes(name: str) -> None:
 
 
 def test_names_tell_secrets() -> None:
-    assert [name for name in Settings.model_fields if is_secret(name)] == ["sasl_password"]
+    assert [name for name in Settings.model_fields if is_secret(name)] == ["sasl_password", "ssl_keypassword"]
 
 
 @given(st.dictionaries(st.sampled_from(list(Settings.model_fields)), st.text()))

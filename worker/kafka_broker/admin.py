@@ -62,7 +62,12 @@ def create_topics(
     `configs` holds for all of them. Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
     """
     wanted = {topic: {"num_partitions": count, "configs": dict(configs or {})} for topic, count in partitions.items()}
-    with _admin(connection, timeout_s) as admin, translated(f"creating topics {', '.join(wanted)}"):
+    names = ", ".join(wanted)
+    needs = {
+        kafka.TopicAuthorizationFailedError: f"Create on topic {names}",
+        kafka.ClusterAuthorizationFailedError: "Create on the cluster",
+    }
+    with _admin(connection, timeout_s) as admin, translated(f"creating topics {names}", needs=needs):
         answer = admin.create_topics(wanted, timeout_ms=round(timeout_s * 1000), raise_errors=False)
         for topic in answer["topics"]:
             error = kafka.for_code(topic["error_code"])
@@ -97,5 +102,6 @@ def _partition_counts(admin: Any, topics: Collection[str]) -> dict[str, int]:
         )
     for name, error in errors.items():
         if error is not kafka.NoError:
-            raise translate(error(), f"asking for topic {name}")
+            needs = {kafka.TopicAuthorizationFailedError: f"Describe on topic {name} (Read and Write include it)"}
+            raise translate(error(), f"asking for topic {name}", needs=needs)
     return {topic["name"]: len(topic["partitions"]) for topic in described}

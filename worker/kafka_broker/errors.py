@@ -1,6 +1,6 @@
 """What kafka-python raises, in our words: one table, used wherever the adapter calls the library."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,6 +18,9 @@ from worker.errors import (
     TopicMissing,
     WorkerError,
 )
+from worker.kafka_broker.network import BrokerNotTrusted, CertificateRefused
+
+Needs = Mapping[type[Exception], str]  # by the library's refusal: the permission that is missing, and on what
 
 CLASS_OF: Final[dict[type[Exception], type[WorkerError]]] = {
     kafka.AuthorizationError: AccessDenied,
@@ -59,8 +62,15 @@ _ADVICE: Final[dict[type[WorkerError], str]] = {
 
 _SPECIAL_ADVICE: Final[dict[type[Exception], str]] = {
     kafka.FencedInstanceIdError: "Another member took this group_instance_id: give each worker its own",
+    kafka.AuthorizationError: "Grant it; docs/security.md lists what a worker needs",
+    kafka.SaslAuthenticationFailedError: "Check sasl_mechanism and the user's password or token",
+    kafka.UnsupportedSaslMechanismError: "Set a sasl_mechanism that the broker has",
+    kafka.IllegalSaslStateError: "Set the security_protocol that this listener has",
+    BrokerNotTrusted: "Check ssl_cafile, and that the broker is called by a name that its certificate is for",
+    CertificateRefused: "Check ssl_certfile and ssl_keyfile, and which authorities the broker trusts",
 }
 
+NOTHING: Final[Needs] = {}
 _DETAIL_CHARS = 300  # the library quotes whole responses
 
 
@@ -69,24 +79,40 @@ def class_of(exc: Exception) -> type[WorkerError]:
     return next((CLASS_OF[base] for base in type(exc).__mro__ if base in CLASS_OF), BrokerRefused)
 
 
-def translate(exc: Exception, what: str, *, unavailable: type[WorkerError] = BrokerUnavailable) -> WorkerError:
+def translate(
+    exc: Exception,
+    what: str,
+    *,
+    detail: str | None = None,
+    needs: Needs = NOTHING,
+    unavailable: type[WorkerError] = BrokerUnavailable,
+) -> WorkerError:
     """Make our error of theirs. `what` was being done, to what; `unavailable` stands in for BrokerUnavailable.
 
-    The caller raises it `from exc` or sets its cause: a receipt is not raised here.
+    `detail` replaces the library's words. The caller raises it `from exc` or sets its cause: a receipt is not raised.
     """
     ours = class_of(exc)
     if ours is BrokerUnavailable:
         ours = unavailable
-    # str() of an error without arguments reads "KafkaTimeoutError: None" or "[Error 7] ...: None"
-    detail = str(exc).removesuffix(": None")[:_DETAIL_CHARS] or type(exc).__name__
-    advice = _SPECIAL_ADVICE.get(type(exc), _ADVICE[ours])
-    return ours(f"{what} failed: {detail}. {advice}")
+    advice = next((_SPECIAL_ADVICE[base] for base in type(exc).__mro__ if base in _SPECIAL_ADVICE), _ADVICE[ours])
+    return ours(f"{what} failed: {detail or _detail(exc, needs)}. {advice}")
 
 
 @contextmanager
-def translated(what: str, *, unavailable: type[WorkerError] = BrokerUnavailable) -> Iterator[None]:
+def translated(
+    what: str, *, needs: Needs = NOTHING, unavailable: type[WorkerError] = BrokerUnavailable
+) -> Iterator[None]:
     """Raise kafka-python's errors as ours, the original as their cause."""
     try:
         yield
     except kafka.KafkaError as exc:
-        raise translate(exc, what, unavailable=unavailable) from exc
+        raise translate(exc, what, needs=needs, unavailable=unavailable) from exc
+
+
+def _detail(exc: Exception, needs: Needs) -> str:
+    if type(exc) in needs:
+        return f"the broker does not allow this user {needs[type(exc)]}"
+    if isinstance(exc, kafka.SaslAuthenticationFailedError) and exc.args:
+        return str(exc.args[0]).removeprefix(f"{kafka.SaslAuthenticationFailedError.__name__}: ")[:_DETAIL_CHARS]
+    # str() of an error without arguments reads "KafkaTimeoutError: None" or "[Error 7] ...: None"
+    return str(exc).removesuffix(": None")[:_DETAIL_CHARS] or type(exc).__name__

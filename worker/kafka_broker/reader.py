@@ -11,8 +11,9 @@ from kafka import TopicPartition as KafkaPartition
 from worker.broker import Record, TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.admin import require_topics
-from worker.kafka_broker.connection import BOOTSTRAP_TIMEOUT_S, Connection, open_client
+from worker.kafka_broker.connection import BOOTSTRAP_TIMEOUT_S, Connection, open_client, raise_refusal
 from worker.kafka_broker.errors import translated
+from worker.kafka_broker.network import Network
 from worker.kafka_broker.repairs import read_any_header_name
 
 _POLL_S: Final = 0.5
@@ -38,7 +39,7 @@ def read_topic(connection: Connection, topic: str, *, from_beginning: bool) -> I
     )
     try:
         _take_place(consumer, [KafkaPartition(topic, number) for number in range(count)], from_beginning)
-        yield _records(consumer, topic)
+        yield _records(consumer, network, topic)
     finally:
         consumer.close(autocommit=False)
         network.close()
@@ -55,8 +56,9 @@ def _take_place(consumer: Any, partitions: list[KafkaPartition], from_beginning:
                 raise BrokerUnreachable(f"{what} took longer than {BOOTSTRAP_TIMEOUT_S:g} s")
 
 
-def _records(consumer: Any, topic: str) -> Iterator[Record]:
+def _records(consumer: Any, network: Network, topic: str) -> Iterator[Record]:
     while True:
+        raise_refusal(network, f"reading {topic}")
         try:
             with translated(f"reading {topic}"):
                 batches = consumer.poll(timeout_ms=_POLL_S * 1000)

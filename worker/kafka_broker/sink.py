@@ -18,7 +18,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError, ProducerFencedError, RetriableError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+    RetriableError,
+    TopicAuthorizationFailedError,
+)
 
 from worker.broker import Outgoing, Receipt
 from worker.errors import (
@@ -56,7 +64,9 @@ class _Receipt:
         self._refusals = refusals  # shared by all receipts of one producer
 
     def settle(self, result: object) -> None:
-        """Take the metadata of a stored message, or the exception that it met."""
+        """Take the metadata of a stored message, or the exception that it met; what comes first stands."""
+        if self.done:
+            return
         if isinstance(result, Exception):
             self.error = self._fate(result)
         self.done = True  # last: whoever sees it must see the error
@@ -67,7 +77,13 @@ class _Receipt:
             return DeliveryFailed(f"a message to {self._topic} was not sent: another one was refused before it ({exc})")
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
-        error = translate(exc, f"sending to {self._topic}", unavailable=DeliveryFailed)
+        # In a transaction, what one topic does not take ends the messages to another, too.
+        named = exc.args[0] if exc.args and isinstance(exc.args[0], set) else {self._topic}
+        needs = {
+            TopicAuthorizationFailedError: f"Write on topic {', '.join(named)}",
+            ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",  # of brokers before 3.0
+        }
+        error = translate(exc, f"sending to {self._topic}", needs=needs, unavailable=DeliveryFailed)
         return BrokerRefused(str(error)) if isinstance(error, TopicMissing) else error
 
 
@@ -205,7 +221,15 @@ class KafkaSink:
 
     def _open(self, version: tuple[int, ...] | None) -> None:
         self._refusals: list[BaseException] = []
-        self._producer, _ = open_client(KafkaProducer, self._connection, api_version=version, **self._settings)
+        self._producer, self._network = open_client(
+            KafkaProducer, self._connection, api_version=version, **self._settings
+        )
+        self._network.on_refusal(self._fail_in_flight)
+
+    def _fail_in_flight(self, refusal: Exception) -> None:
+        """Tell what the library would keep until the time is over, and then call not delivered."""
+        for receipt in list(self._in_flight):
+            receipt.settle(refusal)
 
     def _recover(self) -> None:
         """Go on with another producer: this one will take nothing more."""
@@ -222,6 +246,8 @@ class KafkaSink:
     def _why_not(self, message: Outgoing) -> WorkerError | None:
         if message.key is None and message.value is None:
             return BrokerRefused(f"a message to {message.topic} has neither key nor value: kafka-python cannot send it")
+        if self._network.refusal is not None:
+            return translate(self._network.refusal, f"sending to {message.topic}")
         until_s, why = self._unknown.get(message.topic, (0.0, None))
         return why if time.monotonic() < until_s else None
 

@@ -16,13 +16,13 @@ from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from kafka.structs import MemberState
 
 from worker.broker import Polled, Record, TopicPartition
-from worker.errors import AccessDenied, AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
-from worker.kafka_broker.connection import Connection, open_client
-from worker.kafka_broker.errors import translated
+from worker.errors import AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
+from worker.kafka_broker.connection import Connection, open_client, raise_refusal
+from worker.kafka_broker.errors import translate, translated
 from worker.kafka_broker.repairs import before_poll, keep_joins, read_any_header_name, watch_resets
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,8 @@ class KafkaSource:
     A poll without news costs 0.5 ms of processor time at a timeout of 0 and 1.3 ms at any other, and wakes 1 ms
     after a record is stored: poll long while idle rather than often. Fetching goes on between polls.
     kafka-python's own log is best kept at CRITICAL: what matters arrives here as an error, its ERROR lines
-    repeat ten times a second while a topic is missing, and its DEBUG lines show keys and values.
+    repeat ten times a second while a topic is missing, and its DEBUG lines show keys, values and
+    passwords.
     Raises BrokerUnreachable, AccessDenied or SettingsRejected when opened.
     """
 
@@ -128,6 +129,10 @@ class KafkaSource:
         """
         self._topic = topic
         self._group_id = group_id
+        self._needs = {
+            TopicAuthorizationFailedError: f"Read on topic {topic}",
+            GroupAuthorizationFailedError: f"Read on group {group_id}",
+        }
         self._notes = _Notes()
         self._owned: set[TopicPartition] = set()  # as told by `poll`
         self._arriving: set[TopicPartition] = set()  # ours, but not yet at the committed offset: not told
@@ -170,6 +175,7 @@ class KafkaSource:
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
         self._refuse_if_closed()
+        raise_refusal(self._network, f"reading {self._topic}")
         if not self._notes.any:  # what was revoked was told by the last poll
             self._notes.handing_over = False
         batches = self._fetch(timeout_s, max_records)
@@ -201,7 +207,7 @@ class KafkaSource:
             for partition, next_offset in next_offsets.items()
             if partition in self._owned or partition in self._leaving
         }
-        with translated(f"committing offsets of group {self._group_id}"):
+        with translated(f"committing offsets of group {self._group_id}", needs=self._needs):
             self._consumer.commit(offsets, timeout_ms=timeout_s * 1000)
 
     @property
@@ -282,7 +288,7 @@ class KafkaSource:
 
     def _poll_once(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
         try:
-            with translated(f"reading {self._topic} as group {self._group_id}"):
+            with translated(f"reading {self._topic} as group {self._group_id}", needs=self._needs):
                 batches: Mapping[KafkaPartition, list[Any]] = self._consumer.poll(
                     timeout_ms=timeout_s * 1000, max_records=max_records
                 )
@@ -349,7 +355,8 @@ class KafkaSource:
     def _seek_committed(self, partition: TopicPartition, deadline_s: float) -> None:
         kafka_partition = KafkaPartition(*partition)
         timeout_ms = 1000 * max(0.0, deadline_s - time.monotonic())
-        with translated(f"looking up the committed offset of {partition.topic}-{partition.partition}"):
+        what = f"looking up the committed offset of {partition.topic}-{partition.partition}"
+        with translated(what, needs=self._needs):
             next_offset = self._consumer.committed(kafka_partition, timeout_ms=timeout_ms)
         if next_offset is None:
             self._consumer.seek_to_beginning(kafka_partition)
@@ -400,7 +407,7 @@ class KafkaSource:
         if now_s - self._denied_since_s < _GONE_S:
             return
         if self._topic in cluster.unauthorized_topics:
-            raise AccessDenied(f"topic {self._topic} may not be read by this user. Check the broker's ACLs")
+            raise translate(TopicAuthorizationFailedError(), f"reading {self._topic}", needs=self._needs)
         raise TopicMissing(f"topic {self._topic} does not exist (any more). Create it and start the worker again")
 
     def _warn(self, exc: WorkerError) -> None:

@@ -14,11 +14,16 @@ from typing import Any, Final
 
 from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+)
 
 from worker.broker import TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
-from worker.kafka_broker.connection import Connection
+from worker.kafka_broker.connection import Connection, raise_refusal
 from worker.kafka_broker.errors import translated
 from worker.kafka_broker.sink import KafkaSink
 
@@ -33,6 +38,7 @@ class KafkaTransactionalSink(KafkaSink):
     ) -> None:
         """Take the transactional id over from whoever had it."""
         self._name = transactional_id
+        self._needs = {TransactionalIdAuthorizationFailedError: f"Write on transactional id {transactional_id}"}
         transaction = {"transactional_id": transactional_id, "transaction_timeout_ms": transaction_timeout_ms}
         super().__init__(connection, transaction=transaction, **settings)
         try:
@@ -51,12 +57,17 @@ class KafkaTransactionalSink(KafkaSink):
         """See TransactionalSink."""
         self._refuse_if_closed()
         deadline_s = time.monotonic() + timeout_s
-        transactions = self._producer._transaction_manager
+        transactions: Any = self._producer._transaction_manager
+        group: Any = membership
         offsets = {
             KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
             for partition, next_offset in next_offsets.items()
         }
-        with translated(f"committing a transaction of {self._name}"):
+        needs = {
+            GroupAuthorizationFailedError: f"Read on group {group.group_id}",
+            TopicAuthorizationFailedError: f"Read on topic {', '.join({topic for topic, _ in next_offsets})}",
+        }
+        with translated(f"committing a transaction of {self._name}", needs=self._needs | needs):
             self._wait(transactions.send_offsets_to_transaction(offsets, membership), deadline_s)
             self._wait(transactions.begin_commit(), deadline_s)
 
@@ -66,11 +77,12 @@ class KafkaTransactionalSink(KafkaSink):
     def _take_over(self) -> None:
         """Become the one producer of this id; what another has left open is aborted."""
         deadline_s = time.monotonic() + _OPEN_S
-        with translated(f"taking over the transactional id {self._name}"):
+        with translated(f"taking over the transactional id {self._name}", needs=self._needs):
             while True:
                 try:
                     self._producer.init_transactions()
                 except KafkaTimeoutError:
+                    raise_refusal(self._network, f"taking over the transactional id {self._name}")
                     if time.monotonic() >= deadline_s:
                         raise
                 else:
@@ -81,6 +93,7 @@ class KafkaTransactionalSink(KafkaSink):
         self._producer._sender.wakeup()
         left_s = max(0.0, deadline_s - time.monotonic())
         if not result.wait(timeout_ms=left_s * 1000):
+            raise_refusal(self._network, f"committing a transaction of {self._name}")
             raise BrokerUnavailable(
                 f"no answer about the transaction of {self._name}. Check the broker and the network"
             )

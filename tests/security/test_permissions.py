@@ -1,0 +1,60 @@
+"""A worker may do what docs/security.md lists, and each thing of it that it may not do is told by name."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.admin import ACLOperation, ResourceType
+
+from tests.security.cluster import USER, SecuredListeners
+from tests.security.permissions import LEAST_PRIVILEGE, Permission, granted
+from tests.support.kafka_io import Message
+from tests.support.stage import Stage
+from tests.support.traffic import reviews
+from worker.errors import AccessDenied
+from worker.kafka_broker import Connection, create_topics
+
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+BAD = Message(b"no review", key=b"bad", partition=0)
+KINDS = tuple(f"| {permission.kind} |" for permission in LEAST_PRIVILEGE)
+MISSING = [(permission, None) for permission in LEAST_PRIVILEGE] + [
+    (permission, ACLOperation.DESCRIBE) for permission in LEAST_PRIVILEGE if permission.resource is ResourceType.TOPIC
+]
+
+
+def test_the_page_lists_what_these_tests_grant() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith(KINDS)]
+    assert rows == [permission.row for permission in LEAST_PRIVILEGE]
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("missing", "instead"),
+    MISSING,
+    ids=[f"{missing.setting}-{'describe' if instead else 'nothing'}" for missing, instead in MISSING],
+)
+def test_a_permission_that_is_missing_is_told_by_name(
+    stage: Stage, listeners: SecuredListeners, missing: Permission, instead: ACLOperation | None
+) -> None:
+    rest = [permission for permission in LEAST_PRIVILEGE if permission is not missing]
+    if instead is not None:
+        rest.append(missing._replace(operation=instead))
+    stage.traffic.send([*islice(reviews(seed=1), 4), BAD])
+    with granted(stage, f"User:{USER}", rest):
+        worker = stage.start(log_level="ERROR", delivery="exactly_once", **listeners.login("PLAIN"))
+        status = worker.exit_status()
+    # What is not even seen is missed before anything is done with it; the least that shows it is Describe.
+    unseen = missing.resource is ResourceType.TOPIC and instead is None
+    operation = "Describe" if unseen else missing.operation.name.capitalize()
+    [line] = worker.log().splitlines()
+    assert f"does not allow this user {operation} on {missing.kind.lower()} {missing.on(stage).resource_name}" in line
+    assert status == (8 if missing.setting == "dlq_topic" and not unseen else 5)
+
+
+@pytest.mark.broker
+@pytest.mark.usefixtures("secured_broker")
+def test_who_may_not_create_topics_is_told_so(listeners: SecuredListeners) -> None:
+    way: dict[str, Any] = {name: str(value) for name, value in listeners.login("PLAIN").items()}
+    with pytest.raises(AccessDenied, match="does not allow this user Create on topic new"):
+        create_topics(Connection(**way), {"new": 1})

@@ -1,0 +1,120 @@
+"""The network half of a client of kafka-python, which tells why nobody can be reached.
+
+What the library (3.0.12) does not do by itself and this file does, each seen on a real broker:
+
+- It takes wrong credentials and certificates for a broker that is away, and tries again without a pause, for ever:
+  a refused login is only logged. Here the first refusal stands, and every later attempt raises it.
+- What it says at last, "unable to bootstrap", hides why. Here the last failure is kept.
+- What arrives together with the end of a connection is thrown away, and a broker tells that it refuses a login with
+  its very last bytes. See `data_before_end`.
+"""
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Final
+
+from kafka import errors as kafka
+from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaTCPTransport
+
+_LOGIN_REFUSED: Final = (
+    kafka.SaslAuthenticationFailedError,
+    kafka.UnsupportedSaslMechanismError,
+    kafka.IllegalSaslStateError,
+)
+
+
+class BrokerNotTrusted(kafka.SaslAuthenticationFailedError):  # type: ignore[misc]  # kafka-python has no types
+    """Its certificate is not one that we accept. Derived so that the library ends a transaction over it."""
+
+
+class CertificateRefused(kafka.SaslAuthenticationFailedError):  # type: ignore[misc]
+    """The broker does not accept our certificate, or that we have none; derived for the same reason."""
+
+
+class Network(KafkaNetClient):  # type: ignore[misc]
+    """Give it to a client as `kafka_client`."""
+
+    def __init__(self, **config: Any) -> None:
+        net = NetworkSelector(**config)
+        super().__init__(net, _Manager(net, **config), **config)
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the cluster does not let us in; None while it does, or while it is only away."""
+        refusal: Exception | None = self._manager.refusal
+        return refusal
+
+    @property
+    def last_failure(self) -> Exception | None:
+        """How the last connection that was lost, or never made, came to its end."""
+        failure: Exception | None = self._manager.last_failure
+        return failure
+
+    def on_refusal(self, tell: Callable[[Exception], None]) -> None:
+        """Call `tell` on the library's thread, once, when a refusal comes."""
+        self._manager.tell = tell
+
+
+def data_before_end(transport: KafkaTCPTransport) -> None:
+    """Let data and the end of the connection be two reads, though one brought both."""
+    receive = transport._sock_recv
+
+    def data_or_end() -> tuple[bytes, Exception | None]:
+        data, end = receive()
+        return data, None if data else end  # the next read will meet it again
+
+    transport._sock_recv = data_or_end
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    def __init__(self, net: NetworkSelector, **config: Any) -> None:
+        self.refusal: Exception | None = None
+        self.last_failure: Exception | None = None
+        self.tell: Callable[[Exception], None] = lambda _: None
+        super().__init__(net, **config)
+
+    def get_connection(self, node_id: Any, **options: Any) -> KafkaConnection:
+        """Raise the refusal instead of trying again: neither the account nor the broker's log is worn out."""
+        if self.refusal is not None:
+            raise self.refusal
+        known = node_id in self._conns
+        connection = super().get_connection(node_id, **options)
+        if not known:
+            connection.close_future.add_errback(self._ended)
+        return connection
+
+    async def _build_transport(self, node: Any, **options: Any) -> KafkaTCPTransport:
+        transport = await super()._build_transport(node, **options)
+        data_before_end(transport)
+        return transport
+
+    def _ended(self, failure: Exception) -> None:
+        self.last_failure = failure
+        if self.refusal is None:
+            self.refusal = _refusal_in(failure)
+            if self.refusal is not None:
+                self.tell(self.refusal)
+
+
+def _refusal_in(failure: Exception) -> Exception | None:
+    """What in the failure of a connection no retry can change."""
+    refusal: Exception | None = failure if isinstance(failure, _LOGIN_REFUSED) else None
+    if isinstance(failure, ValueError):  # in SCRAM the broker has to prove, too, that it knows the password
+        refusal = kafka.SaslAuthenticationFailedError(f"the broker's half of the login is wrong: {failure}")
+    # The library wraps what TLS said, and keeps it as an argument or as the context.
+    for inner in (*failure.args, failure.__context__):
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            why = inner.verify_message.rstrip(".")
+            refusal = BrokerNotTrusted(f"the broker's certificate is not accepted: {why}")
+        elif isinstance(inner, ssl.SSLError) and _is_final(inner.reason or ""):
+            refusal = CertificateRefused(f"the broker ended the TLS handshake: {inner.reason}")
+    return refusal
+
+
+def _is_final(reason: str) -> bool:
+    """Whether the other side ended TLS over what we are; its own troubles may pass."""
+    return "_ALERT_" in reason and "INTERNAL_ERROR" not in reason
