@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -41,13 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.broker)
 
 
-def open_broker(config: pytest.Config, *, own: bool) -> AbstractContextManager[Broker]:
+def open_broker(
+    config: pytest.Config, *, own: bool, proxy: str | None = None, data_dir: Path | None = None
+) -> AbstractContextManager[Broker]:
     """The broker that the options ask for; with `own`, never the one at an address: it may be stopped."""
     way: Way = config.getoption("broker")
     address = os.environ.get(ADDRESS) if way in ("auto", "address") and not own else None
     if way == "address" and not own and not address:
         raise pytest.UsageError(f"--broker address needs {ADDRESS}=HOST:PORT")
-    return choose_broker(address, kind=way if way in ("docker", "local") else None)
+    kind = way if way in ("docker", "local") else None
+    return choose_broker(address, kind=kind, proxy=proxy, data_dir=data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,7 @@ class Broker(ABC):
     kind: ClassVar[Kind]
     name: str  # what runs, for people: "Apache Kafka 4.3.0 in container apache/kafka:4.3.0"
     address: str  # bootstrap servers, as clients take them
+    proxied_address: str = ""  # for a proxy alone: where it connects to, if one was announced
     passed_over: str = ""  # why the ways before this one were not taken, for people
 
     @property

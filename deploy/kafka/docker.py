@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
@@ -31,6 +32,8 @@ STOP_LIMIT_S = 30
 CLIENT_PORT = 9092  # inside the container, as all ports below
 CONTROLLER_PORT = 9093
 BROKER_PORT = 9094
+PROXIED_PORT = 9095
+DATA_DIR = "/tmp/kafka-data"  # noqa: S108  # inside the container, where any user may write
 JVM_VARIABLES = {"KAFKA_HEAP_OPTS": "-Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC"}
 
 
@@ -39,7 +42,14 @@ class DockerBroker(Broker):
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        port: int | None,
+        tell: Callable[[str], None],
+        proxy: str | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
         """Find the daemon and an image; may pull one. Raises WayClosed."""
         if find_spec("testcontainers") is None:
             raise WayClosed("the testcontainers package is not installed; `make setup` installs it")
@@ -48,6 +58,11 @@ class DockerBroker(Broker):
         self.name = f"Apache Kafka in container {self._image}"
         self._port = port or free_ports(1)[0]
         self.address = f"127.0.0.1:{self._port}"
+        self._proxy = proxy
+        if proxy:
+            self._proxied_port = free_ports(1)[0]
+            self.proxied_address = f"127.0.0.1:{self._proxied_port}"
+        self._data_dir = data_dir
         self._created: DockerContainer | None = None
         self._janitor: Janitor | None = None
 
@@ -110,6 +125,10 @@ class DockerBroker(Broker):
         self._created = DockerContainer(self._image, env=self._environment(), name=name)
         # For this machine alone: the annotation has no place for the interface, Docker does.
         self._created.ports[f"{CLIENT_PORT}/tcp"] = ("127.0.0.1", self._port)  # type: ignore[assignment]
+        if self._proxy:
+            self._created.ports[f"{PROXIED_PORT}/tcp"] = ("127.0.0.1", self._proxied_port)  # type: ignore[assignment]
+        if self._data_dir:
+            self._created.with_volume_mapping(self._data_dir, DATA_DIR, mode="rw")
         with ThreadPoolExecutor(1) as aside:  # a Ctrl-C waits for the daemon's answer: half created is not found again
             aside.submit(self._created.start).result()
 
@@ -120,7 +139,9 @@ class DockerBroker(Broker):
             advertised=self.address,
             broker_port=BROKER_PORT,
             controller_port=CONTROLLER_PORT,
-            data_dir="/tmp/kafka-data",  # noqa: S108  # inside the container, where any user may write
+            data_dir=DATA_DIR,
+            proxied_port=PROXIED_PORT if self._proxy else 0,
+            proxy=self._proxy or "",
         )
         return as_variables(settings(placement)) | JVM_VARIABLES
 

@@ -1,8 +1,10 @@
 """Chooses a broker: the address that the user gave, else a container, else a local process."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from deploy.kafka.address import AddressBroker
@@ -30,28 +32,36 @@ def to_stderr(line: str) -> None:
 
 @contextmanager
 def choose_broker(
-    address: str | None = None, *, kind: OwnKind | None = None, port: int | None = None, tell: Tell = to_stderr
+    address: str | None = None,
+    *,
+    kind: OwnKind | None = None,
+    port: int | None = None,
+    proxy: str | None = None,
+    data_dir: Path | None = None,
+    tell: Tell = to_stderr,
 ) -> Iterator[Broker]:
     """A broker that serves, closed at the end.
 
     With `address` it is that one and no other; else the first of docker and local (or only `kind`) that starts,
-    listening on `port` or a free one. `tell` hears of long steps, one line each.
+    listening on `port` or a free one. `tell` hears of long steps, one line each. `proxy` is the address of a proxy that
+    stands before the broker's `proxied_address`; `data_dir` an empty directory that the data go to.
     Raises StartFailed (the address given does not answer) or NoBroker.
     """
-    broker = AddressBroker(address) if address else _first_that_starts(kind, port, tell)
+    makers = {way: partial(make, port=port, proxy=proxy, data_dir=data_dir, tell=tell) for way, make in OURS.items()}
+    broker = AddressBroker(address) if address else _first_that_starts(kind, makers)
     with broker:
         if address:
             broker.start()
         yield broker
 
 
-def _first_that_starts(kind: OwnKind | None, port: int | None, tell: Tell) -> Broker:
+def _first_that_starts(kind: OwnKind | None, makers: Mapping[OwnKind, Callable[[], Broker]]) -> Broker:
     refusals = ["no address given"]
-    for way, make in OURS.items():
+    for way, make in makers.items():
         if kind not in (None, way):
             continue
         try:
-            broker = _started(make, port, tell)
+            broker = _started(make())
         except LauncherError as error:
             refusals.append(f"{way}: {error}")
         else:
@@ -60,8 +70,7 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, tell: Tell) -> Br
     raise NoBroker(NONE + "\n".join(f"  - {refusal}" for refusal in refusals))
 
 
-def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, tell: Tell) -> Broker:
-    broker = make(port=port, tell=tell)
+def _started(broker: Broker) -> Broker:
     try:
         broker.start()
     except BaseException:  # Ctrl-C too: what was begun must go

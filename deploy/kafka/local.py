@@ -31,13 +31,24 @@ class LocalBroker(Broker):
 
     kind: ClassVar[Kind] = "local"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        port: int | None,
+        tell: Callable[[str], None],
+        proxy: str | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
         """Find Java and the jars; the first time may fetch them. Raises WayClosed."""
         self._java = find_java()
         self._jars = find_jars(tell)
         self.name = f"local Apache Kafka {version_of(self._jars)}"
-        self._internal_ports = free_ports(3)
+        self._internal_ports = free_ports(4)
         self._port = port or self._internal_ports[2]
+        self._proxy = proxy
+        if proxy:
+            self.proxied_address = f"127.0.0.1:{self._internal_ports[3]}"
+        self._data_dir = data_dir
         self.address = f"127.0.0.1:{self._port}"
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,14 +110,16 @@ class LocalBroker(Broker):
         directory = Path(mkdtemp(prefix="sentiment-kafka-"))
         self._directory = directory
         self._janitor = Janitor(["/bin/sh", "-c", CLEAN_UP, "clean-up", str(directory)])
-        broker_port, controller_port, _ = self._internal_ports
+        broker_port, controller_port, _, proxied_port = self._internal_ports
         placement = Placement(
             client_host="127.0.0.1",
             client_port=self._port,
             advertised=self.address,
             broker_port=broker_port,
             controller_port=controller_port,
-            data_dir=str(directory / "data"),
+            data_dir=str(self._data_dir or directory / "data"),
+            proxied_port=proxied_port if self._proxy else 0,
+            proxy=self._proxy or "",
         )
         properties = directory / "server.properties"
         properties.write_text(as_file(settings(placement)))

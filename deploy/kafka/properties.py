@@ -18,13 +18,20 @@ class Placement:
     broker_port: int
     controller_port: int
     data_dir: str
+    proxied_port: int = 0  # 0: no listener for a proxy
+    proxy: str = ""  # host:port that clients of that listener are told to use
 
 
 def settings(placement: Placement) -> dict[str, str]:
     """Every setting of the broker, by Kafka's own name."""
     filled = Template(TEMPLATE.read_text()).substitute(asdict(placement))
     lines = (line for line in filled.splitlines() if line and not line.startswith("#"))
-    return dict(line.split("=", 1) for line in lines)
+    values = dict(line.split("=", 1) for line in lines)
+    if placement.proxied_port:
+        values["listeners"] += f",PROXIED://{placement.client_host}:{placement.proxied_port}"
+        values["advertised.listeners"] += f",PROXIED://{placement.proxy}"
+        values["listener.security.protocol.map"] += ",PROXIED:PLAINTEXT"
+    return values
 
 
 def as_file(values: Mapping[str, str]) -> str:

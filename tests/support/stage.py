@@ -50,8 +50,8 @@ class Stage:
         for worker in self._workers:
             sys.stderr.write(f"{worker.log_tail()}\n")  # pytest shows it where a test failed
 
-    def start(self, *, until_empty: bool = False, **settings: object) -> WorkerProcess:
-        """Start one more worker on these topics, quick to notice and to commit."""
+    def start(self, *module: str, until_empty: bool = False, **settings: object) -> WorkerProcess:
+        """Start one more worker on these topics, quick to notice and to commit; `module`: see WorkerProcess."""
         defaults: dict[str, object] = {
             "bootstrap_servers": self.address,
             "input_topic": self.topics.input,
@@ -63,7 +63,7 @@ class Stage:
             "threads": 1,
         }
         log = self._directory / f"worker-{len(self._workers) + 1}.log"
-        worker = WorkerProcess(log, until_empty=until_empty, **defaults | self._settings | settings)
+        worker = WorkerProcess(log, *module, until_empty=until_empty, **defaults | self._settings | settings)
         self._workers.append(worker)
         self._open.callback(worker.kill)
         return worker
