@@ -17,6 +17,7 @@ from model.artifact import save_artifact
 from model.artifact_parts import Calibration
 from model.network import BiLstmClassifier, NetworkConfig
 from model.tokenizer import WordTokenizer
+from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import History, Offsets, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic
@@ -94,7 +95,7 @@ MakeStage = Callable[..., Stage]
 def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
     directory = tmp_path_factory.mktemp("model") / "tiny"
-    tokenizer = WordTokenizer(WORDS)
+    tokenizer = WordTokenizer((*WORDS, *WRONG, NOT_A_NUMBER))
     network = BiLstmClassifier(NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16))
     save_artifact(
         directory,
