@@ -172,7 +172,7 @@ class _Half(asyncio.Protocol):
                 half._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             half._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # its interface
         self._proxy.forget(self)
         if self._other is not None and not self.black:
             self._other._transport.close()

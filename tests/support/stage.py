@@ -63,7 +63,7 @@ class Stage:
             "commit_interval_ms": COMMIT_INTERVAL_MS,
             "threads": 1,
         }
-        log = self._directory / f"worker-{len(self._workers) + 1}.log"
+        log = self._directory / f"{self.topics.input}-worker-{len(self._workers) + 1}.log"
         worker = WorkerProcess(log, *module, until_empty=until_empty, **defaults | self._settings | settings)
         self._workers.append(worker)
         self._open.callback(worker.kill)
