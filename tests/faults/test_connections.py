@@ -1,28 +1,20 @@
-"""The connections between worker and broker are cut, slow, or lead nowhere, while the broker itself is well.
+"""The connections between worker and broker are cut, slow, or lead nowhere, while the broker itself is well."""
 
-Two workers at once behind one proxy, each with topics of its own: one at least once, one exactly once.
-"""
-
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
 import pytest
 
 from deploy.kafka.broker import Broker
 from tests.conftest import open_broker
-from tests.support.kafka_io import Message, new_topics
-from tests.support.oracle import Offsets
+from tests.faults.pair import Pair
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
-from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage, Stage
+from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass
-from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-RETURN_LIMIT_S = 90.0
 CUTS = 10
 
 
@@ -42,42 +34,11 @@ def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
     proxy.heal()
 
 
-class Pair(NamedTuple):
-    """A stage for each delivery, each with its worker; workers come in by the proxy, the oracle does not."""
-
-    stages: tuple[Stage, Stage]  # at least once, exactly once
-    workers: tuple[WorkerProcess, WorkerProcess]
-
-    def load(self, messages: Iterator[Message], answered: int) -> None:
-        """Keep both busy until each has answered so many more."""
-        for stage in self.stages:
-            goal = stage.traffic.answered() + answered
-            stage.traffic.load_until(partial(_reached, stage, goal), messages, f"{goal} results", most=10**9)
-
-    def finish(self, *, begun_again: Iterable[Offsets] = ()) -> list[str]:
-        """Let both answer all, and stop: what is wrong. `begun_again` is of the one at least once."""
-        for stage in self.stages:
-            stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
-        assert [worker.stop() for worker in self.workers] == [0, 0]
-        at_least, exactly = self.stages
-        return at_least.faults(begun_again=begun_again) + exactly.faults()
-
-
-def _reached(stage: Stage, goal: int) -> bool:
-    return stage.traffic.answered() >= goal
-
-
 @pytest.fixture
 def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
-    """Both ready, nothing sent yet."""
-    address = behind_a_proxy[0].address
-
-    def made(delivery: str) -> Stage:
-        return make_stage(address, new_topics(address), bootstrap_servers=proxy.address, delivery=delivery)
-
-    stages = made("at_least_once"), made("exactly_once")
-    first, second = (stage.start(delivery_timeout_ms=10_000) for stage in stages)
-    return Pair(stages, (first.until_ready(), second.until_ready()))
+    """Workers come in by the proxy, the oracle does not."""
+    broker, _ = behind_a_proxy
+    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
 
 
 def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy: Proxy) -> None:
@@ -91,13 +52,10 @@ def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy
 
 def test_a_network_that_swallows_everything_for_longer_than_a_session_is_waited_for(pair: Pair, proxy: Proxy) -> None:
     """No connection is ever closed: they are given up when a request is not answered, and nothing is lost."""
-    for stage in pair.stages:
-        stage.traffic.send(islice(reviews(seed=2, words=300), 2000))
-        stage.traffic.until_answered(100)
-    before = pair.stages[0].committed()
+    before = pair.interrupted(reviews(seed=2, words=300), 2000)
     proxy.black_hole()
     let_pass(2 * SESSION_TIMEOUT_MS / 1000)
-    assert [worker.get("/livez")[0] for worker in pair.workers] == [200, 200]
+    assert pair.alive()
     proxy.heal()
     assert pair.finish(begun_again=[before]) == []
 
@@ -107,8 +65,7 @@ def test_a_slow_connection_costs_time_and_nothing_else(pair: Pair, proxy: Proxy)
     proxy.slow(latency_s=0.15, bytes_per_s=40_000)
     for stage in pair.stages:
         stage.traffic.send(islice(reviews(seed=3), 400))
-    for stage in pair.stages:
-        stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
+    pair.until_answered()
     proxy.heal()
     assert pair.finish() == []
 

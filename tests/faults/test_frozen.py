@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.kafka.broker import Broker
-from tests.support.kafka_io import new_topics
+from tests.faults.pair import RETURN_LIMIT_S, Pair
 from tests.support.stage import MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
@@ -16,12 +16,10 @@ pytestmark = pytest.mark.broker
 
 REVIEWS = 3000
 LONG = 300  # words: with an engine of one thread, these take seconds
-RETURN_LIMIT_S = 120.0
-BEYOND_S = 3.0
+BEYOND_S = 2.0
 # Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.
 SHORT_S = 2.0
 POLL_INTERVAL_S = 8.0  # above the session's
-AT_LEAST = "at_least_once"
 REQUEST_S = 30.0
 SETTINGS: dict[str, Any] = {
     "delivery_timeout_ms": round(SHORT_S * 1000),
@@ -42,32 +40,21 @@ def busy(stage: Stage) -> WorkerProcess:
 
 def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(own_broker: Broker, make_stage: MakeStage) -> None:
     """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
-    address = own_broker.address
-    stages = [make_stage(address, new_topics(address), delivery=delivery) for delivery in ("exactly_once", AT_LEAST)]
-    workers = [stage.start(**SETTINGS) for stage in stages]
-    backlogs = [reviews(seed=1, words=LONG) for _ in stages]
-    for worker in workers:
-        worker.until_ready()
+    pair = Pair.started(make_stage, own_broker.address, **SETTINGS)
+    backlog = reviews(seed=1, words=LONG)
     begun_again = []
-    for frozen_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):
-        for stage, backlog in zip(stages, backlogs, strict=True):
-            stage.traffic.send(islice(backlog, REVIEWS))
-        for stage in stages:
-            stage.traffic.until_answered(len(stage.traffic.inputs) - REVIEWS + 100)
+    for time_out_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):
         # Once for what the broker did not take in time, and once for the partitions that it took away.
-        begun_again += [stages[1].committed()] * 2
+        begun_again += [pair.interrupted(backlog, REVIEWS)] * 2
         own_broker.pause()
-        let_pass(frozen_s + BEYOND_S)
-        assert all(worker.running and worker.get("/livez")[0] == 200 for worker in workers)
+        let_pass(time_out_s + BEYOND_S)
+        assert pair.alive()
         own_broker.resume()
-        for stage in stages:
-            stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
-    for worker in workers:
+        pair.until_answered()
+    for worker in pair.workers:
         assert worker.metric("sentiment_replays_total") >= 1
         assert "took 4 partitions away" in worker.log()
-    assert [worker.stop() for worker in workers] == [0, 0]
-    assert stages[0].faults() == []
-    assert stages[1].faults(begun_again=begun_again) == []
+    assert pair.finish(begun_again=begun_again) == []
 
 
 def test_a_worker_that_stood_still_past_its_poll_interval_commits_nothing_late(stage: Stage) -> None:

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from deploy.kafka.broker import Broker
 from deploy.kafka.readiness import serves
 from tests.conftest import open_broker
-from tests.support.kafka_io import new_topics
+from tests.faults.pair import Pair
 from tests.support.stage import MakeStage
 from tests.support.traffic import reviews
 from tests.support.until import until
@@ -18,7 +17,6 @@ from tests.support.until import until
 pytestmark = pytest.mark.broker
 
 DISK_MB = 64
-RETURN_LIMIT_S = 120.0
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if done.returncode != 0:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
     yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)  # noqa: S607
 
 
 @pytest.fixture
@@ -57,23 +55,15 @@ def fill(disk: Path) -> Path:
         return ballast
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_a_broker_whose_disk_is_full_is_waited_for(
-    cramped_broker: Broker, small_disk: Path, make_stage: MakeStage, delivery: str
+    cramped_broker: Broker, small_disk: Path, make_stage: MakeStage
 ) -> None:
     """It ends itself; started again when there is room, it costs what a broker that was away costs."""
-    address = cramped_broker.address
-    stage = make_stage(address, new_topics(address), delivery=delivery)
-    worker = stage.start().until_ready()
-    stage.traffic.send(islice(reviews(seed=1, words=300), 3000))
-    stage.traffic.until_answered(200)
-    before = stage.committed()
+    pair = Pair.started(make_stage, cramped_broker.address)
+    before = pair.interrupted(reviews(seed=1, words=300), 3000)
     ballast = fill(small_disk)
-    until(lambda: not serves(*host_and_port(address)), 60, "the broker has ended itself")
-    assert worker.running
-    assert worker.get("/livez")[0] == 200
+    until(lambda: not serves(*host_and_port(cramped_broker.address)), 60, "the broker has ended itself")
+    assert pair.alive()
     ballast.unlink()
     cramped_broker.restart()
-    stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
-    assert worker.stop() == 0
-    assert stage.faults(begun_again=[before] if delivery == "at_least_once" else []) == []
+    assert pair.finish(begun_again=[before]) == []

@@ -11,7 +11,7 @@ from tests.support.stage import SESSION_TIMEOUT_MS, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])]
+pytestmark = pytest.mark.broker
 
 SESSION_S = SESSION_TIMEOUT_MS / 1000
 ALLOWED_S = 5.0  # beyond the session
@@ -27,13 +27,11 @@ def answered_all(stage: Stage) -> float:
     return time.monotonic() - began_s
 
 
-def test_another_worker_takes_over_within_the_session_and_five_seconds(
-    stage: Stage, delivery: str, record_property: Record
-) -> None:
+def test_another_worker_takes_over_within_the_session_and_five_seconds(stage: Stage, record_property: Record) -> None:
     """From the kill of the worker that owns all partitions to the first result of each."""
-    owner = stage.start(delivery=delivery).until_ready()
+    owner = stage.start().until_ready()
     answered_all(stage)
-    heir = stage.start(delivery=delivery)
+    heir = stage.start()
     until(lambda: owner.owned() == heir.owned() == 2, 60, "both have their share")
     answered_all(stage)
     before = stage.committed()
@@ -47,10 +45,10 @@ def test_another_worker_takes_over_within_the_session_and_five_seconds(
 
 
 def test_a_worker_with_a_name_that_is_started_again_goes_on_and_no_partition_moves(
-    stage: Stage, delivery: str, record_property: Record
+    stage: Stage, record_property: Record
 ) -> None:
     """From the start of the new process to the first result of each of its partitions."""
-    settings: dict[str, Any] = {"delivery": delivery, "session_timeout_ms": round(LONG_SESSION_S * 1000)}
+    settings: dict[str, Any] = {"delivery": "exactly_once", "session_timeout_ms": round(LONG_SESSION_S * 1000)}
     first, second = (stage.start(group_instance_id=name, **settings) for name in ("first", "second"))
     until(lambda: first.owned() == second.owned() == 2, 60, "both have their share")
     answered_all(stage)
