@@ -1,5 +1,7 @@
 """What a broker is told: the same settings as a file and as variables of a container."""
 
+from dataclasses import replace
+
 from deploy.kafka.ports import free_ports
 from deploy.kafka.properties import Placement, as_file, as_variables, settings
 
@@ -17,6 +19,14 @@ def test_every_name_of_the_template_is_filled_in() -> None:
     values = settings(PLACEMENT)
     assert not [value for value in values.values() if "$" in value]
     assert values["advertised.listeners"].startswith("CLIENT://127.0.0.1:20001,")
+
+
+def test_who_comes_in_by_the_proxied_listener_is_told_to_use_the_proxy_and_nobody_else() -> None:
+    values = settings(replace(PLACEMENT, proxied_port=9095, proxy="127.0.0.1:20009"))
+    advertised = dict(entry.split("://") for entry in values["advertised.listeners"].split(","))
+    assert (advertised["CLIENT"], advertised["PROXIED"]) == ("127.0.0.1:20001", "127.0.0.1:20009")
+    assert "PROXIED://127.0.0.1:9095" in values["listeners"].split(",")
+    assert "PROXIED" not in settings(PLACEMENT)["listeners"]
 
 
 def test_a_container_gets_the_names_that_the_official_image_reads() -> None:
