@@ -9,7 +9,7 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from deploy.kafka.launcher import choose_broker
-from deploy.kafka.properties import NOTHING_MORE, Security
+from deploy.kafka.properties import NOTHING_MORE, Extras
 from tests.support.kafka_io import MakeTopics, Topics, delete_topics, new_topics
 
 ADDRESS = "SENTIMENT_TEST_BOOTSTRAP_SERVERS"
@@ -42,15 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.broker)
 
 
-def open_broker(
-    config: pytest.Config, *, own: bool, security: Security = NOTHING_MORE
-) -> AbstractContextManager[Broker]:
+def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MORE) -> AbstractContextManager[Broker]:
     """The broker that the options ask for; with `own`, never the one at an address: it may be stopped."""
     way: Way = config.getoption("broker")
     address = os.environ.get(ADDRESS) if way in ("auto", "address") and not own else None
     if way == "address" and not own and not address:
         raise pytest.UsageError(f"--broker address needs {ADDRESS}=HOST:PORT")
-    return choose_broker(address, kind=way if way in ("docker", "local") else None, security=security)
+    return choose_broker(address, kind=way if way in ("docker", "local") else None, extras=extras)
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,8 @@ class ExactlyOnce(Delivery):
 
     A transaction begins with the first outcome after a checkpoint, never before the engine has done its work, and takes
     several batches. One that fails is not repeated: the worker goes back to the committed offsets, which know whether
-    it was stored. Needs outcomes in the order of their offsets: a result must not be stored before those below it.
+    it was stored; the next are half as large, until they succeed, or a slow connection would fail them all for ever.
+    Needs outcomes in the order of their offsets: a result must not be stored before those below it.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class ExactlyOnce(Delivery):
         commit_timeout_s: float,
         transaction_timeout_s: float,
     ) -> None:
-        """A checkpoint is made after `checkpoint_interval_s`, or with `checkpoint_outcomes` if that comes first.
+        """A checkpoint is made after `checkpoint_interval_s`, or at `checkpoint_outcomes`, its limit.
 
         `transaction_timeout_s` is when the broker gives up on a transaction.
         """
@@ -192,51 +193,61 @@ class ExactlyOnce(Delivery):
         self._offsets = offsets
         self._checkpoint_interval_s = checkpoint_interval_s
         self._checkpoint_outcomes = checkpoint_outcomes
+        self._most = checkpoint_outcomes
         self._commit_timeout_s = commit_timeout_s
         self._transaction_timeout_s = transaction_timeout_s
         self._transaction: list[tuple[Outcome, Receipt]] = []
         self._begun_s: float | None = None  # as the first `settle` after it says
+        self._due = False  # the transaction takes in no more
+        self._waiting: deque[Outcome] = deque()  # for the next one
+        self._stored: list[Outcome] = []  # and not told yet: what raises tells nothing
 
     @property
     def unfinished(self) -> int:
         """See Delivery."""
-        return len(self._transaction)
+        return len(self._transaction) + len(self._waiting)
 
     def publish(self, outcomes: Sequence[Outcome]) -> None:
         """See Delivery."""
-        for outcome in outcomes:
-            if not self._transaction:
-                self._begin()
-            self._transaction.append((outcome, self._sink.send(outcome.message)))
+        self._waiting.extend(outcomes)
+        self._send()
 
     def settle(self, now_s: float) -> list[Outcome]:
-        """See Delivery. Waits for the broker while it makes a checkpoint."""
+        """See Delivery. Waits for the broker while it commits a transaction, not for its messages."""
+        self._send()
         if not self._transaction:
-            return []
+            return self._tell_stored()
         if self._begun_s is None:
             self._begun_s = now_s
         age_s = now_s - self._begun_s
-        due = age_s >= self._checkpoint_interval_s or len(self._transaction) >= self._checkpoint_outcomes
+        self._due = self._due or age_s >= self._checkpoint_interval_s or len(self._transaction) >= self._most
         try:
             self._refuse_failures()
-            if not due or self._source.membership is None:  # while the group rebalances, offsets are refused
-                return []
-            return self._checkpoint(self._commit_timeout_s)
+            # While the group rebalances, offsets are refused.
+            if self._due and self._source.membership is not None and self._all_answered():
+                self._checkpoint(self._commit_timeout_s)
         except Fenced as exc:
             if age_s < self._transaction_timeout_s:
                 raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
             raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
+        return self._tell_stored()
 
     def drain(self, *, timeout_s: float) -> list[Outcome]:
         """See Delivery."""
+        deadline_s = time.monotonic() + timeout_s
         try:
-            return self._checkpoint(timeout_s) if self._transaction else []
+            while self.unfinished:
+                self._send()
+                self._checkpoint(max(0.0, deadline_s - time.monotonic()))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
+        return self._tell_stored()
 
     def restart(self) -> list[Outcome]:
         """See Delivery. The transaction is ended by `reopen`, or by its time-out."""
-        forgotten = [outcome for outcome, _ in self._transaction]
+        forgotten = [*(outcome for outcome, _ in self._transaction), *self._waiting]
+        self._most = max(1, min(self._most, len(self._transaction)) // 2)
+        self._waiting.clear()
         self._begin_anew()
         self._sink.close(timeout_s=0)
         return forgotten
@@ -252,13 +263,24 @@ class ExactlyOnce(Delivery):
         """See Delivery."""
         self._sink.close(timeout_s=timeout_s)
 
+    def _send(self) -> None:
+        """Let what waits join the transaction, as far as it may."""
+        while self._waiting and not self._due and len(self._transaction) < self._most:
+            if not self._transaction:
+                self._begin()
+            outcome = self._waiting.popleft()
+            self._transaction.append((outcome, self._sink.send(outcome.message)))
+
     def _begin(self) -> None:
         try:
             self._sink.begin()
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
 
-    def _checkpoint(self, timeout_s: float) -> list[Outcome]:
+    def _all_answered(self) -> bool:
+        return all(receipt.done for _, receipt in reversed(self._transaction))  # the last is answered last
+
+    def _checkpoint(self, timeout_s: float) -> None:
         """Store the transaction. Raises AssignmentLost while the group rebalances: nothing was tried."""
         membership = self._source.membership
         if membership is None:
@@ -267,8 +289,7 @@ class ExactlyOnce(Delivery):
         try:
             self._sink.flush(timeout_s=timeout_s)
             self._refuse_failures()
-            outcomes = [outcome for outcome, _ in self._transaction]
-            for outcome in outcomes:
+            for outcome, _ in self._transaction:
                 if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
                     raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
             next_offsets = self._offsets.committable()
@@ -277,8 +298,9 @@ class ExactlyOnce(Delivery):
         except (AssignmentLost, BrokerUnavailable) as exc:
             raise DeliveryFailed(f"a transaction of {len(self._transaction)} results failed: {exc}") from exc
         self._offsets.committed(next_offsets)
+        self._stored += (outcome for outcome, _ in self._transaction)
         self._begin_anew()
-        return outcomes
+        self._most = min(2 * self._most, self._checkpoint_outcomes)
 
     def _refuse_failures(self) -> None:
         """One message that is not stored spoils the transaction: without it, the others must not be stored."""
@@ -287,9 +309,14 @@ class ExactlyOnce(Delivery):
             # What follows a refused message fails as not delivered: the refusal tells more.
             raise _blame(*min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed)))
 
+    def _tell_stored(self) -> list[Outcome]:
+        stored, self._stored = self._stored, []
+        return stored
+
     def _begin_anew(self) -> None:
         self._transaction = []
         self._begun_s = None
+        self._due = False
 
 
 def _blame(outcome: Outcome, error: Exception) -> Exception:

@@ -57,6 +57,10 @@ def _last_try(predict: Predict, row: Sequence[TokenizedText]) -> list[Score | Po
 
 
 def _scores(predictions: Predictions) -> list[Score | Poison]:
+    """Raise BatchFailed for what no engine should answer: published, it would not even be JSON."""
+    wrong = sum(not 0 <= probability <= 1 for probability in predictions.probabilities.tolist())  # NaN is not, either
+    if wrong:
+        raise BatchFailed(f"the engine's score is no probability for {wrong} of {len(predictions)}")
     return [
         Score(probability, tokens, truncated)
         for probability, tokens, truncated in zip(

@@ -15,7 +15,7 @@ from deploy.kafka.broker import Broker, Kind, StartFailed, WayClosed
 from deploy.kafka.commands import CommandFailed, found, run, tail
 from deploy.kafka.janitor import Janitor
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import NOTHING_MORE, Placement, Security, as_variables, settings
+from deploy.kafka.properties import NOTHING_MORE, Extras, Placement, as_variables, settings
 from deploy.kafka.readiness import wait_until_serves
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ STOP_LIMIT_S = 30
 CLIENT_PORT = 9092  # inside the container, as all ports below
 CONTROLLER_PORT = 9093
 BROKER_PORT = 9094
+DATA_DIR = "/tmp/kafka-data"  # noqa: S108  # inside the container, where any user may write
 JVM_VARIABLES = {"KAFKA_HEAP_OPTS": "-Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC"}
 
 
@@ -39,9 +40,9 @@ class DockerBroker(Broker):
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None], security: Security = NOTHING_MORE) -> None:
+    def __init__(self, *, port: int | None, tell: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
         """Find the daemon and an image; may pull one. Raises WayClosed."""
-        self._security = security
+        self._extras = extras
         if find_spec("testcontainers") is None:
             raise WayClosed("the testcontainers package is not installed; `make setup` installs it")
         self._docker = found("docker")
@@ -109,10 +110,12 @@ class DockerBroker(Broker):
         name = f"sentiment-kafka-{uuid4().hex[:12]}"
         self._janitor = Janitor([self._docker, "rm", "--force", "--volumes", name])
         self._created = DockerContainer(self._image, env=self._environment(), name=name)
-        inside_and_out = {CLIENT_PORT: self._port} | {each.port: each.port for each in self._security.listeners}
+        inside_and_out = {CLIENT_PORT: self._port} | {each.port: each.port for each in self._extras.listeners}
         for inside, outside in inside_and_out.items():
             # For this machine alone: the annotation has no place for the interface, Docker does.
             self._created.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
+        if self._extras.data_dir:
+            self._created.with_volume_mapping(self._extras.data_dir, DATA_DIR, mode="rw")
         with ThreadPoolExecutor(1) as aside:  # a Ctrl-C waits for the daemon's answer: half created is not found again
             aside.submit(self._created.start).result()
 
@@ -123,9 +126,9 @@ class DockerBroker(Broker):
             advertised=self.address,
             broker_port=BROKER_PORT,
             controller_port=CONTROLLER_PORT,
-            data_dir="/tmp/kafka-data",  # noqa: S108  # inside the container, where any user may write
+            data_dir=DATA_DIR,
         )
-        return as_variables(settings(placement, self._security)) | JVM_VARIABLES
+        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES
 
     @property
     def _container(self) -> "Container":

@@ -9,7 +9,7 @@ from deploy.kafka.address import AddressBroker
 from deploy.kafka.broker import Broker, LauncherError, NoBroker
 from deploy.kafka.docker import DockerBroker
 from deploy.kafka.local import LocalBroker
-from deploy.kafka.properties import NOTHING_MORE, Security
+from deploy.kafka.properties import NOTHING_MORE, Extras
 
 Tell = Callable[[str], None]
 OwnKind = Literal["docker", "local"]
@@ -35,29 +35,29 @@ def choose_broker(
     *,
     kind: OwnKind | None = None,
     port: int | None = None,
-    security: Security = NOTHING_MORE,
+    extras: Extras = NOTHING_MORE,
     tell: Tell = to_stderr,
 ) -> Iterator[Broker]:
     """A broker that serves, closed at the end.
 
     With `address` it is that one and no other; else the first of docker and local (or only `kind`) that starts,
-    listening on `port` or a free one, and where `security` says. `tell` hears of long steps, one line each.
+    listening on `port` or a free one, and where `extras` says. `tell` hears of long steps, one line each.
     Raises StartFailed (the address given does not answer) or NoBroker.
     """
-    broker = AddressBroker(address) if address else _first_that_starts(kind, port, security, tell)
+    broker = AddressBroker(address) if address else _first_that_starts(kind, port, extras, tell)
     with broker:
         if address:
             broker.start()
         yield broker
 
 
-def _first_that_starts(kind: OwnKind | None, port: int | None, security: Security, tell: Tell) -> Broker:
+def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, tell: Tell) -> Broker:
     refusals = ["no address given"]
     for way, make in OURS.items():
         if kind not in (None, way):
             continue
         try:
-            broker = _started(make, port, security, tell)
+            broker = _started(make, port, extras, tell)
         except LauncherError as error:
             refusals.append(f"{way}: {error}")
         else:
@@ -66,8 +66,8 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, security: Securit
     raise NoBroker(NONE + "\n".join(f"  - {refusal}" for refusal in refusals))
 
 
-def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, security: Security, tell: Tell) -> Broker:
-    broker = make(port=port, security=security, tell=tell)
+def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, extras: Extras, tell: Tell) -> Broker:
+    broker = make(port=port, extras=extras, tell=tell)
     try:
         broker.start()
     except BaseException:  # Ctrl-C too: what was begun must go

@@ -14,7 +14,7 @@ from deploy.kafka.commands import CommandFailed, run, tail
 from deploy.kafka.janitor import Janitor
 from deploy.kafka.jars import find_jars, find_java, version_of
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import NOTHING_MORE, Placement, Security, as_file, settings
+from deploy.kafka.properties import NOTHING_MORE, Extras, Placement, as_file, settings
 from deploy.kafka.readiness import wait_until_serves
 
 CLUSTER_ID = "c2VudGltZW50LXdvcmtlcg"  # any 16 bytes in base64; these say "sentiment-worker"
@@ -31,9 +31,9 @@ class LocalBroker(Broker):
 
     kind: ClassVar[Kind] = "local"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None], security: Security = NOTHING_MORE) -> None:
+    def __init__(self, *, port: int | None, tell: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
         """Find Java and the jars; the first time may fetch them. Raises WayClosed."""
-        self._security = security
+        self._extras = extras
         self._java = find_java()
         self._jars = find_jars(tell)
         self.name = f"local Apache Kafka {version_of(self._jars)}"
@@ -107,10 +107,10 @@ class LocalBroker(Broker):
             advertised=self.address,
             broker_port=broker_port,
             controller_port=controller_port,
-            data_dir=str(directory / "data"),
+            data_dir=str(self._extras.data_dir or directory / "data"),
         )
         properties = directory / "server.properties"
-        properties.write_text(as_file(settings(placement, self._security)))
+        properties.write_text(as_file(settings(placement, self._extras)))
         try:
             run(self._command("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)), limit_s=60)
         except CommandFailed as error:

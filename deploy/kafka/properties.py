@@ -25,40 +25,42 @@ class Listener(NamedTuple):
     """One more way in for clients, on this machine alone."""
 
     name: str  # letters and digits
-    protocol: str  # SSL, SASL_PLAINTEXT or SASL_SSL
+    protocol: str  # PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
     port: int  # the same inside and outside of a container
     settings: Mapping[str, str] = {}  # as Kafka names them after `listener.name.NAME.`
+    proxy: str | None = None  # host:port of what stands before it
 
     @property
     def address(self) -> str:
-        """What clients connect to, and what a certificate has to be for."""
-        return f"localhost:{self.port}"
+        """What clients are told to connect to, and what a certificate has to be for."""
+        return self.proxy or f"localhost:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
-class Security:
-    """What a broker has beside the plain listener: tests of TLS, SASL and ACLs ask for it, nothing else does."""
+class Extras:
+    """What a broker has beside what all have: tests of faults and of logins ask for it, nothing else does."""
 
     listeners: tuple[Listener, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # of the whole broker, by Kafka's own names
+    data_dir: Path | None = None  # an empty directory that the data go to
 
 
-NOTHING_MORE: Final = Security()
+NOTHING_MORE: Final = Extras()
 
 
-def settings(placement: Placement, security: Security = NOTHING_MORE) -> dict[str, str]:
+def settings(placement: Placement, extras: Extras = NOTHING_MORE) -> dict[str, str]:
     """Every setting of the broker, by Kafka's own name."""
     filled = Template(TEMPLATE.read_text()).substitute(asdict(placement))
     lines = (line for line in filled.splitlines() if line and not line.startswith("#"))
     values = dict(line.split("=", 1) for line in lines)
-    for listener in security.listeners:
+    for listener in extras.listeners:
         values["listeners"] += f",{listener.name}://{placement.client_host}:{listener.port}"
         values["advertised.listeners"] += f",{listener.name}://{listener.address}"
         values["listener.security.protocol.map"] += f",{listener.name}:{listener.protocol}"
         prefix = f"listener.name.{listener.name.lower()}."
         values |= {prefix + name: value for name, value in listener.settings.items()}
     # In Java's properties, whether from a file or from variables, a line break is spelt out.
-    return {name: value.replace("\n", "\\n") for name, value in (values | dict(security.settings)).items()}
+    return {name: value.replace("\n", "\\n") for name, value in (values | dict(extras.settings)).items()}
 
 
 def as_file(values: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """What a broker is told: the same settings as a file and as variables of a container."""
 
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import Listener, Placement, Security, as_file, as_variables, settings
+from deploy.kafka.properties import Extras, Listener, Placement, as_file, as_variables, settings
 
 PLACEMENT = Placement(
     client_host="127.0.0.1",
@@ -20,15 +20,21 @@ def test_every_name_of_the_template_is_filled_in() -> None:
 
 
 def test_more_listeners_stand_beside_the_plain_one() -> None:
-    security = Security(
-        (Listener("LOGIN", "SASL_SSL", 20002, {"ssl.keystore.key": "a\nb"}),), {"super.users": "User:a"}
-    )
-    values = settings(PLACEMENT, security)
+    extras = Extras((Listener("LOGIN", "SASL_SSL", 20002, {"ssl.keystore.key": "a\nb"}),), {"super.users": "User:a"})
+    values = settings(PLACEMENT, extras)
     changed = {name: value for name, value in values.items() if settings(PLACEMENT).get(name) != value}
     assert changed.pop("listeners").endswith(",LOGIN://127.0.0.1:20002")
     assert changed.pop("advertised.listeners").endswith(",LOGIN://localhost:20002")
     assert changed.pop("listener.security.protocol.map").endswith(",LOGIN:SASL_SSL")
     assert changed == {"listener.name.login.ssl.keystore.key": "a\\nb", "super.users": "User:a"}
+
+
+def test_who_comes_in_by_a_listener_with_a_proxy_is_told_to_use_the_proxy() -> None:
+    behind = Extras((Listener("PROXIED", "PLAINTEXT", 20002, proxy="127.0.0.1:20009"),))
+    values = settings(PLACEMENT, behind)
+    advertised = dict(entry.split("://") for entry in values["advertised.listeners"].split(","))
+    assert (advertised["CLIENT"], advertised["PROXIED"]) == ("127.0.0.1:20001", "127.0.0.1:20009")
+    assert "PROXIED://127.0.0.1:20002" in values["listeners"].split(",")
 
 
 def test_a_container_gets_the_names_that_the_official_image_reads() -> None:

@@ -23,7 +23,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: pytest.TestReport = yield  # type: ignore[assignment]  # what the other hooks made
     if report.nodeid.startswith(FOLDER) and (report.when == "call" or report.skipped):
         properties = {name: str(value) for name, value in report.user_properties}
-        item.config.stash[SCENARIOS].append(Scenario.of(report.nodeid, report.outcome, report.duration, properties))
+        [promise, *_] = (getattr(item, "function", None).__doc__ or "").splitlines() or [""]
+        scenario = Scenario.of(report.nodeid, promise, report.outcome, report.duration, properties)
+        item.config.stash[SCENARIOS].append(scenario)
     return report  # type: ignore[return-value]
 
 

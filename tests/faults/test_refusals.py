@@ -1,30 +1,35 @@
-"""A topic that does not take what the worker has to write: it stops, and nothing is lost."""
+"""A topic that does not take what the worker has to write: it stops, or waits, and nothing is lost."""
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 
 import pytest
 from kafka.admin import ACLOperation, ResourceType
 
-from tests.support.kafka_io import Message, denied, set_topic_config
+from tests.support.kafka_io import Message, create_topics, delete_topics, denied, set_topic_config
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
+from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
 BAD = Message(b"no review" * 1000, key=b"bad", partition=0)
+LONG_NAME = Message(json.dumps({"review_id": "x" * 10_000, "text": "a good film"}).encode(), key=b"long", partition=0)
+BOTH_DELIVERIES = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 
 
-def mixed(good: Iterator[Message]) -> list[Message]:
+def mixed(good: Iterator[Message], bad: Message = BAD) -> list[Message]:
     """Good reviews around a bad record."""
-    return [*islice(good, 200), BAD, *islice(good, 200)]
+    return [*islice(good, 200), bad, *islice(good, 200)]
 
 
-def resumed(stage: Stage) -> list[str]:
-    """What is wrong after another worker did the rest."""
+def resumed(stage: Stage, *, replays: int = 0) -> list[str]:
+    """What is wrong after another worker did the rest; `replays` is how often the first went back by itself."""
     stopped = stage.committed()
     assert stage.start(until_empty=True).exit_status() == 0
-    return stage.faults(begun_again=[stopped])
+    stage.traffic.until_answered()  # an open transaction of the first one holds readers up
+    return stage.faults(begun_again=[*[{}] * replays, stopped])
 
 
 def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_until_that_is_mended(stage: Stage) -> None:
@@ -48,4 +53,41 @@ def test_a_topic_that_may_not_be_written_stops_the_worker_until_that_is_mended(
         worker = stage.start()
         assert worker.exit_status() == status
     assert name in worker.log()
+    assert resumed(stage) == []
+
+
+@BOTH_DELIVERIES
+def test_a_result_that_its_topic_finds_too_large_stops_the_worker_until_that_is_mended(
+    stage: Stage, delivery: str
+) -> None:
+    """It ends with status 9 and names the record and the topic: neither a result nor a dead letter may be dropped."""
+    set_topic_config(stage.address, stage.topics.output, "max.message.bytes", "8000")
+    stage.traffic.send(mixed(reviews(seed=3), LONG_NAME))
+    worker = stage.start(delivery=delivery, transaction_timeout_ms=2_000)
+    assert worker.exit_status() == 9
+    assert f"{stage.topics.input}-0-50" in worker.log()
+    assert stage.topics.output in worker.log()
+    set_topic_config(stage.address, stage.topics.output, "max.message.bytes", "8000000")
+    # The refusal fails what follows it; at least once, that is sent again until the refused one is the first.
+    replays = worker.log().count("going back to the committed offsets") if delivery == "at_least_once" else 0
+    assert resumed(stage, replays=replays) == []
+
+
+@pytest.mark.parametrize(("which", "status"), [("output", 9), ("dlq", 8)])
+def test_a_topic_that_is_deleted_under_the_worker_stops_it_until_it_is_there_again(
+    stage: Stage, which: str, status: int
+) -> None:
+    """It waits for the delivery timeout, then names the topic; what had been stored there is gone with it."""
+    name = getattr(stage.topics, which)
+    good = reviews(seed=5)
+    worker = stage.start(delivery_timeout_ms=2_000)
+    stage.traffic.send(islice(good, 200))
+    stage.traffic.until_answered()
+    until(lambda: sum(stage.committed().values()) == 200, 30, "all of it is committed")
+    delete_topics(stage.address, [name])
+    stage.traffic.send(mixed(good))
+    assert worker.exit_status() == status
+    assert name in worker.log()
+    create_topics(stage.address, [name])
+    stage.traffic.begin_again(name)
     assert resumed(stage) == []

@@ -12,7 +12,7 @@ def scenarios() -> set[str]:
     """The sentences of all tests in this folder that need a broker."""
     trees = [ast.parse(path.read_text()) for path in HERE.glob("test_*.py") if path != Path(__file__)]
     names = [node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {Scenario.of(f"::{name}", "", 0, {}).sentence for name in names if name.startswith("test_")}
+    return {Scenario.of(f"::{name}", "", "", 0, {}).sentence for name in names if name.startswith("test_")}
 
 
 def test_the_page_lists_the_scenarios_that_there_are() -> None:
@@ -20,9 +20,9 @@ def test_the_page_lists_the_scenarios_that_there_are() -> None:
 
 
 def test_what_is_written_is_read_again_and_what_stands_around_it_stays() -> None:
-    one = Scenario.of("tests/faults/test_x.py::test_it_holds[b-1]", "passed", 1.26, {"kills": "3"})
+    one = Scenario.of("tests/faults/test_x.py::test_it_holds[b-1]", "Whatever.", "passed", 1.26, {"kills": "3"})
     page = replaced(f"before\n{BEGIN}old\n{END}after\n", table([one], "2026-01-01"))
     assert page.startswith("before\n")
     assert page.endswith("after\n")
-    assert "| it holds | b-1 | passed | 1 s | kills: 3 |" in page
+    assert "| it holds | Whatever. | b-1 | passed | 1 s | kills: 3 |" in page
     assert sentences(page) == {"it holds"}

@@ -15,7 +15,7 @@ from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
-from deploy.kafka.properties import Listener, Security
+from deploy.kafka.properties import Extras, Listener
 from tests.security.certificates import Authority, Pem, encrypted
 from tests.support.until import until
 
@@ -72,9 +72,9 @@ class SecuredListeners:
         self.sasl_plaintext = Listener("OPEN", "SASL_PLAINTEXT", ports[1], SASL)
         self.mutual_tls = Listener("MUTUAL", "SSL", ports[2], tls | {"ssl.client.auth": "required"})
 
-    def security(self) -> Security:
+    def extras(self) -> Extras:
         """What the broker needs."""
-        return Security(
+        return Extras(
             (self.sasl_ssl, self.sasl_plaintext, self.mutual_tls),
             {"super.users": "User:ANONYMOUS", "allow.everyone.if.no.acl.found": "false"},
         )

@@ -24,7 +24,7 @@ def listeners(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> SecuredList
 
 @pytest.fixture(scope="session")
 def secured_broker(request: pytest.FixtureRequest, listeners: SecuredListeners) -> Iterator[Broker]:
-    with open_broker(request.config, own=True, security=listeners.security()) as broker:
+    with open_broker(request.config, own=True, extras=listeners.extras()) as broker:
         set_scram_password(broker, PASSWORD)
         yield broker
 

@@ -17,6 +17,7 @@ from model.artifact import save_artifact
 from model.artifact_parts import Calibration
 from model.network import BiLstmClassifier, NetworkConfig
 from model.tokenizer import WordTokenizer
+from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import History, Offsets, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic
@@ -50,8 +51,8 @@ class Stage:
         for worker in self._workers:
             sys.stderr.write(f"{worker.log_tail()}\n")  # pytest shows it where a test failed
 
-    def start(self, *, until_empty: bool = False, **settings: object) -> WorkerProcess:
-        """Start one more worker on these topics, quick to notice and to commit."""
+    def start(self, *module: str, until_empty: bool = False, **settings: object) -> WorkerProcess:
+        """Start one more worker on these topics, quick to notice and to commit; `module`: see WorkerProcess."""
         defaults: dict[str, object] = {
             "bootstrap_servers": self.address,
             "input_topic": self.topics.input,
@@ -62,8 +63,8 @@ class Stage:
             "commit_interval_ms": COMMIT_INTERVAL_MS,
             "threads": 1,
         }
-        log = self._directory / f"worker-{len(self._workers) + 1}.log"
-        worker = WorkerProcess(log, until_empty=until_empty, **defaults | self._settings | settings)
+        log = self._directory / f"{self.topics.input}-worker-{len(self._workers) + 1}.log"
+        worker = WorkerProcess(log, *module, until_empty=until_empty, **defaults | self._settings | settings)
         self._workers.append(worker)
         self._open.callback(worker.kill)
         return worker
@@ -94,7 +95,7 @@ MakeStage = Callable[..., Stage]
 def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
     directory = tmp_path_factory.mktemp("model") / "tiny"
-    tokenizer = WordTokenizer(WORDS)
+    tokenizer = WordTokenizer((*WORDS, *WRONG, NOT_A_NUMBER))
     network = BiLstmClassifier(NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16))
     save_artifact(
         directory,

@@ -118,6 +118,10 @@ class Traffic:
 
         until(loaded, READ_LIMIT_S, what)
 
+    def begin_again(self, topic: str) -> None:
+        """Follow a topic that was deleted and made anew; the results that went with the old one stay known."""
+        self._consumer.seek_to_beginning(*(part for part in self._consumer.assignment() if part.topic == topic))
+
     def read_to_end(self) -> None:
         """Take in all that the broker has now."""
         ends = self._consumer.end_offsets(list(self._consumer.assignment()))

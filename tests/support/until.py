@@ -16,3 +16,9 @@ def until(condition: Callable[[], T | None], limit_s: float, what: str) -> T:
             raise AssertionError(f"waited {limit_s:g} s in vain for: {what} (last answer: {answer!r})")
         time.sleep(RETRY_S)
     return answer
+
+
+def let_pass(duration_s: float) -> None:
+    """Wait so long: for a fault that lasts, never in the hope that something has happened by then."""
+    end_s = time.monotonic() + duration_s
+    until(lambda: time.monotonic() >= end_s, duration_s + 1, f"{duration_s:g} s are over")

@@ -17,7 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.kafka.ports import free_ports
 from tests.support.until import until
 
-COMMAND = (sys.executable, "-m", "worker", "run")
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 60.0  # on a busy machine; the worker has no limit of its own for warming up
 EXIT_LIMIT_S = 30.0
@@ -26,16 +25,19 @@ TAIL_LINES = 30
 
 
 class WorkerProcess:
-    """`python -m worker run` with these settings (`linger_ms=5`). Whoever starts one has to `kill` it in the end."""
+    """`python -m worker run` with these settings (`linger_ms=5`). Whoever starts one has to `kill` it in the end.
 
-    def __init__(self, log: Path, *, until_empty: bool = False, **settings: object) -> None:
+    Another `module`, with arguments of its own, stands for a worker with something wrong inside.
+    """
+
+    def __init__(self, log: Path, *module: str, until_empty: bool = False, **settings: object) -> None:
         self._log = log
         self.port = free_ports(1)[0]
         given = {"http_port": self.port} | settings
         flags = ["--until-empty"] if until_empty else []
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, *flags],
+                [sys.executable, "-m", *(module or ("worker",)), "run", *flags],
                 cwd=ROOT,
                 env=environment(given),
                 stdin=subprocess.DEVNULL,

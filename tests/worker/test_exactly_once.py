@@ -138,13 +138,76 @@ def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -
     assert (rig.stored, rig.committed) == ([], 0)
 
 
-def test_results_without_an_answer_at_the_checkpoint_fail_it() -> None:
+def test_a_checkpoint_waits_for_its_results_without_blocking_and_takes_in_no_more() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    outcomes = rig.publish(0, 1)
+    assert rig.delivery.settle(INTERVAL_S) == []
+    later = rig.outcome(2)
+    rig.delivery.publish([later])
+    rig.sinks[0].hold = False
+    rig.sinks[0].settle_all()
+    assert rig.delivery.settle(INTERVAL_S + 1) == outcomes
+    assert rig.delivery.settle(INTERVAL_S + 1) == []
+    assert rig.delivery.settle(2 * INTERVAL_S + 1) == [later]
+    assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
+
+
+def test_results_without_an_answer_when_the_time_to_drain_is_over_are_left_behind() -> None:
     rig = Rig()
     rig.sinks[0].hold = True
     rig.publish(0)
     with pytest.raises(DeliveryFailed):
-        rig.delivery.settle(INTERVAL_S)
+        rig.delivery.drain(timeout_s=0.0)
     assert (rig.stored, rig.committed) == ([], 0)
+
+
+def sizes_of_transactions(rig: Rig, outcomes: int) -> list[int]:
+    """Publish so many at once, and let time pass until they are stored."""
+    rig.delivery.publish([rig.outcome(rig.committed + number) for number in range(outcomes)])
+    sizes: list[int] = []
+    while rig.delivery.unfinished:
+        if stored := rig.delivery.settle(0.0) or rig.delivery.settle(INTERVAL_S):
+            sizes.append(len(stored))
+    return sizes
+
+
+def test_a_transaction_is_never_larger_than_allowed() -> None:
+    assert sizes_of_transactions(Rig(), 12) == [5, 5, 2]
+
+
+def test_after_one_that_failed_transactions_are_half_as_large_until_they_succeed_again() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0, 1, 2, 3)
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow for so many"))
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(1.0)
+    rig.delivery.restart()
+    rig.delivery.reopen()
+    rig.offsets.assign(RAW)  # read again
+    assert sizes_of_transactions(rig, 12) == [2, 4, 5, 1]
+
+
+def test_what_was_stored_before_draining_failed_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(7)]
+    rig.delivery.publish(outcomes)
+    member = rig.source.membership
+    answers = iter([member])
+    with monkeypatch.context() as rebalancing:
+        rebalancing.setattr(FakeSource, "membership", property(lambda _: next(answers, None)))
+        with pytest.raises(AssignmentLost):
+            rig.delivery.drain(timeout_s=1.0)
+    assert rig.delivery.settle(0.0) == outcomes[:5]
+
+
+def test_draining_stores_what_waits_for_the_next_transaction_as_well() -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(12)]
+    rig.delivery.publish(outcomes)
+    assert rig.delivery.drain(timeout_s=1.0) == outcomes
+    assert (len(rig.stored), rig.committed) == (12, 12)
 
 
 def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() -> None:

@@ -1,5 +1,6 @@
 """One bad review costs one dead letter."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_exactly_the_failing_rows_are_poison_and_every_row_keeps_its_place(size:
         else:
             assert isinstance(result, Score)
             assert result.probability == pytest.approx(number / 100)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.001, 1.001])
+def test_a_row_whose_score_is_no_probability_is_poison_and_its_neighbours_are_not(wrong: float) -> None:
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        predictions = Engine(set()).predict(rows)
+        predictions.probabilities[[row.ids[0] == 2 for row in rows]] = wrong
+        return predictions
+
+    results = score_or_isolate(predict, [row(number) for number in range(5)])
+    assert [isinstance(result, Poison) for result in results] == [False, False, True, False, False]
 
 
 def test_one_bad_row_of_64_costs_12_further_calls_and_its_last_try() -> None:

@@ -3,19 +3,23 @@
 What the library (3.0.12) does not do by itself and this file does:
 
 - Its waits for the coordinator have no end. Here each has a limit. See `_wait`.
+- A request to the coordinator without an answer in time ends the producer with an error that reads like a refusal.
+  Here it is BrokerUnavailable. See `_translated`.
 - Offsets that were given to a transaction leak into the next one after an abort, and a message that expires inside a
   transaction is missing from what is committed. So one that went wrong is never used again: whoever commits has asked
   every receipt, and after an error opens another sink, which ends what this one has left open.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
 from kafka.errors import (
     GroupAuthorizationFailedError,
+    KafkaError,
     KafkaTimeoutError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
@@ -24,10 +28,11 @@ from kafka.errors import (
 from worker.broker import TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.connection import Connection, raise_refusal
-from worker.kafka_broker.errors import translated
+from worker.kafka_broker.errors import Needs, translated
 from worker.kafka_broker.sink import KafkaSink
 
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
+_NO_ANSWER: Final = "Could not execute transactional request for unknown reasons: [Error 7]"
 
 
 class KafkaTransactionalSink(KafkaSink):
@@ -67,7 +72,7 @@ class KafkaTransactionalSink(KafkaSink):
             GroupAuthorizationFailedError: f"Read on group {group.group_id}",
             TopicAuthorizationFailedError: f"Read on topic {', '.join({topic for topic, _ in next_offsets})}",
         }
-        with translated(f"committing a transaction of {self._name}", needs=self._needs | needs):
+        with _translated(f"committing a transaction of {self._name}", needs=self._needs | needs):
             self._wait(transactions.send_offsets_to_transaction(offsets, membership), deadline_s)
             self._wait(transactions.begin_commit(), deadline_s)
 
@@ -77,7 +82,7 @@ class KafkaTransactionalSink(KafkaSink):
     def _take_over(self) -> None:
         """Become the one producer of this id; what another has left open is aborted."""
         deadline_s = time.monotonic() + _OPEN_S
-        with translated(f"taking over the transactional id {self._name}", needs=self._needs):
+        with _translated(f"taking over the transactional id {self._name}", needs=self._needs):
             while True:
                 try:
                     self._producer.init_transactions()
@@ -97,6 +102,17 @@ class KafkaTransactionalSink(KafkaSink):
             raise BrokerUnavailable(
                 f"no answer about the transaction of {self._name}. Check the broker and the network"
             )
+
+
+@contextmanager
+def _translated(what: str, *, needs: Needs) -> Iterator[None]:
+    with translated(what, needs=needs):
+        try:
+            yield
+        except KafkaError as exc:
+            if _NO_ANSWER in str(exc):
+                raise KafkaTimeoutError(str(exc)) from exc
+            raise
 
 
 def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaTransactionalSink]:

@@ -1,0 +1,65 @@
+"""Both deliveries at once, on one broker and under one fault: for faults that take their time."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import NamedTuple, Self
+
+from tests.support.kafka_io import Message, new_topics
+from tests.support.oracle import Offsets
+from tests.support.stage import MakeStage, Stage
+from tests.support.worker_process import WorkerProcess
+
+RETURN_LIMIT_S = 120.0
+
+
+class Pair(NamedTuple):
+    """A stage for each delivery, each with a worker and topics of its own: at least once, exactly once."""
+
+    stages: tuple[Stage, Stage]
+    workers: tuple[WorkerProcess, WorkerProcess]
+
+    @classmethod
+    def started(cls, make_stage: MakeStage, address: str, **settings: object) -> Self:
+        """Both ready, nothing sent yet."""
+
+        def made(delivery: str) -> Stage:
+            return make_stage(address, new_topics(address), delivery=delivery, **settings)
+
+        stages = made("at_least_once"), made("exactly_once")
+        first, second = (stage.start() for stage in stages)
+        return cls(stages, (first.until_ready(), second.until_ready()))
+
+    def load(self, messages: Iterator[Message], answered: int) -> None:
+        """Keep both busy until each has answered so many more."""
+        for stage in self.stages:
+            goal = stage.traffic.answered() + answered
+            stage.traffic.load_until(partial(_reached, stage, goal), messages, f"{goal} results", most=10**9)
+
+    def interrupted(self, messages: Iterator[Message], count: int) -> Offsets:
+        """Give both so much that they are in the middle of it; what is committed at least once."""
+        for stage in self.stages:
+            stage.traffic.send(islice(messages, count))
+        for stage in self.stages:
+            stage.traffic.until_answered(len(stage.traffic.inputs) - count + 100)
+        return self.stages[0].committed()
+
+    def until_answered(self) -> None:
+        """Wait until both have answered all."""
+        for stage in self.stages:
+            stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
+
+    def alive(self) -> bool:
+        """Whether neither has ended nor wants to be started again."""
+        return all(worker.get("/livez")[0] == 200 for worker in self.workers)
+
+    def finish(self, *, begun_again: Iterable[Offsets] = ()) -> list[str]:
+        """Let both answer all, and stop: what is wrong. `begun_again` is of the one at least once."""
+        self.until_answered()
+        assert [worker.stop() for worker in self.workers] == [0, 0]
+        at_least, exactly = self.stages
+        return at_least.faults(begun_again=begun_again) + exactly.faults()
+
+
+def _reached(stage: Stage, goal: int) -> bool:
+    return stage.traffic.answered() >= goal

@@ -1,0 +1,89 @@
+"""The connections between worker and broker are cut, slow, or lead nowhere, while the broker itself is well."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from deploy.kafka.ports import free_ports
+from deploy.kafka.properties import Extras, Listener
+from tests.conftest import open_broker
+from tests.faults.pair import Pair
+from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
+from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
+from tests.support.traffic import reviews
+from tests.support.until import let_pass
+
+pytestmark = pytest.mark.broker
+
+CUTS = 10
+
+
+@pytest.fixture(scope="module")
+def behind_a_proxy(request: pytest.FixtureRequest) -> Iterator[tuple[Broker, Proxy]]:
+    """A broker with a second door, and the proxy that stands before it."""
+    [port] = free_ports(1)
+    with Proxy() as proxy:
+        proxy.target = f"127.0.0.1:{port}"
+        behind = Extras((Listener("PROXIED", "PLAINTEXT", port, proxy=proxy.address),))
+        with open_broker(request.config, own=True, extras=behind) as broker:
+            yield broker, proxy
+
+
+@pytest.fixture
+def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
+    """The proxy, good as new."""
+    _, proxy = behind_a_proxy
+    yield proxy
+    proxy.heal()
+
+
+@pytest.fixture
+def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
+    """Workers come in by the proxy, the oracle does not."""
+    broker, _ = behind_a_proxy
+    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
+
+
+def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy: Proxy) -> None:
+    """Under load, all of them are reset at once: nothing is lost, nothing repeated, in both deliveries."""
+    backlog = reviews(seed=1)
+    for _ in range(CUTS):
+        pair.load(backlog, 50)
+        assert proxy.cut() >= 4, "each worker has a connection for reading and one for writing"
+    assert pair.finish() == []
+
+
+def test_a_network_that_swallows_everything_for_longer_than_a_session_is_waited_for(pair: Pair, proxy: Proxy) -> None:
+    """No connection is ever closed: they are given up when a request is not answered, and nothing is lost."""
+    before = pair.interrupted(reviews(seed=2, words=300), 2000)
+    proxy.black_hole()
+    let_pass(2 * SESSION_TIMEOUT_MS / 1000)
+    assert pair.alive()
+    proxy.heal()
+    assert pair.finish(begun_again=[before]) == []
+
+
+def test_a_slow_connection_costs_time_and_nothing_else(pair: Pair, proxy: Proxy) -> None:
+    """150 ms and 40 KB/s: what does not get through in one transaction goes in smaller ones."""
+    proxy.slow(latency_s=0.15, bytes_per_s=40_000)
+    for stage in pair.stages:
+        stage.traffic.send(islice(reviews(seed=3), 400))
+    pair.until_answered()
+    proxy.heal()
+    assert pair.finish() == []
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before-it-arrives", "before-the-answer"])
+def test_a_connection_that_is_cut_in_the_middle_of_a_commit_repeats_nothing(
+    pair: Pair, proxy: Proxy, answered: bool
+) -> None:
+    """Of a commit that was not answered nobody knows whether it is stored: the committed offsets tell."""
+    backlog = reviews(seed=4)
+    for stage, request in zip(pair.stages, (OFFSET_COMMIT, END_TXN), strict=True):
+        goal = proxy.severed + 3
+        proxy.sever(request, answered=answered)
+        stage.traffic.load_until(lambda: proxy.severed >= goal, backlog, "three commits are cut", most=10**9)  # noqa: B023
+        proxy.heal()
+    assert pair.finish() == []

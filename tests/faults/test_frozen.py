@@ -1,0 +1,77 @@
+"""The broker, or the worker, stands still for longer than each time-out and then goes on as if nothing had been."""
+
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from deploy.kafka.broker import Broker
+from tests.faults.pair import RETURN_LIMIT_S, Pair
+from tests.support.stage import MakeStage, Stage
+from tests.support.traffic import reviews
+from tests.support.until import let_pass, until
+from tests.support.worker_process import WorkerProcess
+
+pytestmark = pytest.mark.broker
+
+REVIEWS = 3000
+LONG = 300  # words: with an engine of one thread, these take seconds
+BEYOND_S = 2.0
+# Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.
+SHORT_S = 2.0
+POLL_INTERVAL_S = 8.0  # above the session's
+REQUEST_S = 30.0
+SETTINGS: dict[str, Any] = {
+    "delivery_timeout_ms": round(SHORT_S * 1000),
+    "transaction_timeout_ms": round(SHORT_S * 1000),
+    "max_poll_interval_ms": round(POLL_INTERVAL_S * 1000),
+    "drain_timeout_ms": 5_000,
+}
+
+
+def busy(stage: Stage) -> WorkerProcess:
+    """A worker in the middle of its work."""
+    worker = stage.start(**SETTINGS)
+    stage.traffic.send(islice(reviews(seed=1, words=LONG), REVIEWS))
+    stage.traffic.until_answered(300)
+    assert stage.traffic.answered() < REVIEWS, "it was too quick: there is nothing left to be interrupted"
+    return worker
+
+
+def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(own_broker: Broker, make_stage: MakeStage) -> None:
+    """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
+    pair = Pair.started(make_stage, own_broker.address, **SETTINGS)
+    backlog = reviews(seed=1, words=LONG)
+    begun_again = []
+    for time_out_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):
+        # Once for what the broker did not take in time, and once for the partitions that it took away.
+        begun_again += [pair.interrupted(backlog, REVIEWS)] * 2
+        own_broker.pause()
+        let_pass(time_out_s + BEYOND_S)
+        assert pair.alive()
+        own_broker.resume()
+        pair.until_answered()
+    for worker in pair.workers:
+        assert worker.metric("sentiment_replays_total") >= 1
+        assert "took 4 partitions away" in worker.log()
+    assert pair.finish(begun_again=begun_again) == []
+
+
+def test_a_worker_that_stood_still_past_its_poll_interval_commits_nothing_late(stage: Stage) -> None:
+    """Its partitions went to another, whose offsets stand; only what it had not committed is repeated."""
+    zombie = busy(stage)
+    zombie.freeze()
+    frozen = stage.committed()
+    let_pass(POLL_INTERVAL_S)
+    other = stage.start(**SETTINGS)
+    stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
+    ends = dict.fromkeys(range(4), REVIEWS // 4)
+    until(lambda: stage.committed() == ends, 30, "the other worker has committed all")
+    zombie.thaw()
+    until(lambda: zombie.owned() == other.owned() == 2, RETURN_LIMIT_S, "both work again")
+    assert stage.committed() == ends
+    assert "took 4 partitions away" in zombie.log()
+    stage.traffic.send(islice(reviews(seed=2), 400))
+    stage.traffic.until_answered()
+    assert (zombie.stop(), other.stop()) == (0, 0)
+    assert stage.faults(begun_again=[frozen]) == []

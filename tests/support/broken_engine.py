@@ -1,0 +1,88 @@
+"""`python -m tests.support.broken_engine run`: the worker, with a network that goes wrong on certain words.
+
+The real torch engine computes in its own threads and translates what they raise; only the network is not itself.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.artifact import Artifact
+from model.engines import torch_engine
+from model.engines.packing import Ids
+
+MOST_ROWS = 8  # that a memory, said to be small, has room for
+
+
+def _cannot(_rows: Sequence[Ids]) -> None:
+    raise RuntimeError("shapes do not match")
+
+
+def _device_fault(_rows: Sequence[Ids]) -> None:
+    raise torch.AcceleratorError("an illegal memory access was encountered")
+
+
+def _bug(_rows: Sequence[Ids]) -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+def _hang(_rows: Sequence[Ids]) -> None:
+    threading.Event().wait()
+
+
+def _out_of_memory(rows: Sequence[Ids]) -> None:
+    if len(rows) > MOST_ROWS:
+        raise torch.OutOfMemoryError(f"no memory for {len(rows)} rows")
+
+
+# What a review with such a word does to the batch that it is in. Each word is one of the tiny artifact's vocabulary.
+WRONG: dict[str, Callable[[Sequence[Ids]], None]] = {
+    "unscorable": _cannot,
+    "devicefault": _device_fault,
+    "bug": _bug,
+    "hang": _hang,
+    "large": _out_of_memory,
+}
+NOT_A_NUMBER = "nan"  # the score of a review with this word
+
+
+class _GoesWrong:
+    """A scorer as the torch engine has them."""
+
+    def __init__(self, network: torch_engine._Scorer, artifact: Artifact) -> None:
+        def id_of(word: str) -> int:
+            return int(artifact.tokenizer.tokenize(word).ids[0])
+
+        self._network = network
+        self._wrong = {id_of(word): fault for word, fault in WRONG.items()}
+        self._nan = id_of(NOT_A_NUMBER)
+
+    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+        words = set(np.concatenate(rows).tolist())
+        for word, fault in self._wrong.items():
+            if word in words:
+                fault(rows)
+        logits = self._network.logits(rows)
+        logits[[self._nan in row for row in rows]] = np.nan
+        return logits
+
+
+def main() -> None:
+    make_scorer = torch_engine._make_scorer
+
+    def make_wrong(artifact: Artifact, device: torch.device, dtype: torch.dtype) -> _GoesWrong:
+        return _GoesWrong(make_scorer(artifact, device, dtype), artifact)
+
+    torch_engine._make_scorer = make_wrong
+
+    from worker.cli import main as run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
