@@ -86,7 +86,7 @@ def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
             5,
             ["not valid for '127.0.0.1'"],
         ),
-        (lambda ways, _: ways.certificate(None), 5, ["CERTIFICATE_REQUIRED", "ssl_certfile"]),
+        (lambda ways, _: ways.certificate(None), 5, ["CERTIFICATE", "ssl_certfile"]),
         (lambda ways, pki: ways.certificate(pki.impostor), 5, ["CERTIFICATE", "ssl_certfile"]),
         (lambda ways, _: {"bootstrap_servers": ways.mutual_tls.address}, 3, ["security protocol"]),
         (lambda ways, pki: ways.certificate(pki.encrypted_client), 2, ["encrypted", "ssl_keypassword"]),

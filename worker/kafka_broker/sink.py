@@ -73,18 +73,21 @@ class _Receipt:
 
     def _fate(self, exc: Exception) -> WorkerError:
         # The library fails what comes after a refusal with the very exception of that refusal.
-        if any(exc is refusal for refusal in self._refusals) or type(exc) is KafkaError:
+        if any(exc is refusal for refusal in self._refusals) or type(exc) is KafkaError or self._is_elsewhere(exc):
             return DeliveryFailed(f"a message to {self._topic} was not sent: another one was refused before it ({exc})")
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
-        # In a transaction, what one topic does not take ends the messages to another, too.
-        named = exc.args[0] if exc.args and isinstance(exc.args[0], set) else {self._topic}
         needs = {
-            TopicAuthorizationFailedError: f"Write on topic {', '.join(named)}",
+            TopicAuthorizationFailedError: f"Write on topic {self._topic}",
             ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",  # of brokers before 3.0
         }
         error = translate(exc, f"sending to {self._topic}", needs=needs, unavailable=DeliveryFailed)
         return BrokerRefused(str(error)) if isinstance(error, TopicMissing) else error
+
+    def _is_elsewhere(self, exc: Exception) -> bool:
+        """In a transaction, what one topic does not take ends the messages to the others, too, in any order."""
+        topics = exc.args[0] if isinstance(exc, TopicAuthorizationFailedError) and exc.args else None
+        return isinstance(topics, set) and self._topic not in topics
 
 
 class _Refused:

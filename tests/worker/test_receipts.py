@@ -1,0 +1,25 @@
+"""The fate of a message is its own, not that of another in the same transaction."""
+
+from kafka.errors import TopicAuthorizationFailedError
+
+from worker.errors import AccessDenied, DeliveryFailed
+from worker.kafka_broker.sink import _Receipt
+
+
+def test_a_refusal_is_told_of_the_topic_that_it_names_whichever_message_meets_it_first() -> None:
+    refusals: list[BaseException] = []
+    result, dead_letter = _Receipt("scored", refusals), _Receipt("dlq", refusals)
+    refusal = TopicAuthorizationFailedError({"dlq"})
+    result.settle(refusal)
+    dead_letter.settle(refusal)
+    assert isinstance(result.error, DeliveryFailed)
+    assert isinstance(dead_letter.error, AccessDenied)
+    assert "Write on topic dlq" in str(dead_letter.error)
+
+
+def test_the_first_fate_stands() -> None:
+    receipt = _Receipt("scored", [])
+    receipt.settle(object())
+    receipt.settle(TopicAuthorizationFailedError({"scored"}))
+    assert receipt.done
+    assert receipt.error is None
