@@ -325,6 +325,12 @@ class SourceContract:
         for partition, lag in fetched.items():
             assert lag == 10 - sum(record.partition == partition for record in reader.records[:5])
 
+    def test_lag_of_a_topic_without_records_is_none_at_all(self, rig: BrokerRig, group_id: str) -> None:
+        for number in range(10):  # fetches tell its end or do not, as it happens
+            source = rig.source(rig.topic(partitions=4), group_id=f"{group_id}-{number}")
+            reader = Reader(source)
+            reader.poll_until(lambda source=source: list(source.lag().values()) == [0] * 4, "the lag is told")  # type: ignore[misc]
+
     def test_lag_grows_with_a_topic_that_is_not_read(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
@@ -338,8 +344,6 @@ class SourceContract:
         reader.source.resume(reader.owned)
         reader.read(7)
         reader.poll_until(lambda: reader.source.lag() == {TopicPartition(topic, 0): 0}, "no lag")
-
-    # The end
 
     # What is not there any more
 
@@ -381,6 +385,8 @@ class SourceContract:
         assert reader.values[anew:] == [b"%d" % number for number in range(100, 100 + count)]
         assert partition in frozenset().union(*(polled.lost for polled in reader.polls[before:]))
         assert sum(polled.skipped for polled in reader.polls) == 0
+
+    # The end
 
     def test_a_deleted_topic_is_fatal(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
         topic = rig.topic()

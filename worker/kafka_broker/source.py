@@ -223,7 +223,7 @@ class KafkaSource:
             self._seek_committed(partition, deadline_s)
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """See Source. Fetches tell the end of a partition; where none are made, the broker is asked once a second."""
+        """See Source. Fetches tell the end of a partition; where none does, the broker is asked once a second."""
         self._refuse_if_closed()
         self._ask_for_ends()
         lags = {}
@@ -238,14 +238,18 @@ class KafkaSource:
         return lags
 
     def _ask_for_ends(self) -> None:
-        """Look up where paused partitions end; while the broker does not tell, the last answer stands."""
+        """Look up where partitions end that no fetch tells of; while the broker does not tell, the last answer stands.
+
+        What is paused is not fetched, and the end of an empty partition is told only once: before a seek, perhaps.
+        """
         paused = self._consumer.paused()
-        self._ends = {partition: end for partition, end in self._ends.items() if partition in paused}
+        untold = {p for p in self._ours(self._owned) if p in paused or self._consumer.highwater(p) is None}
+        self._ends = {partition: end for partition, end in self._ends.items() if partition in untold}
         now_s = time.monotonic()
-        if paused and now_s >= self._ask_at_s:
+        if untold and now_s >= self._ask_at_s:
             self._ask_at_s = now_s + _ASK_EVERY_S
             with contextlib.suppress(KafkaError):
-                self._ends = self._consumer.end_offsets(list(paused), timeout_ms=_ANSWER_S * 1000)
+                self._ends = self._consumer.end_offsets(list(untold), timeout_ms=_ANSWER_S * 1000)
 
     def close(self, *, timeout_s: float) -> None:
         """See Source."""
