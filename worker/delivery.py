@@ -168,7 +168,8 @@ class ExactlyOnce(Delivery):
 
     A transaction begins with the first outcome after a checkpoint, never before the engine has done its work, and takes
     several batches. One that fails is not repeated: the worker goes back to the committed offsets, which know whether
-    it was stored; the next are half as large, until they succeed, or a slow connection would fail them all for ever.
+    it was stored. After one that took too long the next is half as large, or a slow connection would fail them all for
+    ever; each that succeeds lets them grow by an eighth again.
     Needs outcomes in the order of their offsets: a result must not be stored before those below it.
     """
 
@@ -182,10 +183,11 @@ class ExactlyOnce(Delivery):
         checkpoint_outcomes: int,
         commit_timeout_s: float,
         transaction_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """A checkpoint is made after `checkpoint_interval_s`, or at `checkpoint_outcomes`, its limit.
 
-        `transaction_timeout_s` is when the broker gives up on a transaction.
+        `transaction_timeout_s` is when the broker gives up on a transaction. `clock` is that of `settle`.
         """
         self._source = source
         self._open_sink = open_sink
@@ -193,11 +195,12 @@ class ExactlyOnce(Delivery):
         self._offsets = offsets
         self._checkpoint_interval_s = checkpoint_interval_s
         self._checkpoint_outcomes = checkpoint_outcomes
-        self._most = checkpoint_outcomes
+        self._size_limit = checkpoint_outcomes
         self._commit_timeout_s = commit_timeout_s
         self._transaction_timeout_s = transaction_timeout_s
+        self._clock = clock
         self._transaction: list[tuple[Outcome, Receipt]] = []
-        self._begun_s: float | None = None  # as the first `settle` after it says
+        self._begun_s = 0.0
         self._due = False  # the transaction takes in no more
         self._waiting: deque[Outcome] = deque()  # for the next one
         self._stored: list[Outcome] = []  # and not told yet: what raises tells nothing
@@ -208,25 +211,23 @@ class ExactlyOnce(Delivery):
         return len(self._transaction) + len(self._waiting)
 
     def publish(self, outcomes: Sequence[Outcome]) -> None:
-        """See Delivery."""
+        """See Delivery. They are sent by the `settle` that follows: this must not fail with half of a batch taken."""
         self._waiting.extend(outcomes)
-        self._send()
 
     def settle(self, now_s: float) -> list[Outcome]:
         """See Delivery. Waits for the broker while it commits a transaction, not for its messages."""
-        self._send()
+        self._send(now_s)
         if not self._transaction:
             return self._tell_stored()
-        if self._begun_s is None:
-            self._begun_s = now_s
-        age_s = now_s - self._begun_s
-        self._due = self._due or age_s >= self._checkpoint_interval_s or len(self._transaction) >= self._most
+        full = len(self._transaction) >= self._size_limit
+        self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
             self._refuse_failures()
             # While the group rebalances, offsets are refused.
             if self._due and self._source.membership is not None and self._all_answered():
                 self._checkpoint(self._commit_timeout_s)
         except Fenced as exc:
+            age_s = self._clock() - self._begun_s  # this process may have stood still since `now_s`
             if age_s < self._transaction_timeout_s:
                 raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
             raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
@@ -237,7 +238,7 @@ class ExactlyOnce(Delivery):
         deadline_s = time.monotonic() + timeout_s
         try:
             while self.unfinished:
-                self._send()
+                self._send(self._clock())
                 self._checkpoint(max(0.0, deadline_s - time.monotonic()))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
@@ -246,7 +247,6 @@ class ExactlyOnce(Delivery):
     def restart(self) -> list[Outcome]:
         """See Delivery. The transaction is ended by `reopen`, or by its time-out."""
         forgotten = [*(outcome for outcome, _ in self._transaction), *self._waiting]
-        self._most = max(1, min(self._most, len(self._transaction)) // 2)
         self._waiting.clear()
         self._begin_anew()
         self._sink.close(timeout_s=0)
@@ -263,11 +263,12 @@ class ExactlyOnce(Delivery):
         """See Delivery."""
         self._sink.close(timeout_s=timeout_s)
 
-    def _send(self) -> None:
+    def _send(self, now_s: float) -> None:
         """Let what waits join the transaction, as far as it may."""
-        while self._waiting and not self._due and len(self._transaction) < self._most:
+        while self._waiting and not self._due and len(self._transaction) < self._size_limit:
             if not self._transaction:
                 self._begin()
+                self._begun_s = now_s
             outcome = self._waiting.popleft()
             self._transaction.append((outcome, self._sink.send(outcome.message)))
 
@@ -296,18 +297,26 @@ class ExactlyOnce(Delivery):
             left_s = max(LEAST_COMMIT_S, deadline_s - time.monotonic())
             self._sink.commit(next_offsets, membership, timeout_s=left_s)
         except (AssignmentLost, BrokerUnavailable) as exc:
+            if isinstance(exc, BrokerUnavailable):
+                self._send_less()
             raise DeliveryFailed(f"a transaction of {len(self._transaction)} results failed: {exc}") from exc
         self._offsets.committed(next_offsets)
         self._stored += (outcome for outcome, _ in self._transaction)
         self._begin_anew()
-        self._most = min(2 * self._most, self._checkpoint_outcomes)
+        self._size_limit = min(self._size_limit + max(1, self._size_limit // 8), self._checkpoint_outcomes)
 
     def _refuse_failures(self) -> None:
         """One message that is not stored spoils the transaction: without it, the others must not be stored."""
         failures = [(outcome, receipt.error) for outcome, receipt in self._transaction if receipt.error is not None]
         if failures:
             # What follows a refused message fails as not delivered: the refusal tells more.
-            raise _blame(*min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed)))
+            outcome, error = min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
+            if isinstance(error, DeliveryFailed):
+                self._send_less()
+            raise _blame(outcome, error)
+
+    def _send_less(self) -> None:
+        self._size_limit = max(1, len(self._transaction) // 2)
 
     def _tell_stored(self) -> list[Outcome]:
         stored, self._stored = self._stored, []
@@ -315,7 +324,6 @@ class ExactlyOnce(Delivery):
 
     def _begin_anew(self) -> None:
         self._transaction = []
-        self._begun_s = None
         self._due = False
 
 

@@ -37,6 +37,7 @@ def _servers(value: str) -> str:
         host, _, port = entry.rpartition(":")
         if not re.fullmatch(r"\S+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(entry)
+        host.encode("idna")  # a label that is empty or too long
     return ",".join(entries)
 
 

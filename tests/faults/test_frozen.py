@@ -12,7 +12,7 @@ from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
 from tests.support.worker_process import WorkerProcess
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # of which a minute passes on purpose
 
 REVIEWS = 3000
 LONG = 300  # words: with an engine of one thread, these take seconds

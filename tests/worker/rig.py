@@ -104,6 +104,7 @@ class Rig:
             checkpoint_outcomes=100,
             commit_timeout_s=1.0,
             transaction_timeout_s=15.0,
+            clock=lambda: self.now_s,
         )
 
     def _open_sink(self) -> FakeSink:

@@ -27,6 +27,7 @@ class Rig:
     """A delivery over a fake broker, with one partition assigned."""
 
     def __init__(self) -> None:
+        self.now_s = 0.0  # what the delivery sees where it looks at the clock by itself
         self.broker = FakeBroker()
         for topic in ("raw", "scored", "dlq"):
             self.broker.create_topic(topic)
@@ -43,6 +44,7 @@ class Rig:
             checkpoint_outcomes=5,
             commit_timeout_s=1.0,
             transaction_timeout_s=TRANSACTION_TIMEOUT_S,
+            clock=lambda: self.now_s,
         )
 
     def _open_sink(self) -> FakeTransactionalSink:
@@ -176,7 +178,7 @@ def test_a_transaction_is_never_larger_than_allowed() -> None:
     assert sizes_of_transactions(Rig(), 12) == [5, 5, 2]
 
 
-def test_after_one_that_failed_transactions_are_half_as_large_until_they_succeed_again() -> None:
+def test_after_one_that_failed_for_want_of_time_transactions_are_half_as_large_and_grow_again() -> None:
     rig = Rig()
     rig.sinks[0].hold = True
     rig.publish(0, 1, 2, 3)
@@ -186,7 +188,7 @@ def test_after_one_that_failed_transactions_are_half_as_large_until_they_succeed
     rig.delivery.restart()
     rig.delivery.reopen()
     rig.offsets.assign(RAW)  # read again
-    assert sizes_of_transactions(rig, 12) == [2, 4, 5, 1]
+    assert sizes_of_transactions(rig, 14) == [2, 3, 4, 5]
 
 
 def test_what_was_stored_before_draining_failed_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +216,7 @@ def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() 
     rig = Rig()
     rig.sinks[0].hold = True
     rig.delivery.publish([rig.outcome(0), rig.outcome(1, topic="dlq", dead_because=Reason.INVALID_JSON)])
+    rig.delivery.settle(0.0)
     rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("failed with another"))
     rig.sinks[0].settle_oldest(TopicPartition("dlq", 0), BrokerRefused("too large"))
     with pytest.raises(DeadLetterRefused, match="record raw-0-1"):
@@ -242,5 +245,33 @@ def test_a_worker_that_slept_through_its_transaction_begins_again() -> None:
     rig = Rig()
     rig.publish(0)
     rig.sinks[0].commit_error = Fenced("the broker gave up")
+    rig.now_s = TRANSACTION_TIMEOUT_S
     with pytest.raises(DeliveryFailed, match="gave up"):
-        rig.delivery.settle(TRANSACTION_TIMEOUT_S)
+        rig.delivery.settle(rig.now_s)
+
+
+def test_a_worker_that_sleeps_in_the_middle_of_a_commit_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.publish(0)
+
+    def frozen(*_: object, **__: object) -> None:
+        rig.now_s = INTERVAL_S + TRANSACTION_TIMEOUT_S
+        raise Fenced("the broker gave up")
+
+    monkeypatch.setattr(rig.sinks[0], "commit", frozen)
+    with pytest.raises(DeliveryFailed, match="gave up"):
+        rig.delivery.settle(INTERVAL_S)
+
+
+@pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), Fenced("the broker gave up")])
+def test_what_has_nothing_to_do_with_size_leaves_transactions_as_large(error: WorkerError) -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.sinks[0].commit_error = error
+    rig.now_s = TRANSACTION_TIMEOUT_S
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(rig.now_s)
+    rig.delivery.restart()
+    rig.delivery.reopen()
+    rig.offsets.assign(RAW)
+    assert sizes_of_transactions(rig, 10) == [5, 5]

@@ -137,7 +137,9 @@ def test_bootstrap_servers_take_a_list(servers: str, kept: str) -> None:
     assert load_settings({"bootstrap_servers": servers}, {}).bootstrap_servers == kept
 
 
-@pytest.mark.parametrize("servers", ["a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1 b:2", "a:x"])
+@pytest.mark.parametrize(
+    "servers", ["a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1 b:2", "a:x", "a..b:1", f"{'a' * 64}:1"]
+)
 def test_a_broker_without_a_host_or_a_port_is_refused(servers: str) -> None:
     assert "must be host:port" in rejection({"bootstrap_servers": servers})
 

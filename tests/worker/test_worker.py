@@ -13,6 +13,7 @@ from worker.errors import (
     BrokerUnavailable,
     DeadLetterRefused,
     DeliveryFailed,
+    Fenced,
     ModelUnusable,
     TooManyDeadLetters,
 )
@@ -80,6 +81,21 @@ def test_records_that_were_deleted_before_they_were_read_are_counted_and_the_oth
     turn_until(rig, lambda: rig.committed(0) == 9, "all are committed")
     assert ids(rig.scored(0)) == ["4", "5", "6", "7", "8"]
     assert rig.metric("sentiment_skipped_records_total") == 4
+
+
+def test_no_room_is_lost_when_a_transaction_cannot_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = started(Rig(exactly_once=True))
+    sink = rig.sinks[-1]
+
+    def refuse_once() -> None:
+        monkeypatch.undo()
+        raise Fenced("another has the name")
+
+    monkeypatch.setattr(sink, "begin", refuse_once)
+    rig.send(*[review("good", review_id=str(number)) for number in range(4)], b"{", review("good", review_id="5"))
+    turn_until(rig, lambda: rig.committed(0) == 6, "all are committed")
+    assert rig.metric("sentiment_replays_total") == 1
+    assert rig.held.records == 0
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])

@@ -48,6 +48,11 @@ class Connection:
             raise SettingsRejected(
                 f"security_protocol is {self.security_protocol!r}: use one of {', '.join(_PROTOCOLS)}"
             )
+        for name in ("sasl_username", "sasl_password", "ssl_keypassword"):
+            try:
+                (getattr(self, name) or "").encode()
+            except UnicodeEncodeError:  # it would quote the secret
+                raise SettingsRejected(f"{name} is not UTF-8: write it so") from None
         if not self.security_protocol.startswith("SASL"):
             return
         if self.sasl_mechanism not in _NEEDS:

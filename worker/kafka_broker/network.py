@@ -9,6 +9,7 @@ What the library (3.0.12) does not do by itself and this file does, each seen on
   its very last bytes. See `data_before_end`.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,6 +25,11 @@ _LOGIN_REFUSED: Final = (
     kafka.SaslAuthenticationFailedError,
     kafka.UnsupportedSaslMechanismError,
     kafka.IllegalSaslStateError,
+)
+
+# What the other side says of who we are; that it is in trouble, or got garbage, may pass.
+_REFUSING_ALERT: Final = re.compile(
+    "_ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)"
 )
 
 
@@ -95,26 +101,22 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     def _ended(self, failure: Exception) -> None:
         self.last_failure = failure
         if self.refusal is None:
-            self.refusal = _refusal_in(failure)
+            self.refusal = refusal_in(failure, scram=str(self.config["sasl_mechanism"]).startswith("SCRAM"))
             if self.refusal is not None:
                 self.tell(self.refusal)
 
 
-def _refusal_in(failure: Exception) -> Exception | None:
-    """What in the failure of a connection no retry can change."""
+def refusal_in(failure: Exception, *, scram: bool) -> Exception | None:
+    """What in the failure of a connection no retry can change; None where one may help."""
     refusal: Exception | None = failure if isinstance(failure, _LOGIN_REFUSED) else None
-    if isinstance(failure, ValueError):  # in SCRAM the broker has to prove, too, that it knows the password
+    # In SCRAM the broker has to prove, too, that it knows the password. A UnicodeError is a host that cannot be one.
+    if scram and isinstance(failure, ValueError) and not isinstance(failure, UnicodeError):
         refusal = kafka.SaslAuthenticationFailedError(f"the broker's half of the login is wrong: {failure}")
     # The library wraps what TLS said, and keeps it as an argument or as the context.
     for inner in (*failure.args, failure.__context__):
         if isinstance(inner, ssl.SSLCertVerificationError):
             why = inner.verify_message.rstrip(".")
             refusal = BrokerNotTrusted(f"the broker's certificate is not accepted: {why}")
-        elif isinstance(inner, ssl.SSLError) and _is_final(inner.reason or ""):
+        elif isinstance(inner, ssl.SSLError) and _REFUSING_ALERT.search(inner.reason or ""):
             refusal = CertificateRefused(f"the broker ended the TLS handshake: {inner.reason}")
     return refusal
-
-
-def _is_final(reason: str) -> bool:
-    """Whether the other side ended TLS over what we are; its own troubles may pass."""
-    return "_ALERT_" in reason and "INTERNAL_ERROR" not in reason

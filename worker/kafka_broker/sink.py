@@ -175,6 +175,8 @@ class KafkaSink:
             return _Refused(_why_not_taken(message.topic, exc))
         future.add_both(receipt.settle)
         self._in_flight.append(receipt)
+        if self._network.refusal is not None:  # it came just now, and those in flight were told before this one was
+            receipt.settle(self._network.refusal)
         return receipt
 
     def flush(self, *, timeout_s: float) -> None:
@@ -276,9 +278,13 @@ def _why_not_taken(topic: str, exc: Exception) -> WorkerError:
     if type(exc) not in (KafkaError, IllegalStateError):
         # Too large for a request; no such partition; not a topic's name.
         return BrokerRefused(f"sending to {topic} failed: {exc}")
-    # An earlier message has ended the transaction; where the reason stands beside, it may be that of its end.
+    return why_ended(exc, f"sending to {topic}")
+
+
+def why_ended(exc: Exception, what: str) -> WorkerError:
+    """What ended a transaction, where the library only says that it is over: the reason may stand beside."""
     fenced = next((cause for cause in exc.args if isinstance(cause, ProducerFencedError)), None)
-    return translate(fenced or IllegalStateError(str(exc)), f"sending to {topic}")
+    return translate(fenced or IllegalStateError(str(exc)), what)
 
 
 def sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaSink]:

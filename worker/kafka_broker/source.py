@@ -383,7 +383,7 @@ class KafkaSource:
             try:
                 with translated(f"looking up the beginning of {partition.topic}-{partition.partition}"):
                     earliest = self._consumer.beginning_offsets([partition], timeout_ms=_ANSWER_S * 1000)[partition]
-            except BrokerUnavailable as exc:
+            except (BrokerUnavailable, TopicMissing) as exc:  # or it is being made anew
                 self._warn(exc)
                 continue
             del self._given_up[partition]

@@ -29,7 +29,7 @@ from worker.broker import TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.connection import Connection, raise_refusal
 from worker.kafka_broker.errors import Needs, translated
-from worker.kafka_broker.sink import KafkaSink
+from worker.kafka_broker.sink import KafkaSink, why_ended
 
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
 _NO_ANSWER: Final = "Could not execute transactional request for unknown reasons: [Error 7]"
@@ -55,8 +55,12 @@ class KafkaTransactionalSink(KafkaSink):
     def begin(self) -> None:
         """See TransactionalSink."""
         self._refuse_if_closed()
-        with translated(f"beginning a transaction of {self._name}"):
+        what = f"beginning a transaction of {self._name}"
+        raise_refusal(self._network, what)
+        try:
             self._producer.begin_transaction()
+        except KafkaError as exc:
+            raise why_ended(exc, what) from exc
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:
         """See TransactionalSink."""
