@@ -62,7 +62,7 @@ def test_a_network_that_swallows_everything_for_longer_than_a_session_is_waited_
     let_pass(2 * SESSION_TIMEOUT_MS / 1000)
     assert pair.alive()
     proxy.heal()
-    assert pair.finish(begun_again=[before]) == []
+    assert pair.finish(since=before) == []
 
 
 def test_a_slow_connection_costs_time_and_nothing_else(pair: Pair, proxy: Proxy) -> None:

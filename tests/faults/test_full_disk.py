@@ -67,4 +67,4 @@ def test_a_broker_whose_disk_is_full_is_waited_for(
     assert pair.alive()
     ballast.unlink()
     cramped_broker.restart()
-    assert pair.finish(begun_again=[before]) == []
+    assert pair.finish(since=before) == []
