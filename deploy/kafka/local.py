@@ -40,6 +40,7 @@ class LocalBroker(Broker):
         self._internal_ports = free_ports(3)
         self._port = port or self._internal_ports[2]
         self.address = f"127.0.0.1:{self._port}"
+        self.controller = f"127.0.0.1:{self._internal_ports[1]}"  # for another broker to join this one
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._janitor: Janitor | None = None
