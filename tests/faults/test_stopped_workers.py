@@ -57,7 +57,7 @@ def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: 
         killed.append(stage.committed())
         worker = stage.start()
         stage.traffic.until_answered(answered)
-    assert worker.stop() == 0
+    assert worker.until_ready().stop() == 0
     finish(stage)
     assert stage.faults(begun_again=killed) == []
 

@@ -110,4 +110,4 @@ def test_a_topic_with_too_few_replicas_is_waited_for_and_nothing_is_lost(
     assert at_least.faults_so_far(begun_again=[before] * int(worker.metric(REPLAYS))) == []
     follower.start()
     pair.until_answered()
-    assert pair.finish(begun_again=[before] * int(worker.metric(REPLAYS))) == []
+    assert pair.finish(since=before) == []

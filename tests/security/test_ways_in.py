@@ -21,6 +21,11 @@ from tests.security.permissions import LEAST_PRIVILEGE, granted
 from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
+from tests.support.until import until
+from worker.app import connect_with
+from worker.configuration import load_settings
+from worker.errors import AccessDenied
+from worker.kafka_broker import require_topics
 
 pytestmark = pytest.mark.broker
 
@@ -138,6 +143,14 @@ def test_a_token_is_read_again_at_each_login_and_one_that_expired_ends_the_worke
         assert stage.faults(begun_again=[before]) == []
 
 
+def lets_in(way: Settings) -> bool:
+    try:
+        require_topics(connect_with(load_settings(way, {})), [])
+    except AccessDenied:
+        return False
+    return True
+
+
 def test_a_password_that_no_longer_holds_ends_the_worker_at_its_next_login(
     secured_broker: Broker, stage: Stage, listeners: SecuredListeners
 ) -> None:
@@ -153,6 +166,7 @@ def test_a_password_that_no_longer_holds_ends_the_worker_at_its_next_login(
             assert worker.exit_status() == 5
         finally:
             set_scram_password(secured_broker, PASSWORD)
+        until(lambda: lets_in(way), 30, "the old password holds again")
         assert "invalid credentials" in worker.log().splitlines()[-1]
         assert stage.start(until_empty=True, **way).exit_status() == 0
         assert stage.faults(begun_again=[before]) == []

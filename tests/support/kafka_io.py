@@ -1,7 +1,7 @@
 """Writing to and reading from Kafka with kafka-python alone: the oracle of tests, without a line of the worker."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
@@ -19,8 +19,10 @@ from kafka.admin import (
     ResourceType,
 )
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import SecurityDisabledError
-from kafka.structs import TopicPartition
+from kafka.errors import RetriableError, SecurityDisabledError
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from tests.support.until import until
 
 ANSWER_LIMIT_S = 30.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # as the broker's message.max.bytes
@@ -211,8 +213,16 @@ def read_all(address: str, topic: str, *, committed_only: bool = False, limit_s:
 def committed_offsets(address: str, group: str, topic: str) -> dict[int, int]:
     """The next offset that `group` has stored, per partition of `topic`; a partition without one is left out."""
     with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
-        offsets = admin.list_group_offsets(group)[group]
+        [offsets] = until(lambda: _group_offsets(admin, group), ANSWER_LIMIT_S, f"the offsets of {group}")
     return {place.partition: stored.offset for place, stored in offsets.items() if place.topic == topic}
+
+
+def _group_offsets(admin: KafkaAdminClient, group: str) -> list[Mapping[TopicPartition, OffsetAndMetadata]]:
+    """One answer; none while the broker is not itself yet, having just begun again or been frozen."""
+    try:
+        return [admin.list_group_offsets(group)[group]]
+    except RetriableError:
+        return []
 
 
 def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
