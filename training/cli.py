@@ -17,7 +17,7 @@ from training.fetch import ACL_IMDB, fetch_imdb
 from training.learners import hard_targets
 from training.pipeline import Request, predict_all, run
 from training.progress import ProgressDisplay, new_console
-from training.recipes import RECIPES
+from training.recipes import INGREDIENTS, RECIPES, ProductionRecipe
 from training.report import metrics_table
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
@@ -74,6 +74,12 @@ def _end(message: str, status: int) -> NoReturn:
 @click.option("--out", type=_DIRECTORY, help="Where to write checkpoint, artifact and report.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of all random choices; the recipe's own by default.")
 @click.option("--epochs", type=_POSITIVE, help="At most so many; the recipe's own number by default.")
+@click.option(
+    "--without",
+    type=click.Choice(INGREDIENTS),
+    multiple=True,
+    help="Leave an ingredient of the production recipe out, to see what it is worth; may be repeated.",
+)
 @click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
 @click.pass_context
 def cli(
@@ -83,6 +89,7 @@ def cli(
     out: Path | None,
     seed: int | None,
     epochs: int | None,
+    without: tuple[str, ...],
     limit: int | None,
 ) -> None:
     """Train a network; the artifact, a report and plots end up in --out.
@@ -94,9 +101,14 @@ def cli(
     if recipe is None or data is None or out is None:
         raise click.UsageError("training needs --recipe, --data and --out")
     chosen = RECIPES[recipe]
+    if without:
+        if not isinstance(chosen, ProductionRecipe):
+            raise click.UsageError("--without is for the production recipe")
+        chosen = chosen.without(*without)
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
-    report = run(Request(chosen, data, out, limit, _command(recipe, seed=seed, epochs=epochs, limit=limit)), console)
+    command = _command(recipe, without, seed=seed, epochs=epochs, limit=limit)
+    report = run(Request(chosen, data, out, limit, command), console)
     console.print(metrics_table(report.metrics))
     console.print(f"artifact: {out / 'artifact'}\nreport: {out / 'report.md'}")
 
@@ -134,7 +146,8 @@ def evaluate(artifact: Path, data: Path) -> None:
     )
 
 
-def _command(recipe: str, **options: int | None) -> str:
+def _command(recipe: str, without: tuple[str, ...], **options: int | None) -> str:
     """What was called, for the model card; where this machine keeps its files is nobody's business."""
-    given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    given = [word for name in without for word in ("--without", name)]
+    given += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
     return shlex.join(["python", "-m", "training", "--recipe", recipe, "--data", "DIR", "--out", "DIR", *given])

@@ -1,10 +1,12 @@
 """Reads the review files and decides which review may be used for what.
 
 Three kinds of reviews never enter training, whatever the recipe: the official test, the originals of the
-published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev set.
-A review is kept out together with every other review of the same text, under whatever id it stands.
+published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev sets.
+A review is kept out together with every other review of the same text, under whatever id it stands. Reviews of
+other goods (`DomainFiles`), some of which are about films too, are kept out for a single long sentence in common.
 """
 
+import hashlib
 import json
 import lzma
 import random
@@ -26,6 +28,10 @@ NOTEBOOK_ORDER_LIST = "notebook_order.txt.xz"
 _NOTEBOOK_TRAIN_LINES = 20_000
 _NOTEBOOK_VALIDATION_LINES = 2_500
 _LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]+")
+_NO_WORD = re.compile(r"[\W_]+")
+_LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
+_DEV_REVIEWS_PER_DOMAIN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Splits:
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     unlabelled: tuple[Example, ...]
+    domains_dev: dict[str, tuple[Example, ...]]  # domain -> its dev reviews; empty where no other domain is read
     tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, for the report alone
     test_duplicates: frozenset[str]
     forbidden: frozenset[str]  # ids: kept out, dev and every test
@@ -77,6 +84,7 @@ class Splits:
             train=_sample(self.train, count),
             dev=_sample(self.dev, count),
             unlabelled=_sample(self.unlabelled, count),
+            domains_dev={name: _sample(rows, count) for name, rows in self.domains_dev.items()},
             tests={name: _sample(rows, count) for name, rows in self.tests.items()},
         )
 
@@ -101,6 +109,29 @@ class ImdbFiles:
         return cls(*(tuple(read_examples(path)) for path in parts.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class DomainFiles:
+    """Reviews of books, kitchen goods and so on: FDU-MTL (Liu, Qiu and Huang, ACL 2017).
+
+    An id begins with its domain and a slash, e.g. "books/train/900".
+    """
+
+    labelled: tuple[Example, ...]
+    unlabelled: tuple[Example, ...]
+
+    @classmethod
+    def read(cls, data: Path) -> "DomainFiles":
+        """Read `data`/fdu_mtl/{train,unlabeled}.jsonl.xz. Raises DatasetError."""
+        parts = [data / "fdu_mtl" / f"{name}.jsonl.xz" for name in ("train", "unlabeled")]
+        missing = [str(path) for path in parts if not path.is_file()]
+        if missing:
+            raise DatasetError(
+                f"no {', no '.join(missing)}: put FDU-MTL there (docs/training.md says how), "
+                "or train without it: --without domains"
+            )
+        return cls(*(tuple(read_examples(path)) for path in parts))
+
+
 def read_examples(path: Path) -> Iterator[Example]:
     """Yield the reviews of a .jsonl or .jsonl.xz file: objects with id, label (0, 1 or null) and text.
 
@@ -119,9 +150,12 @@ def read_examples(path: Path) -> Iterator[Example]:
         raise DatasetError(f"{path}, line {number}: not a review with id, label and text ({error})") from error
 
 
-def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
-    """Train on everything that may be used, choose on the dev set whose films train does not have."""
-    return _splits(
+def production_splits(imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None = None) -> Splits:
+    """Train on everything that may be used, choose on the dev set whose films train does not have.
+
+    With other domains some of each one's reviews are held out as well; the rest is learned from.
+    """
+    splits = _splits(
         imdb,
         lists,
         train=imdb.train,
@@ -129,6 +163,10 @@ def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
         dev_ids=lists.dev,
         tests={"official test": imdb.test},
     )
+    if domains is None:
+        return splits
+    held_out_films = [row for row in imdb.train + imdb.test if row.id in splits.forbidden]
+    return _with_domains(splits, domains, held_out_films)
 
 
 def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
@@ -168,8 +206,8 @@ def check_labels(splits: Splits) -> None:
 
 
 def text_key(text: str) -> str:
-    """What two reviews must share to count as the same text: everything but case, line breaks and spacing."""
-    return " ".join(_LINE_BREAK_TAG.sub(" ", text).casefold().split())
+    """What two reviews must share to count as the same text: their letters and digits, in order, whatever the case."""
+    return _NO_WORD.sub("", _LINE_BREAK_TAG.sub(" ", text).casefold())
 
 
 def _splits(
@@ -213,12 +251,54 @@ def _splits(
         train=tuple(filter(usable, train)),
         dev=dev,
         unlabelled=tuple(filter(usable, unlabelled)),
+        domains_dev={},
         tests=tests,
         test_duplicates=lists.test_duplicates,
         forbidden=frozenset().union(lists.kept_out, *ids.values()),
         forbidden_texts=frozenset().union(*texts.values()),
         excluded=excluded,
     )
+
+
+def _with_domains(splits: Splits, domains: DomainFiles, held_out_films: Iterable[Example]) -> Splits:
+    """Add the domains' reviews, each text once, and hold out the dev reviews of each domain."""
+    films = frozenset().union(*(_long_sentences(row.text) for row in held_out_films))
+    excluded = dict(splits.excluded)
+    seen = set(splits.forbidden_texts)
+
+    def usable(row: Example) -> bool:
+        key = text_key(row.text)
+        if key in seen or not films.isdisjoint(_long_sentences(row.text)):
+            excluded["domains: repeated, or shared with what is held out"] = (
+                excluded.get("domains: repeated, or shared with what is held out", 0) + 1
+            )
+            return False
+        seen.add(key)
+        return True
+
+    by_domain: dict[str, list[Example]] = {}
+    for row in filter(usable, domains.labelled):
+        by_domain.setdefault(row.id.partition("/")[0], []).append(row)
+    dev, train = {}, list(splits.train)
+    for name, rows in sorted(by_domain.items()):
+        rows.sort(key=lambda row: hashlib.sha256(text_key(row.text).encode()).digest())
+        dev[name] = tuple(rows[:_DEV_REVIEWS_PER_DOMAIN])
+        train += rows[_DEV_REVIEWS_PER_DOMAIN:]
+    held_out = [row for rows in dev.values() for row in rows]
+    return replace(
+        splits,
+        train=tuple(train),
+        unlabelled=splits.unlabelled + tuple(filter(usable, domains.unlabelled)),
+        domains_dev=dev,
+        forbidden=splits.forbidden.union(row.id for row in held_out),
+        forbidden_texts=splits.forbidden_texts.union(text_key(row.text) for row in held_out),
+        excluded=excluded,
+    )
+
+
+def _long_sentences(text: str) -> frozenset[str]:
+    keys = map(text_key, _SENTENCE_END.split(text))
+    return frozenset(key for key in keys if len(key) >= _LONG_SENTENCE)
 
 
 def _sample(rows: tuple[Example, ...], count: int) -> tuple[Example, ...]:

@@ -17,10 +17,19 @@ from model.artifact import Artifact, Calibration, save_artifact
 from model.engines import load_predictor
 from model.predictor import Predictor, score_texts
 from training.calibrate import fit_calibration
-from training.datasets import Example, ImdbFiles, Lists, Splits, check_labels, production_splits, reference_splits
+from training.datasets import (
+    DomainFiles,
+    Example,
+    ImdbFiles,
+    Lists,
+    Splits,
+    check_labels,
+    production_splits,
+    reference_splits,
+)
 from training.errors import OutputError
 from training.evaluate import Floats, Metrics, measure
-from training.learners import Learner, build_learner, hard_targets
+from training.learners import Learner, ProductionLearner, build_learner, hard_targets
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
@@ -28,6 +37,8 @@ from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
 OFFICIAL_TEST = "official test"
+FIRST_CHECKPOINT = "first_stage.pt"
+CHECKPOINT = "checkpoint.pt"
 _SCORED_AT_ONCE = 1024  # reviews
 
 
@@ -77,7 +88,8 @@ def run(request: Request, console: Console) -> Report:
     learner = build_learner(request.recipe, splits)
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
-    history = _train(request, learner, splits, console)
+    first_history = _first_stage(request, learner, splits, console)
+    history = _train(request, request.recipe, learner, splits, console, CHECKPOINT)
     product = _finish(request.recipe, learner, splits)
     with _writing(request.out), tempfile.TemporaryDirectory(dir=request.out) as scratch:
         draft = product.store(Path(scratch) / "artifact", card="")
@@ -90,6 +102,7 @@ def run(request: Request, console: Console) -> Report:
         recipe=asdict(request.recipe),
         reviews=_review_counts(splits),
         excluded=splits.excluded,
+        first_history=tuple(first_history),
         history=tuple(history),
         chosen_epoch=best_epoch(history),
         calibration=product.calibration,
@@ -97,7 +110,7 @@ def run(request: Request, console: Console) -> Report:
         metrics=metrics,
         parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
         artifact_bytes=artifact_bytes,
-        training_duration_s=sum(line.duration_s for line in history),
+        training_duration_s=sum(line.duration_s for line in first_history + history),
         environment=_environment(predictor),
     )
     product.store(request.out / "artifact", render_model_card(report))
@@ -108,8 +121,12 @@ def run(request: Request, console: Console) -> Report:
 
 def read_splits(request: Request) -> Splits:
     """The recipe's own split of the files under `request.data`. Raises DatasetError."""
-    split = reference_splits if isinstance(request.recipe, ReferenceRecipe) else production_splits
-    splits = split(ImdbFiles.read(request.data), Lists.shipped())
+    imdb, lists = ImdbFiles.read(request.data), Lists.shipped()
+    if isinstance(request.recipe, ReferenceRecipe):
+        splits = reference_splits(imdb, lists)
+    else:
+        domains = DomainFiles.read(request.data) if request.recipe.has("domains") else None
+        splits = production_splits(imdb, lists, domains)
     splits = splits if request.limit is None else splits.limited(request.limit)
     check_labels(splits)
     return splits
@@ -136,12 +153,27 @@ def predict_all(predictor: Predictor, texts: Sequence[str], display: ProgressDis
     return np.concatenate(found).astype(np.float64)
 
 
-def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
-    epochs, steps = request.recipe.epochs, learner.steps_per_epoch
-    checkpoint = request.out / "checkpoint.pt"
+def _first_stage(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
+    """Train on the labelled texts alone where the recipe says so, then label the unlabelled reviews."""
+    recipe = request.recipe
+    if not isinstance(learner, ProductionLearner) or isinstance(recipe, ReferenceRecipe):
+        return []
+    history = []
+    if recipe.has("committee"):
+        history = _train(request, recipe.first_stage(), learner, splits, console, FIRST_CHECKPOINT)
+    console.print(f"labelling {learner.unlabelled_count:,} unlabelled reviews")
+    learner.add_unlabelled(trained=recipe.has("committee"))
+    return history
+
+
+def _train(
+    request: Request, recipe: Recipe, learner: Learner, splits: Splits, console: Console, file: str
+) -> list[EpochResult]:
+    epochs, steps = recipe.epochs, learner.steps_per_epoch
+    checkpoint = request.out / file
     if checkpoint.exists():
         console.print(f"continuing after the last whole epoch of {checkpoint}")
-    with ProgressDisplay(console, f"{request.recipe.name} recipe", epochs * steps) as display:
+    with ProgressDisplay(console, f"{recipe.name} recipe, {checkpoint.stem}", epochs * steps) as display:
 
         def on_step(epoch: int, step: int, loss: float) -> None:
             done = (epoch - 1) * steps + step
@@ -154,7 +186,7 @@ def _train(request: Request, learner: Learner, splits: Splits, console: Console)
             )
 
         labels = hard_targets(splits.dev)
-        return fit(learner, request.recipe, labels, checkpoint, on_step, on_epoch)
+        return fit(learner, recipe, labels, checkpoint, on_step, on_epoch)
 
 
 def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:

@@ -28,6 +28,7 @@ class Report:
     recipe: dict[str, Any]
     reviews: dict[str, int]  # what for -> how many
     excluded: dict[str, int]  # why -> how many reviews of the training files were not learned from
+    first_history: tuple[EpochResult, ...]  # of the stage on labelled texts alone, where there is one
     history: tuple[EpochResult, ...]
     chosen_epoch: int
     calibration: Calibration
