@@ -32,6 +32,7 @@ _SENTENCE_END = re.compile(r"[.!?]+")
 _NO_WORD = re.compile(r"[\W_]+")
 _LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
 _DEV_REVIEWS_PER_DOMAIN = 300
+_REPEATED = "other domains: seen before, or shared with what is held out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +266,12 @@ def _with_domains(splits: Splits, domains: DomainFiles, held_out_films: Iterable
     films = frozenset().union(*(_long_sentences(row.text) for row in held_out_films))
     excluded = dict(splits.excluded)
     seen = set(splits.forbidden_texts)
+    seen.update(text_key(row.text) for row in splits.train + splits.unlabelled)
 
     def usable(row: Example) -> bool:
         key = text_key(row.text)
         if key in seen or not films.isdisjoint(_long_sentences(row.text)):
-            excluded["domains: repeated, or shared with what is held out"] = (
-                excluded.get("domains: repeated, or shared with what is held out", 0) + 1
-            )
+            excluded[_REPEATED] = excluded.get(_REPEATED, 0) + 1
             return False
         seen.add(key)
         return True
