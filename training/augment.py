@@ -57,7 +57,9 @@ def opposites(reviews: Sequence[Example], count: int, rng: random.Random, teache
     teacher's evidence.
     """
     antonyms = _antonyms(_phrases())
-    ids, texts, labels = [], [], []
+    ids: list[str] = []
+    texts: list[str] = []
+    labels: list[int] = []
     for row in rng.sample(list(reviews), len(reviews)):
         if len(ids) >= 2 * count:
             break

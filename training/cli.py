@@ -10,15 +10,15 @@ import click
 
 from model.engines import load_predictor
 from model.errors import ModelError
-from training.datasets import read_examples
+from model.predictor import Predictor
+from training.analysis import Scores, comparison, evaluation, score_reviews
+from training.datasets import Example, read_examples
 from training.errors import DatasetError, TrainingError
-from training.evaluate import measure
 from training.fetch import ACL_IMDB, fetch_imdb
-from training.learners import hard_targets
-from training.pipeline import Request, predict_all, run
+from training.pipeline import Request, run
 from training.progress import ProgressDisplay, new_console
 from training.recipes import INGREDIENTS, RECIPES, ProductionRecipe
-from training.report import metrics_table
+from training.tables import metrics_table
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -28,6 +28,7 @@ _AFTER_CTRL_C = {
     None: "the same command continues after the last whole epoch",
     "fetch": "the same command continues",
     "evaluate": "the same command starts again",
+    "compare": "the same command starts again",
 }
 
 
@@ -130,20 +131,44 @@ def fetch(out: Path, url: str) -> None:
     help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
 )
 def evaluate(artifact: Path, data: Path) -> None:
-    """Print the metrics of an artifact on a labelled file."""
+    """Print metrics of an artifact on a labelled file: by length, by probability, and its surest errors."""
+    rows = _labelled(data)
+    predictor = load_predictor(artifact)
+    scores = _score(predictor, rows)
+    new_console().print(f"{evaluation(data.name, scores)}\n\n{_named(predictor)}, {predictor.info.engine}")
+
+
+@cli.command()
+@click.argument("artifacts", type=_DIRECTORY, nargs=2)
+@click.option(
+    "--data",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
+)
+def compare(artifacts: tuple[Path, Path], data: Path) -> None:
+    """Say whether two artifacts differ on a labelled file, and where."""
+    rows = _labelled(data)
+    predictors = [load_predictor(artifact) for artifact in artifacts]
+    first, second = (_score(predictor, rows) for predictor in predictors)
+    names = (f"A ({_named(predictors[0])})", f"B ({_named(predictors[1])})")
+    new_console().print(comparison(data.name, names, (first, second)))
+
+
+def _labelled(data: Path) -> list[Example]:
     rows = [row for row in read_examples(data) if row.label is not None]
     if not rows:
         raise DatasetError(f"{data} holds no labelled review: give --data a file whose reviews have the label 0 or 1")
-    predictor = load_predictor(artifact)
+    return rows
+
+
+def _score(predictor: Predictor, rows: list[Example]) -> Scores:
     with ProgressDisplay(new_console(stderr=True), "scoring", len(rows)) as display:
-        probabilities = predict_all(predictor, [row.text for row in rows], display)
-    metrics = measure(probabilities, hard_targets(rows))
-    new_console().print(
-        f"{metrics_table({data.name: metrics})}\n"
-        f"confusion: {metrics.true_negatives:,} true negatives, {metrics.false_positives:,} false positives, "
-        f"{metrics.false_negatives:,} false negatives, {metrics.true_positives:,} true positives\n"
-        f"model {predictor.info.name} {predictor.info.version}, {predictor.info.engine}"
-    )
+        return score_reviews(predictor, rows, display)
+
+
+def _named(predictor: Predictor) -> str:
+    return f"{predictor.info.name} {predictor.info.version}"
 
 
 def _command(recipe: str, without: tuple[str, ...], **options: int | None) -> str:

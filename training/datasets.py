@@ -31,7 +31,8 @@ _LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?]+")
 _NO_WORD = re.compile(r"[\W_]+")
 _LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
-_DEV_REVIEWS_PER_DOMAIN = 300
+_MOST_DEV_REVIEWS_PER_DOMAIN = 300
+_DEV_SHARE_OF_DOMAIN = 5  # one in so many
 _REPEATED = "other domains: seen before, or shared with what is held out"
 
 
@@ -142,7 +143,7 @@ def read_examples(path: Path) -> Iterator[Example]:
     try:
         with _open_text(path) as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 (the handlers below name the line)
-                yield _to_example(json.loads(line))
+                yield example_from_json(json.loads(line))
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}; check --data") from error
     except (lzma.LZMAError, EOFError) as error:
@@ -282,8 +283,9 @@ def _with_domains(splits: Splits, domains: DomainFiles, held_out_films: Iterable
     dev, train = {}, list(splits.train)
     for name, rows in sorted(by_domain.items()):
         rows.sort(key=lambda row: hashlib.sha256(text_key(row.text).encode()).digest())
-        dev[name] = tuple(rows[:_DEV_REVIEWS_PER_DOMAIN])
-        train += rows[_DEV_REVIEWS_PER_DOMAIN:]
+        held_out_count = min(len(rows) // _DEV_SHARE_OF_DOMAIN, _MOST_DEV_REVIEWS_PER_DOMAIN)
+        dev[name] = tuple(rows[:held_out_count])
+        train += rows[held_out_count:]
     held_out = [row for rows in dev.values() for row in rows]
     return replace(
         splits,
@@ -307,7 +309,8 @@ def _sample(rows: tuple[Example, ...], count: int) -> tuple[Example, ...]:
     return tuple(random.Random(0).sample(rows, count))  # noqa: S311 (a sample, not a secret)
 
 
-def _to_example(record: Any) -> Example:
+def example_from_json(record: Any) -> Example:
+    """Check one parsed line of a review file. Raises ValueError, KeyError or TypeError for anything else."""
     id_, label, text = record["id"], record["label"], record["text"]
     if not isinstance(id_, str) or not isinstance(text, str) or label not in (0, 1, None):
         raise ValueError("id and text are strings, label is 0, 1 or null")

@@ -217,3 +217,9 @@ def test_a_built_vocabulary_knows_every_word_it_was_built_from(texts: list[str])
 def test_a_document_that_is_not_a_tokenizer_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"not a tokenizer|must be|stands twice"):
         tokenizer_from_json(document)
+
+
+def test_words_that_a_treebank_split_are_whole_again() -> None:
+    assert WordTokenizer.split("it is n't bad , i 've seen 'em and it 's theirs") == WordTokenizer.split(
+        "it isn't bad, i've seen 'em and it's theirs"
+    )
