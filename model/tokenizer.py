@@ -141,7 +141,9 @@ class WordTokenizer:
             words = self._ends(text)
             truncated = True
         ids = list(map(self._ids.__getitem__, words))
-        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), ids.count(UNKNOWN_ID), truncated)
+        unknown = ids.count(UNKNOWN_ID)
+        known_share = 1 - unknown / len(ids) if ids else 0.0
+        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, known_share)
 
     def to_json(self) -> dict[str, Any]:
         """See `Tokenizer`."""
