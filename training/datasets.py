@@ -32,7 +32,7 @@ _SENTENCE_END = re.compile(r"[.!?]+")
 _NO_WORD = re.compile(r"[\W_]+")
 _LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
 _MOST_DEV_REVIEWS_PER_DOMAIN = 300
-_DEV_SHARE_OF_DOMAIN = 5  # one in so many
+_DEV_SHARE_OF_DOMAIN = 3  # one in so many, at most
 _REPEATED = "other domains: seen before, or shared with what is held out"
 
 
