@@ -20,6 +20,10 @@ from typing import Any, TextIO
 
 from training.errors import DatasetError
 
+DOMAINS_CITATION = (
+    "Liu, Qiu and Huang (2017). Adversarial Multi-task Learning for Text Classification. "
+    "Proceedings of the 55th Annual Meeting of the Association for Computational Linguistics, 1-10."
+)
 DEV_LIST = "dev_ids.txt.xz"
 KEPT_OUT_LIST = "train_ids_kept_out.txt.xz"
 DUPLICATES_LIST = "test_ids_dup_of_train.txt.xz"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from model.artifact import Calibration
 from training.analysis import Scores, by_length, by_length_table, worst_errors
+from training.datasets import DOMAINS_CITATION
 from training.evaluate import Metrics, reliability, roc_curve
 from training.fetch import CITATION
 from training.tables import confusion_table, markdown_table, metrics_note, metrics_table
@@ -114,8 +115,8 @@ def render_model_card(report: Report) -> str:
     return f"""\
 # Model card: {report.recipe["name"]} recipe
 
-P(positive) of an English film review. Trained {report.created} with `{report.command}`
-(seed {report.recipe["seed"]}, epoch {report.chosen_epoch} of {len(report.history)},
+P(positive) of an English review. Trained {report.created} with `{report.command}`
+(seed {report.recipe["seed"]}, epoch {report.chosen_epoch} of {len(report.history)} of the last stage,
 {report.training_duration_s / 60:.0f} minutes, {report.parameters:,} parameters).
 
 ## Metrics
@@ -133,8 +134,8 @@ data set's train part; none of those texts was learned from.
 ## Training data
 
 Large Movie Review Dataset v1.0: {CITATION}
-
-Learned from: {_sources(report.reviews)}
+{_other_data(report.recipe)}
+Learned from: {_sources(report)}
 The vocabulary comes from these reviews alone. Labels come from star ratings: 1-4 negative, 7-10 positive; ratings
 between them occur in no labelled set.
 
@@ -143,8 +144,10 @@ counterfactual sets (Gardner et al. 2020; Kaushik et al. 2020), so that those se
 
 ## Limits
 
-- English film reviews of 2011 and before. Reviews of goods, single sentences and other languages score less well,
-  and the calibration does not hold there.
+- English reviews of 2011 and before. The calibration was fitted on film reviews: the table says how far it holds
+  elsewhere. Single sentences score less well than whole reviews, turns of phrase that it has not met least of all.
+- Other languages and gibberish are told by the share of words that the vocabulary lacks, and draw the score towards
+  0.5. Another language that shares its words with English slips through, and the reference network tells nothing.
 - Neutral opinions were never seen: expect middling probabilities, not a third class.
 - Sarcasm, comparisons with other films and long retellings of plots mislead it.
 - It reads words, not intent, and may have learned to judge names, peoples or genres by the films they occur in.
@@ -157,13 +160,24 @@ artifact holds weights and a list of single words, no review.
 """
 
 
-def _sources(reviews: dict[str, int]) -> str:
-    if not reviews["unlabelled"]:
-        return f"{reviews['train']:,} labelled reviews."
-    return (
-        f"{reviews['train']:,} labelled reviews, and {reviews['unlabelled']:,} without labels that got\n"
-        "soft labels from a linear model (NB-SVM on 1- to 3-grams) fitted on the same labelled reviews."
-    )
+def _other_data(recipe: dict[str, Any]) -> str:
+    if "domains" not in recipe.get("ingredients", ()):
+        return ""
+    return f"FDU-MTL, ten of its domains: {DOMAINS_CITATION}\n"
+
+
+def _sources(report: Report) -> str:
+    reviews, ingredients = report.reviews, report.recipe.get("ingredients", ())
+    sources = f"{reviews['train']:,} labelled reviews"
+    if {"sentences", "opposites", "phrases"} & {*ingredients}:
+        sources += ", short texts that\nwere made of them or written for this"
+    if reviews["unlabelled"] and "unlabelled" in ingredients:
+        committee = " and by this network's first stage" if "committee" in ingredients else ""
+        sources += (
+            f", and {reviews['unlabelled']:,} reviews\nthat were labelled by a linear model (NB-SVM on 1- to 3-grams)"
+            f"{committee}, fitted on the same labelled reviews"
+        )
+    return f"{sources}."
 
 
 def suite_table(suite: dict[str, float]) -> str:

@@ -46,8 +46,8 @@ def test_two_models_differ_by_the_reviews_that_one_of_them_gets_right() -> None:
 
 def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 200).astype(float)
-    p = np.round(np.clip(0.3 * y + rng.random(200) * 0.7, 0, 1), 2)  # rounded: there are ties
+    y = rng.integers(0, 2, 200).astype(np.float64)
+    p = np.round(0.3 * y + 0.7 * rng.random(200), 2).astype(np.float64)  # rounded: there are ties
     expected = sk.roc_curve(y, p, drop_intermediate=False)
     for ours, theirs in zip(roc_curve(p, y), expected, strict=False):
         assert ours == pytest.approx(theirs)
