@@ -125,6 +125,11 @@ class DomainFiles:
     labelled: tuple[Example, ...]
     unlabelled: tuple[Example, ...]
 
+    @staticmethod
+    def stand_in(data: Path) -> bool:
+        """Whether there is something to read."""
+        return (data / "fdu_mtl").is_dir()
+
     @classmethod
     def read(cls, data: Path) -> "DomainFiles":
         """Read `data`/fdu_mtl/{train,unlabeled}.jsonl.xz. Raises DatasetError."""
@@ -156,10 +161,12 @@ def read_examples(path: Path) -> Iterator[Example]:
         raise DatasetError(f"{path}, line {number}: not a review with id, label and text ({error})") from error
 
 
-def production_splits(imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None = None) -> Splits:
+def production_splits(
+    imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None = None, *, learn_domains: bool = True
+) -> Splits:
     """Train on everything that may be used, choose on the dev set whose films train does not have.
 
-    With other domains some of each one's reviews are held out as well; the rest is learned from.
+    With other domains some of each one's reviews are held out as well; the rest is learned from, if so wished.
     """
     splits = _splits(
         imdb,
@@ -172,7 +179,10 @@ def production_splits(imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None
     if domains is None:
         return splits
     held_out_films = [row for row in imdb.train + imdb.test if row.id in splits.forbidden]
-    return _with_domains(splits, domains, held_out_films)
+    with_domains = _with_domains(splits, domains, held_out_films)
+    if learn_domains:
+        return with_domains
+    return replace(with_domains, train=splits.train, unlabelled=splits.unlabelled, excluded=splits.excluded)
 
 
 def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:

@@ -125,8 +125,9 @@ def read_splits(request: Request) -> Splits:
     if isinstance(request.recipe, ReferenceRecipe):
         splits = reference_splits(imdb, lists)
     else:
-        domains = DomainFiles.read(request.data) if request.recipe.has("domains") else None
-        splits = production_splits(imdb, lists, domains)
+        learned = request.recipe.has("domains")  # the report scores them in any case
+        domains = DomainFiles.read(request.data) if learned or DomainFiles.stand_in(request.data) else None
+        splits = production_splits(imdb, lists, domains, learn_domains=learned)
     splits = splits if request.limit is None else splits.limited(request.limit)
     check_labels(splits)
     return splits

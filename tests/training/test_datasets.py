@@ -76,6 +76,13 @@ def test_a_third_of_a_small_domain_is_held_out_and_the_rest_is_learned(imdb: Imd
     assert [row.id for row in splits.unlabelled[len(films.unlabelled) :]] == ["toys/unlabel/0"]
 
 
+def test_domains_that_are_not_learned_are_scored_all_the_same(imdb: ImdbFiles, lists: Lists) -> None:
+    films = production_splits(imdb, lists)
+    splits = production_splits(imdb, lists, domain_files(), learn_domains=False)
+    assert learned(splits) == learned(films)
+    assert splits.domains_dev == production_splits(imdb, lists, domain_files()).domains_dev
+
+
 def test_a_domain_review_that_repeats_a_film_review_or_shares_a_held_out_sentence_is_left_out(
     imdb: ImdbFiles, lists: Lists
 ) -> None:
