@@ -105,6 +105,8 @@ class WordTokenizer:
     # Possessive quantifiers: no way back is kept, which is both faster and linear in the worst case.
     # "8/10" and "8.5/10" are one word: their parts would say nothing or the contrary.
     _WORD = re.compile(r"\w++(?:'\w++|(?:\.\d++)?/10\b)?+|[!?]")
+    # Treebank files write "is n't" and "it 's": the same words as "isn't" and "it's".
+    _SPLIT_OFF = re.compile(r" (?=n't\b|'(?:s|m|d|re|ve|ll)\b)")
     _CHARS_PER_TOKEN = 16  # about three times what English needs, blank included
 
     def __init__(self, words: Sequence[str], head: int = 128, tail: int = 272) -> None:
@@ -120,7 +122,7 @@ class WordTokenizer:
         """The `vocab_size` most frequent words of `texts`; equally frequent ones in order of appearance."""
         counts: Counter[str] = Counter()
         for text in texts:
-            counts.update(cls._split(text))
+            counts.update(cls.split(text))
         return cls([word for word, _ in counts.most_common(vocab_size)])
 
     @property
@@ -131,7 +133,7 @@ class WordTokenizer:
     def tokenize(self, text: str) -> TokenizedText:
         """All tokens, or the first `head` and the last `tail` where there are more."""
         if len(text) <= self.max_chars:
-            words = self._split(text)
+            words = self.split(text)
             truncated = len(words) > self.max_tokens
             if truncated:
                 words = words[: self.head] + words[len(words) - self.tail :]
@@ -139,20 +141,25 @@ class WordTokenizer:
             words = self._ends(text)
             truncated = True
         ids = list(map(self._ids.__getitem__, words))
-        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), ids.count(UNKNOWN_ID), truncated)
+        unknown = ids.count(UNKNOWN_ID)
+        known_share = 1 - unknown / len(ids) if ids else 0.0
+        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, known_share)
 
     def to_json(self) -> dict[str, Any]:
         """See `Tokenizer`."""
         return {"type": "words", "head": self.head, "tail": self.tail, "words": list(self.words)}
 
     def _ends(self, text: str) -> list[str]:
-        first = self._split(text[: self._CHARS_PER_TOKEN * self.head])[: self.head]
-        last = self._split(text[len(text) - self._CHARS_PER_TOKEN * self.tail :])
+        first = self.split(text[: self._CHARS_PER_TOKEN * self.head])[: self.head]
+        last = self.split(text[len(text) - self._CHARS_PER_TOKEN * self.tail :])
         return first + last[max(0, len(last) - self.tail) :]
 
     @classmethod
-    def _split(cls, text: str) -> list[str]:
+    def split(cls, text: str) -> list[str]:
+        """All tokens of a text as words, in order."""
         plain = text.lower().replace("<br />", " ").replace("_", " ").replace("’", "'")
+        if " n't" in plain or " '" in plain:
+            plain = cls._SPLIT_OFF.sub("", plain)
         return cls._WORD.findall(plain)
 
 

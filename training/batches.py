@@ -37,6 +37,21 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Crop:
+    """Of a longer review only `tokens` tokens, of its beginning and its end; how many of each is left to chance."""
+
+    tokens: int
+    rng: np.random.Generator
+
+    def __call__(self, row: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Shorten (T,) to (min(T, tokens),)."""
+        if len(row) <= self.tokens:
+            return row
+        head = int(self.rng.integers(self.tokens // 4, self.tokens // 2, endpoint=True))
+        return np.concatenate([row[:head], row[len(row) - self.tokens + head :]])
+
+
+@dataclass(frozen=True, slots=True)
 class BatchFormer:
     """The only door into training: each batch is checked against the ids that are held out."""
 
@@ -44,8 +59,8 @@ class BatchFormer:
     forbidden: frozenset[str]
     pad_left_to: int | None = None  # tokens; None: pad right, to the batch's longest
 
-    def form(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
-        """Make the batch of these row numbers. Raises LeakError when one of them is held out."""
+    def form(self, rows: Sequence[int] | NDArray[np.int64], crop: "Crop | None" = None) -> Batch:
+        """Make the batch of these row numbers, cropped if so wished. Raises LeakError when one of them is held out."""
         leaked = self.forbidden.intersection(self.reviews.review_ids[row] for row in rows)
         if leaked:
             raise LeakError(
@@ -53,6 +68,8 @@ class BatchFormer:
                 "a mistake in training/datasets.py: do not use what this run has learned"
             )
         token_ids = [self.reviews.token_ids[row] for row in rows]
+        if crop is not None:
+            token_ids = [crop(row) for row in token_ids]
         return Batch(
             ids=pad_left(token_ids, self.pad_left_to) if self.pad_left_to else pad_right(token_ids),
             lengths=torch.tensor([max(len(row), 1) for row in token_ids]),

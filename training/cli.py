@@ -10,15 +10,15 @@ import click
 
 from model.engines import load_predictor
 from model.errors import ModelError
-from training.datasets import read_examples
+from model.predictor import Predictor
+from training.analysis import Scores, comparison, evaluation, score_reviews
+from training.datasets import Example, read_examples
 from training.errors import DatasetError, TrainingError
-from training.evaluate import measure
 from training.fetch import ACL_IMDB, fetch_imdb
-from training.learners import hard_targets
-from training.pipeline import Request, predict_all, run
+from training.pipeline import Request, run
 from training.progress import ProgressDisplay, new_console
-from training.recipes import RECIPES
-from training.report import metrics_table
+from training.recipes import INGREDIENTS, RECIPES, ProductionRecipe
+from training.tables import metrics_table
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -28,6 +28,7 @@ _AFTER_CTRL_C = {
     None: "the same command continues after the last whole epoch",
     "fetch": "the same command continues",
     "evaluate": "the same command starts again",
+    "compare": "the same command starts again",
 }
 
 
@@ -74,6 +75,12 @@ def _end(message: str, status: int) -> NoReturn:
 @click.option("--out", type=_DIRECTORY, help="Where to write checkpoint, artifact and report.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of all random choices; the recipe's own by default.")
 @click.option("--epochs", type=_POSITIVE, help="At most so many; the recipe's own number by default.")
+@click.option(
+    "--without",
+    type=click.Choice(INGREDIENTS),
+    multiple=True,
+    help="Leave an ingredient of the production recipe out, to see what it is worth; may be repeated.",
+)
 @click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
 @click.pass_context
 def cli(
@@ -83,6 +90,7 @@ def cli(
     out: Path | None,
     seed: int | None,
     epochs: int | None,
+    without: tuple[str, ...],
     limit: int | None,
 ) -> None:
     """Train a network; the artifact, a report and plots end up in --out.
@@ -94,9 +102,14 @@ def cli(
     if recipe is None or data is None or out is None:
         raise click.UsageError("training needs --recipe, --data and --out")
     chosen = RECIPES[recipe]
+    if without:
+        if not isinstance(chosen, ProductionRecipe):
+            raise click.UsageError("--without is for the production recipe")
+        chosen = chosen.without(*without)
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
-    report = run(Request(chosen, data, out, limit, _command(recipe, seed=seed, epochs=epochs, limit=limit)), console)
+    command = _command(recipe, without, seed=seed, epochs=epochs, limit=limit)
+    report = run(Request(chosen, data, out, limit, command), console)
     console.print(metrics_table(report.metrics))
     console.print(f"artifact: {out / 'artifact'}\nreport: {out / 'report.md'}")
 
@@ -118,23 +131,48 @@ def fetch(out: Path, url: str) -> None:
     help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
 )
 def evaluate(artifact: Path, data: Path) -> None:
-    """Print the metrics of an artifact on a labelled file."""
+    """Print metrics of an artifact on a labelled file: by length, by probability, and its surest errors."""
+    rows = _labelled(data)
+    predictor = load_predictor(artifact)
+    scores = _score(predictor, rows)
+    new_console().print(f"{evaluation(data.name, scores)}\n\n{_named(predictor)}, {predictor.info.engine}")
+
+
+@cli.command()
+@click.argument("artifacts", type=_DIRECTORY, nargs=2)
+@click.option(
+    "--data",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
+)
+def compare(artifacts: tuple[Path, Path], data: Path) -> None:
+    """Say whether two artifacts differ on a labelled file, and where."""
+    rows = _labelled(data)
+    predictors = [load_predictor(artifact) for artifact in artifacts]
+    first, second = (_score(predictor, rows) for predictor in predictors)
+    names = (f"A ({_named(predictors[0])})", f"B ({_named(predictors[1])})")
+    new_console().print(comparison(data.name, names, (first, second)))
+
+
+def _labelled(data: Path) -> list[Example]:
     rows = [row for row in read_examples(data) if row.label is not None]
     if not rows:
         raise DatasetError(f"{data} holds no labelled review: give --data a file whose reviews have the label 0 or 1")
-    predictor = load_predictor(artifact)
+    return rows
+
+
+def _score(predictor: Predictor, rows: list[Example]) -> Scores:
     with ProgressDisplay(new_console(stderr=True), "scoring", len(rows)) as display:
-        probabilities = predict_all(predictor, [row.text for row in rows], display)
-    metrics = measure(probabilities, hard_targets(rows))
-    new_console().print(
-        f"{metrics_table({data.name: metrics})}\n"
-        f"confusion: {metrics.true_negatives:,} true negatives, {metrics.false_positives:,} false positives, "
-        f"{metrics.false_negatives:,} false negatives, {metrics.true_positives:,} true positives\n"
-        f"model {predictor.info.name} {predictor.info.version}, {predictor.info.engine}"
-    )
+        return score_reviews(predictor, rows, display)
 
 
-def _command(recipe: str, **options: int | None) -> str:
+def _named(predictor: Predictor) -> str:
+    return f"{predictor.info.name} {predictor.info.version}"
+
+
+def _command(recipe: str, without: tuple[str, ...], **options: int | None) -> str:
     """What was called, for the model card; where this machine keeps its files is nobody's business."""
-    given = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    given = [word for name in without for word in ("--without", name)]
+    given += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
     return shlex.join(["python", "-m", "training", "--recipe", recipe, "--data", "DIR", "--out", "DIR", *given])

@@ -1,10 +1,12 @@
 """Reads the review files and decides which review may be used for what.
 
 Three kinds of reviews never enter training, whatever the recipe: the official test, the originals of the
-published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev set.
-A review is kept out together with every other review of the same text, under whatever id it stands.
+published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev sets.
+A review is kept out together with every other review of the same text, under whatever id it stands. Reviews of
+other goods (`DomainFiles`), some of which are about films too, are kept out for a single long sentence in common.
 """
 
+import hashlib
 import json
 import lzma
 import random
@@ -18,6 +20,10 @@ from typing import Any, TextIO
 
 from training.errors import DatasetError
 
+DOMAINS_CITATION = (
+    "Liu, Qiu and Huang (2017). Adversarial Multi-task Learning for Text Classification. "
+    "Proceedings of the 55th Annual Meeting of the Association for Computational Linguistics, 1-10."
+)
 DEV_LIST = "dev_ids.txt.xz"
 KEPT_OUT_LIST = "train_ids_kept_out.txt.xz"
 DUPLICATES_LIST = "test_ids_dup_of_train.txt.xz"
@@ -26,6 +32,12 @@ NOTEBOOK_ORDER_LIST = "notebook_order.txt.xz"
 _NOTEBOOK_TRAIN_LINES = 20_000
 _NOTEBOOK_VALIDATION_LINES = 2_500
 _LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]+")
+_NO_WORD = re.compile(r"[\W_]+")
+_LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
+_MOST_DEV_REVIEWS_PER_DOMAIN = 300
+_DEV_SHARE_OF_DOMAIN = 3  # one in so many, at most
+_REPEATED = "other domains: seen before, or shared with what is held out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ class Splits:
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     unlabelled: tuple[Example, ...]
+    domains_dev: dict[str, tuple[Example, ...]]  # domain -> its dev reviews; empty where no other domain is read
     tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, for the report alone
     test_duplicates: frozenset[str]
     forbidden: frozenset[str]  # ids: kept out, dev and every test
@@ -77,6 +90,7 @@ class Splits:
             train=_sample(self.train, count),
             dev=_sample(self.dev, count),
             unlabelled=_sample(self.unlabelled, count),
+            domains_dev={name: _sample(rows, count) for name, rows in self.domains_dev.items()},
             tests={name: _sample(rows, count) for name, rows in self.tests.items()},
         )
 
@@ -101,6 +115,34 @@ class ImdbFiles:
         return cls(*(tuple(read_examples(path)) for path in parts.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class DomainFiles:
+    """Reviews of books, kitchen goods and so on: FDU-MTL (Liu, Qiu and Huang, ACL 2017).
+
+    An id begins with its domain and a slash, e.g. "books/train/900".
+    """
+
+    labelled: tuple[Example, ...]
+    unlabelled: tuple[Example, ...]
+
+    @staticmethod
+    def stand_in(data: Path) -> bool:
+        """Whether there is something to read."""
+        return (data / "fdu_mtl").is_dir()
+
+    @classmethod
+    def read(cls, data: Path) -> "DomainFiles":
+        """Read `data`/fdu_mtl/{train,unlabeled}.jsonl.xz. Raises DatasetError."""
+        parts = [data / "fdu_mtl" / f"{name}.jsonl.xz" for name in ("train", "unlabeled")]
+        missing = [str(path) for path in parts if not path.is_file()]
+        if missing:
+            raise DatasetError(
+                f"no {', no '.join(missing)}: put FDU-MTL there (docs/training.md says how), "
+                "or train without it: --without domains"
+            )
+        return cls(*(tuple(read_examples(path)) for path in parts))
+
+
 def read_examples(path: Path) -> Iterator[Example]:
     """Yield the reviews of a .jsonl or .jsonl.xz file: objects with id, label (0, 1 or null) and text.
 
@@ -110,7 +152,7 @@ def read_examples(path: Path) -> Iterator[Example]:
     try:
         with _open_text(path) as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 (the handlers below name the line)
-                yield _to_example(json.loads(line))
+                yield example_from_json(json.loads(line))
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}; check --data") from error
     except (lzma.LZMAError, EOFError) as error:
@@ -119,9 +161,14 @@ def read_examples(path: Path) -> Iterator[Example]:
         raise DatasetError(f"{path}, line {number}: not a review with id, label and text ({error})") from error
 
 
-def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
-    """Train on everything that may be used, choose on the dev set whose films train does not have."""
-    return _splits(
+def production_splits(
+    imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None = None, *, learn_domains: bool = True
+) -> Splits:
+    """Train on everything that may be used, choose on the dev set whose films train does not have.
+
+    With other domains some of each one's reviews are held out as well; the rest is learned from, if so wished.
+    """
+    splits = _splits(
         imdb,
         lists,
         train=imdb.train,
@@ -129,6 +176,13 @@ def production_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
         dev_ids=lists.dev,
         tests={"official test": imdb.test},
     )
+    if domains is None:
+        return splits
+    held_out_films = [row for row in imdb.train + imdb.test if row.id in splits.forbidden]
+    with_domains = _with_domains(splits, domains, held_out_films)
+    if learn_domains:
+        return with_domains
+    return replace(with_domains, train=splits.train, unlabelled=splits.unlabelled, excluded=splits.excluded)
 
 
 def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
@@ -168,8 +222,8 @@ def check_labels(splits: Splits) -> None:
 
 
 def text_key(text: str) -> str:
-    """What two reviews must share to count as the same text: everything but case, line breaks and spacing."""
-    return " ".join(_LINE_BREAK_TAG.sub(" ", text).casefold().split())
+    """What two reviews must share to count as the same text: their letters and digits, in order, whatever the case."""
+    return _NO_WORD.sub("", _LINE_BREAK_TAG.sub(" ", text).casefold())
 
 
 def _splits(
@@ -213,6 +267,7 @@ def _splits(
         train=tuple(filter(usable, train)),
         dev=dev,
         unlabelled=tuple(filter(usable, unlabelled)),
+        domains_dev={},
         tests=tests,
         test_duplicates=lists.test_duplicates,
         forbidden=frozenset().union(lists.kept_out, *ids.values()),
@@ -221,13 +276,55 @@ def _splits(
     )
 
 
+def _with_domains(splits: Splits, domains: DomainFiles, held_out_films: Iterable[Example]) -> Splits:
+    """Add the domains' reviews, each text once, and hold out the dev reviews of each domain."""
+    films = frozenset().union(*(_long_sentences(row.text) for row in held_out_films))
+    excluded = dict(splits.excluded)
+    seen = set(splits.forbidden_texts)
+    seen.update(text_key(row.text) for row in splits.train + splits.unlabelled)
+
+    def usable(row: Example) -> bool:
+        key = text_key(row.text)
+        if key in seen or not films.isdisjoint(_long_sentences(row.text)):
+            excluded[_REPEATED] = excluded.get(_REPEATED, 0) + 1
+            return False
+        seen.add(key)
+        return True
+
+    by_domain: dict[str, list[Example]] = {}
+    for row in filter(usable, domains.labelled):
+        by_domain.setdefault(row.id.partition("/")[0], []).append(row)
+    dev, train = {}, list(splits.train)
+    for name, rows in sorted(by_domain.items()):
+        rows.sort(key=lambda row: hashlib.sha256(text_key(row.text).encode()).digest())
+        held_out_count = min(len(rows) // _DEV_SHARE_OF_DOMAIN, _MOST_DEV_REVIEWS_PER_DOMAIN)
+        dev[name] = tuple(rows[:held_out_count])
+        train += rows[held_out_count:]
+    held_out = [row for rows in dev.values() for row in rows]
+    return replace(
+        splits,
+        train=tuple(train),
+        unlabelled=splits.unlabelled + tuple(filter(usable, domains.unlabelled)),
+        domains_dev=dev,
+        forbidden=splits.forbidden.union(row.id for row in held_out),
+        forbidden_texts=splits.forbidden_texts.union(text_key(row.text) for row in held_out),
+        excluded=excluded,
+    )
+
+
+def _long_sentences(text: str) -> frozenset[str]:
+    keys = map(text_key, _SENTENCE_END.split(text))
+    return frozenset(key for key in keys if len(key) >= _LONG_SENTENCE)
+
+
 def _sample(rows: tuple[Example, ...], count: int) -> tuple[Example, ...]:
     if len(rows) <= count:
         return rows
     return tuple(random.Random(0).sample(rows, count))  # noqa: S311 (a sample, not a secret)
 
 
-def _to_example(record: Any) -> Example:
+def example_from_json(record: Any) -> Example:
+    """Check one parsed line of a review file. Raises ValueError, KeyError or TypeError for anything else."""
     id_, label, text = record["id"], record["label"], record["text"]
     if not isinstance(id_, str) or not isinstance(text, str) or label not in (0, 1, None):
         raise ValueError("id and text are strings, label is 0, 1 or null")

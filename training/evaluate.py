@@ -62,6 +62,18 @@ def roc_auc(p: Floats, y: Floats) -> float:
     return float(u / (positives * negatives))
 
 
+def roc_curve(p: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Share of negatives and of positives at or above each threshold, from (0, 0) to (1, 1), thresholds falling.
+
+    Both classes must be there.
+    """
+    order = np.argsort(-p, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))
+    positives, negatives = np.cumsum(y[order] == 1)[last_of_ties], np.cumsum(y[order] == 0)[last_of_ties]
+    start = np.zeros(1)
+    return np.append(start, negatives / negatives[-1]), np.append(start, positives / positives[-1])
+
+
 def reliability(p: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     """Per bin of P(positive), 15 of equal width over [0, 1]: count, mean probability, fraction positive.
 

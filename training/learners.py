@@ -1,6 +1,8 @@
 """What the training loop needs of a network, for each recipe: batches, a loss, and logits of the dev set."""
 
+import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +13,13 @@ from torch.nn import functional
 from model.artifact import Network
 from model.network import BiLstmClassifier, NetworkConfig
 from model.sentiment_rnn import SentimentRNN
-from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
+from model.tokenizer import FIRST_WORD_ID, ReferenceTokenizer, Tokenizer, WordTokenizer
+from training import augment
+from training.augment import SoftText
 from training.batches import (
     Batch,
     BatchFormer,
+    Crop,
     EncodedReviews,
     batch_count,
     length_bucketed,
@@ -22,7 +27,9 @@ from training.batches import (
     pad_right,
     shuffled,
 )
+from training.calibrate import apply_calibration, fit_calibration
 from training.datasets import Example, Splits, text_key
+from training.embeddings import pretrained_embedding
 from training.errors import LeakError
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
 from training.teacher import NbSvm
@@ -54,8 +61,8 @@ class Learner(Protocol):
         """How many batches `batches` yields."""
         ...
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch: every training review once. Raises LeakError."""
+    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
+        """One epoch, the `last` one or not: every training review once. Raises LeakError."""
         ...
 
     def loss(self, batch: Batch) -> torch.Tensor:
@@ -68,7 +75,7 @@ class Learner(Protocol):
 
 
 def build_learner(recipe: Recipe, splits: Splits) -> Learner:
-    """Vocabulary, soft labels where the recipe wants them, encoded reviews and a fresh network.
+    """Vocabulary, encoded reviews and a fresh network.
 
     Raises LeakError when a held-out review, or its text, stands among those to learn from: vocabulary and teacher
     read them before the first batch is formed.
@@ -105,8 +112,9 @@ class ReferenceLearner:
         """See `Learner`."""
         return batch_count(len(self.train), self._recipe.batch_reviews)
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
         """See `Learner`."""
+        del last
         for rows in shuffled(len(self.train), self._recipe.batch_reviews, rng):
             yield self._former.form(rows)
 
@@ -130,18 +138,24 @@ class ReferenceLearner:
 
 
 class ProductionLearner:
-    """True labels, smoothed, beside the teacher's labels of the unlabelled reviews; batches of like length."""
+    """Reviews in batches of like length, and short texts in larger batches, shuffled together.
+
+    It begins with the labelled texts; `add_unlabelled` brings in the others.
+    """
 
     def __init__(self, recipe: ProductionRecipe, splits: Splits) -> None:
         self._recipe = recipe
-        rows = splits.train + splits.unlabelled
-        self.tokenizer = WordTokenizer.build((row.text for row in rows), recipe.vocabulary_words)
-        true = hard_targets(splits.train)
-        smoothed = true * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-        targets = np.concatenate([smoothed, _soft_targets(splits)])
-        self.train = encode(self.tokenizer, rows, targets)
-        self._dev = encode(self.tokenizer, splits.dev, hard_targets(splits.dev))
-        self._former = BatchFormer(self.train, splits.forbidden)
+        self._splits = splits
+        labels = hard_targets(splits.train)
+        unlabelled = splits.unlabelled if recipe.has("unlabelled") else ()
+        self.tokenizer = WordTokenizer.build((row.text for row in splits.train + unlabelled), recipe.vocabulary_words)
+        self._teacher = NbSvm.fit([row.text for row in splits.train], [int(label) for label in labels])
+        smoothed = labels * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+        self._labelled = encode(self.tokenizer, splits.train, smoothed)
+        self._unlabelled = encode(self.tokenizer, unlabelled, np.zeros(len(unlabelled), np.float32))
+        self._short = _encode_short(self.tokenizer, _short_texts(recipe, splits, self._teacher))
+        self._dev_labels = hard_targets(splits.dev)
+        self._dev = encode(self.tokenizer, splits.dev, self._dev_labels)
         self.network = BiLstmClassifier(
             NetworkConfig(
                 vocab_size=self.tokenizer.vocab_size,
@@ -149,17 +163,53 @@ class ProductionLearner:
                 hidden_dim=recipe.hidden_dim,
             )
         )
+        if recipe.has("pretraining"):
+            self._pretrain()
+        self._learn_from(self._labelled)
 
     @property
     def steps_per_epoch(self) -> int:
         """See `Learner`."""
-        return batch_count(len(self.train), self._recipe.batch_reviews, self._recipe.bucket_batches)
+        recipe = self._recipe
+        return batch_count(len(self._reviews), recipe.batch_reviews, recipe.bucket_batches) + batch_count(
+            len(self._short), recipe.batch_short_texts, recipe.bucket_batches
+        )
 
-    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    @property
+    def unlabelled_count(self) -> int:
+        """Reviews that `add_unlabelled` brings in."""
+        return len(self._unlabelled)
+
+    def add_unlabelled(self, *, trained: bool) -> None:
+        """Label the unlabelled reviews, and learn from them too from now on.
+
+        A linear teacher gives the labels; it knows the training texts only, so they carry nothing of what is held
+        out. A network that is `trained` has its say as well. The dev set scales the two.
+        """
+        rows, dev = self._splits.unlabelled, self._splits.dev
+        if not len(self._unlabelled):
+            return
+        labels = self._teacher.probabilities([row.text for row in rows])
+        if trained:
+            linear = [_log_odds(labels), _log_odds(self._teacher.probabilities([row.text for row in dev]))]
+            with _autocast(self._recipe):
+                network = [self._logits(self._unlabelled), self.dev_logits()]
+            scale = fit_calibration(network[1], self._dev_labels).temperature
+            share = self._recipe.network_share
+            mixed = [share * z / scale + (1 - share) * t for z, t in zip(network, linear, strict=True)]
+            labels = apply_calibration(mixed[0], fit_calibration(mixed[1], self._dev_labels)).astype(np.float32)
+        self._learn_from(_joined(self._labelled, replace(self._unlabelled, targets=labels)))
+
+    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
         """See `Learner`."""
         recipe = self._recipe
-        for rows in length_bucketed(self.train.lengths, recipe.batch_reviews, recipe.bucket_batches, rng):
-            yield self._former.form(rows)
+        crop = Crop(recipe.crop_tokens, rng) if recipe.has("crops") and not last else None
+        reviews = length_bucketed(self._review_lengths(crop), recipe.batch_reviews, recipe.bucket_batches, rng)
+        short = length_bucketed(self._short.lengths, recipe.batch_short_texts, recipe.bucket_batches, rng)
+        plan = [(self._review_former, rows) for rows in reviews] + [(self._short_former, rows) for rows in short]
+        for number in rng.permutation(len(plan)):
+            former, rows = plan[number]
+            yield former.form(rows, crop)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """See `Learner`."""
@@ -167,18 +217,69 @@ class ProductionLearner:
             logits = self.network(batch.ids, batch.lengths)
         return functional.binary_cross_entropy_with_logits(logits.float(), batch.targets)
 
-    @torch.inference_mode()
     def dev_logits(self) -> NDArray[np.float64]:
         """See `Learner`."""
+        return self._logits(self._dev)
+
+    @torch.inference_mode()
+    def _logits(self, reviews: EncodedReviews) -> NDArray[np.float64]:
         self.network.eval()
-        lengths = self._dev.lengths
+        lengths = reviews.lengths
         order = np.argsort(lengths, kind="stable")
         logits = np.empty(len(order))
         for start in range(0, len(order), _EVALUATION_REVIEWS):
             rows = order[start : start + _EVALUATION_REVIEWS]
-            ids = pad_right([self._dev.token_ids[row] for row in rows])
+            ids = pad_right([reviews.token_ids[row] for row in rows])
             logits[rows] = self.network(ids, torch.from_numpy(lengths[rows])).numpy()
         return logits
+
+    def _learn_from(self, reviews: EncodedReviews) -> None:
+        self._reviews = reviews
+        self._review_former = BatchFormer(reviews, self._splits.forbidden)
+        self._short_former = BatchFormer(self._short, self._splits.forbidden)
+        self.train = _joined(reviews, self._short)
+
+    def _review_lengths(self, crop: Crop | None) -> NDArray[np.int64]:
+        lengths = self._reviews.lengths
+        return lengths if crop is None else np.minimum(lengths, crop.tokens)
+
+    def _pretrain(self) -> None:
+        rows = self._labelled.token_ids + self._unlabelled.token_ids
+        vectors = pretrained_embedding(
+            rows, self.tokenizer.vocab_size, self._recipe.embedding_dim, first_word_id=FIRST_WORD_ID
+        )
+        with torch.no_grad():
+            self.network.embedding.weight.copy_(torch.from_numpy(vectors))
+
+
+def _short_texts(recipe: ProductionRecipe, splits: Splits, teacher: NbSvm) -> list[SoftText]:
+    rng = random.Random(recipe.seed)  # noqa: S311 (a sample, not a secret)
+    made: list[SoftText] = []
+    if recipe.has("sentences"):
+        made += augment.sentences(splits.train, recipe.sentences, rng, teacher.probabilities)
+    if recipe.has("opposites"):
+        made += augment.opposites(splits.train, recipe.opposites, rng, teacher.probabilities)
+    if recipe.has("phrases"):
+        made += augment.phrases(recipe.phrases, rng)
+    return made
+
+
+def _encode_short(tokenizer: WordTokenizer, texts: Sequence[SoftText]) -> EncodedReviews:
+    targets = np.array([row.target for row in texts], np.float32)
+    return encode(tokenizer, [Example(row.id, None, row.text) for row in texts], targets)
+
+
+def _joined(one: EncodedReviews, other: EncodedReviews) -> EncodedReviews:
+    return EncodedReviews(
+        one.review_ids + other.review_ids,
+        one.token_ids + other.token_ids,
+        np.concatenate([one.targets, other.targets]),
+    )
+
+
+def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float64]:
+    clipped = np.clip(p.astype(np.float64), _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def hard_targets(examples: Sequence[Example]) -> NDArray[np.float32]:
@@ -205,14 +306,6 @@ def _refuse_leaks(splits: Splits) -> None:
                 f"{row.id} is held out, or has the text of a review that is, and was about to be learned: "
                 "a mistake in training/datasets.py; nothing was trained"
             )
-
-
-def _soft_targets(splits: Splits) -> NDArray[np.float32]:
-    """The teacher knows the training reviews only, so its labels carry nothing of what is held out."""
-    if not splits.unlabelled:
-        return np.empty(0, np.float32)
-    teacher = NbSvm.fit([row.text for row in splits.train], [int(row.label or 0) for row in splits.train])
-    return teacher.probabilities([row.text for row in splits.unlabelled])
 
 
 def _autocast(recipe: Recipe) -> torch.autocast:

@@ -3,7 +3,7 @@
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,20 +15,30 @@ from rich.console import Console
 
 from model.artifact import Artifact, Calibration, save_artifact
 from model.engines import load_predictor
-from model.predictor import Predictor, score_texts
+from model.predictor import Predictor
+from training.analysis import Scores, score_reviews
 from training.calibrate import fit_calibration
-from training.datasets import Example, ImdbFiles, Lists, Splits, check_labels, production_splits, reference_splits
+from training.datasets import (
+    DomainFiles,
+    ImdbFiles,
+    Lists,
+    Splits,
+    check_labels,
+    production_splits,
+    reference_splits,
+)
 from training.errors import OutputError
-from training.evaluate import Floats, Metrics, measure
-from training.learners import Learner, build_learner, hard_targets
+from training.learners import Learner, ProductionLearner, build_learner, hard_targets
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
+from training.suite import NEGATION, PAIRS, SENTENCES, both_right, read_suite
 from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
 OFFICIAL_TEST = "official test"
-_SCORED_AT_ONCE = 1024  # reviews
+FIRST_CHECKPOINT = "first_stage.pt"
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +87,13 @@ def run(request: Request, console: Console) -> Report:
     learner = build_learner(request.recipe, splits)
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
-    history = _train(request, learner, splits, console)
+    first_history = _first_stage(request, learner, splits, console)
+    history = _train(request, request.recipe, learner, splits, console, CHECKPOINT)
     product = _finish(request.recipe, learner, splits)
     with _writing(request.out), tempfile.TemporaryDirectory(dir=request.out) as scratch:
         draft = product.store(Path(scratch) / "artifact", card="")
         predictor = load_predictor(draft.directory, device="cpu", precision="fp32")
-        metrics, test_probabilities = _evaluate(predictor, splits, console)
+        scores = _score_all(predictor, splits, console)
         artifact_bytes = sum(file.stat().st_size for file in draft.directory.iterdir())
     report = Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,26 +101,33 @@ def run(request: Request, console: Console) -> Report:
         recipe=asdict(request.recipe),
         reviews=_review_counts(splits),
         excluded=splits.excluded,
+        first_history=tuple(first_history),
         history=tuple(history),
         chosen_epoch=best_epoch(history),
         calibration=product.calibration,
         dev_accuracy_before_storage=product.dev_accuracy_before_storage,
-        metrics=metrics,
+        metrics={name: one.metrics for name, one in scores.items()},
+        suite=_suite_shares(scores, splits),
         parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
         artifact_bytes=artifact_bytes,
-        training_duration_s=sum(line.duration_s for line in history),
+        training_duration_s=sum(line.duration_s for line in first_history + history),
         environment=_environment(predictor),
     )
     product.store(request.out / "artifact", render_model_card(report))
     with _writing(request.out):
-        write_report(request.out, report, test_probabilities, _labels(splits.tests[OFFICIAL_TEST]))
+        write_report(request.out, report, scores[OFFICIAL_TEST])
     return report
 
 
 def read_splits(request: Request) -> Splits:
     """The recipe's own split of the files under `request.data`. Raises DatasetError."""
-    split = reference_splits if isinstance(request.recipe, ReferenceRecipe) else production_splits
-    splits = split(ImdbFiles.read(request.data), Lists.shipped())
+    imdb, lists = ImdbFiles.read(request.data), Lists.shipped()
+    if isinstance(request.recipe, ReferenceRecipe):
+        splits = reference_splits(imdb, lists)
+    else:
+        learned = request.recipe.has("domains")  # the report scores them in any case
+        domains = DomainFiles.read(request.data) if learned or DomainFiles.stand_in(request.data) else None
+        splits = production_splits(imdb, lists, domains, learn_domains=learned)
     splits = splits if request.limit is None else splits.limited(request.limit)
     check_labels(splits)
     return splits
@@ -126,22 +144,28 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def predict_all(predictor: Predictor, texts: Sequence[str], display: ProgressDisplay) -> Floats:
-    """P(positive) of each text, (B,), as the service would give it."""
-    found = [np.empty(0, np.float32)]
-    for start in range(0, len(texts), _SCORED_AT_ONCE):
-        chunk = texts[start : start + _SCORED_AT_ONCE]
-        found.append(score_texts(predictor, chunk).probabilities)
-        display.show(start + len(chunk))
-    return np.concatenate(found).astype(np.float64)
+def _first_stage(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
+    """Train on the labelled texts alone where the recipe says so, then label the unlabelled reviews."""
+    recipe = request.recipe
+    if not isinstance(learner, ProductionLearner) or isinstance(recipe, ReferenceRecipe):
+        return []
+    history = []
+    if recipe.has("committee"):
+        history = _train(request, recipe.first_stage(), learner, splits, console, FIRST_CHECKPOINT)
+    console.print(f"labelling {learner.unlabelled_count:,} unlabelled reviews")
+    learner.add_unlabelled(trained=recipe.has("committee"))
+    return history
 
 
-def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
-    epochs, steps = request.recipe.epochs, learner.steps_per_epoch
-    checkpoint = request.out / "checkpoint.pt"
+def _train(
+    request: Request, recipe: Recipe, learner: Learner, splits: Splits, console: Console, file: str
+) -> list[EpochResult]:
+    epochs, steps = recipe.epochs, learner.steps_per_epoch
+    checkpoint = request.out / file
     if checkpoint.exists():
         console.print(f"continuing after the last whole epoch of {checkpoint}")
-    with ProgressDisplay(console, f"{request.recipe.name} recipe", epochs * steps) as display:
+    title = f"{recipe.name} recipe, first stage" if file == FIRST_CHECKPOINT else f"{recipe.name} recipe"
+    with ProgressDisplay(console, title, epochs * steps) as display:
 
         def on_step(epoch: int, step: int, loss: float) -> None:
             done = (epoch - 1) * steps + step
@@ -154,7 +178,7 @@ def _train(request: Request, learner: Learner, splits: Splits, console: Console)
             )
 
         labels = hard_targets(splits.dev)
-        return fit(learner, request.recipe, labels, checkpoint, on_step, on_epoch)
+        return fit(learner, recipe, labels, checkpoint, on_step, on_epoch)
 
 
 def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
@@ -167,25 +191,27 @@ def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
     return _Product(recipe, learner, calibration, storage, before_storage)
 
 
-def _evaluate(predictor: Predictor, splits: Splits, console: Console) -> tuple[dict[str, Metrics], Floats]:
-    """Metrics of dev and of every test set; and the probabilities of the official test, (B,)."""
-    metrics: dict[str, Metrics] = {}
-    probabilities = {}
-    for name, rows in {"dev": splits.dev, **splits.tests}.items():
+def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[str, Scores]:
+    """Every labelled set that took no part in training, the dev sets first."""
+    domains = {f"dev: {name}": rows for name, rows in splits.domains_dev.items()}
+    found = {}
+    for name, rows in {"dev": splits.dev, **domains, **read_suite(), **splits.tests}.items():
         with ProgressDisplay(console, f"scoring {name}", len(rows)) as display:
-            probabilities[name] = predict_all(predictor, [row.text for row in rows], display)
-        metrics[name] = measure(probabilities[name], _labels(rows))
-    official = splits.tests[OFFICIAL_TEST]
-    kept = np.array([row.id not in splits.test_duplicates for row in official])
+            found[name] = score_reviews(predictor, rows, display)
+    kept = np.array([row.id not in splits.test_duplicates for row in splits.tests[OFFICIAL_TEST]])
     if kept.any():
-        metrics[f"{OFFICIAL_TEST}, without duplicates"] = measure(
-            probabilities[OFFICIAL_TEST][kept], _labels(official)[kept]
-        )
-    return metrics, probabilities[OFFICIAL_TEST]
+        found[f"{OFFICIAL_TEST}, without duplicates"] = found[OFFICIAL_TEST].where(kept)
+    return found
 
 
-def _labels(rows: Sequence[Example]) -> Floats:
-    return hard_targets(rows).astype(np.float64)
+def _suite_shares(scores: dict[str, Scores], splits: Splits) -> dict[str, float]:
+    shares = {name: scores[name].metrics.accuracy for name in (SENTENCES, NEGATION)}
+    pairs = scores[PAIRS]
+    shares[f"{PAIRS}, both right"] = both_right(pairs.probabilities, pairs.labels)
+    if splits.domains_dev:
+        accuracies = [scores[f"dev: {name}"].metrics.accuracy for name in splits.domains_dev]
+        shares["other domains, mean"] = float(np.mean(accuracies))
+    return shares
 
 
 def _review_counts(splits: Splits) -> dict[str, int]:

@@ -1,9 +1,21 @@
 """The two recipes: every number that shapes a training run, and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Precision = Literal["fp32", "bf16"]
+
+# What the production recipe adds to a network and labelled film reviews; each can be left out, to see what it is worth.
+INGREDIENTS = (
+    "pretraining",  # word vectors from the company that words keep
+    "domains",  # reviews of other goods
+    "sentences",  # single sentences of the labelled reviews
+    "opposites",  # passages with their polar words turned
+    "phrases",  # negations and contrasts
+    "crops",  # parts of reviews, but for the last epoch
+    "unlabelled",  # reviews with soft labels
+    "committee",  # the network's own opinion in these labels
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +51,28 @@ class ReferenceRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ProductionRecipe:
-    """A small bidirectional LSTM that learns from true labels and from a linear teacher's soft labels."""
+    """A small bidirectional LSTM in two stages.
+
+    The first learns from labelled texts alone. Together with a linear teacher it then labels the unlabelled
+    reviews, and the second stage goes on with all of them.
+    """
 
     name: str = "production"
-    epochs: int = 5
+    ingredients: tuple[str, ...] = INGREDIENTS
+    first_epochs: int = 3
+    epochs: int = 3  # of the second stage
     seed: int = 0
-    vocabulary_words: int = 20_000
+    vocabulary_words: int = 30_000
     embedding_dim: int = 128
     hidden_dim: int = 128
     batch_reviews: int = 64
     bucket_batches: int = 50  # reviews of so many batches are drawn at random, then sorted by length
+    sentences: int = 20_000
+    opposites: int = 8_000  # pairs
+    phrases: int = 8_000
+    batch_short_texts: int = 256
+    crop_tokens: int = 160
+    network_share: float = 0.6  # of the network in the committee's log-odds; the linear teacher has the rest
     peak_learning_rate: float = 2e-3
     warm_up_share: float = 0.15
     weight_decay: float = 0.01
@@ -64,6 +88,18 @@ class ProductionRecipe:
         if progress < self.warm_up_share:
             return self.peak_learning_rate * max(progress / self.warm_up_share, 0.01)
         return self.peak_learning_rate * max((1 - progress) / (1 - self.warm_up_share), 0.01)
+
+    def has(self, ingredient: str) -> bool:
+        """Whether it is used."""
+        return ingredient in self.ingredients
+
+    def without(self, *left_out: str) -> "ProductionRecipe":
+        """The same recipe with these ingredients left out."""
+        return replace(self, ingredients=tuple(name for name in self.ingredients if name not in left_out))
+
+    def first_stage(self) -> "ProductionRecipe":
+        """What the first stage is trained by."""
+        return replace(self, epochs=self.first_epochs)
 
 
 Recipe = ReferenceRecipe | ProductionRecipe

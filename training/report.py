@@ -1,7 +1,7 @@
 """The report of a finished run: report.json for programs, report.md and plots for people, and the model card."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from model.artifact import Calibration
-from training.evaluate import ECE_BINS, Floats, Metrics, reliability
+from training.analysis import Scores, by_length, by_length_table, worst_errors
+from training.datasets import DOMAINS_CITATION
+from training.evaluate import Metrics, reliability, roc_curve
 from training.fetch import CITATION
+from training.tables import confusion_table, markdown_table, metrics_note, metrics_table
 from training.train import EpochResult
 
 LEARNING_CURVE = "learning_curve.png"
 RELIABILITY = "reliability.png"
+ROC = "roc.png"
+LENGTH = "accuracy_by_length.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,64 +33,78 @@ class Report:
     recipe: dict[str, Any]
     reviews: dict[str, int]  # what for -> how many
     excluded: dict[str, int]  # why -> how many reviews of the training files were not learned from
+    first_history: tuple[EpochResult, ...]  # of the stage on labelled texts alone, where there is one
     history: tuple[EpochResult, ...]
     chosen_epoch: int
     calibration: Calibration
     dev_accuracy_before_storage: float  # of the fp32 weights, before they are rounded to the stored type
     metrics: dict[str, Metrics]  # labelled set -> scores of the artifact, through its fp32 predictor
+    suite: dict[str, float]  # what the dev suite comes to, each a share
     parameters: int
     artifact_bytes: int
     training_duration_s: float
     environment: dict[str, str]
 
 
-def write_report(directory: Path, report: Report, probabilities: Floats, labels: Floats) -> None:
-    """Write report.json, report.md and the plots; the last two arguments are the official test's, (B,)."""
+def write_report(directory: Path, report: Report, official: Scores) -> None:
+    """Write report.json, report.md and the plots; `official` is what the official test's reviews got."""
     directory.mkdir(parents=True, exist_ok=True)
     document = json.dumps(asdict(report), indent=2) + "\n"
     (directory / "report.json").write_text(document, "utf-8")
-    (directory / "report.md").write_text(render_report(report), "utf-8")
+    (directory / "report.md").write_text(render_report(report, official), "utf-8")
     with mpl.rc_context({"figure.dpi": 120, "axes.grid": True, "grid.alpha": 0.3}):
         _plot_learning_curve(report).savefig(directory / LEARNING_CURVE)
-        _plot_reliability(probabilities, labels).savefig(directory / RELIABILITY)
+        _plot_reliability(official).savefig(directory / RELIABILITY)
+        _plot_roc(official).savefig(directory / ROC)
+        _plot_length(official).savefig(directory / LENGTH)
 
 
-def render_report(report: Report) -> str:
+def render_report(report: Report, official: Scores) -> str:
     """The report as Markdown."""
+    stages = [("first", e) for e in report.first_history] + [("", e) for e in report.history]
     sections = [
         f"# Training report: {report.recipe['name']} recipe",
         f"`{report.command}`, {report.created}",
         "## Metrics",
         metrics_table(report.metrics),
-        _metrics_note(),
+        metrics_note(),
+        "## Dev suite",
+        suite_table(report.suite),
         "## Confusion",
-        *(_confusion(name, metrics) for name, metrics in report.metrics.items()),
+        *(confusion_table(name, metrics) for name, metrics in report.metrics.items()),
         "## Learning curve",
         f"Epoch {report.chosen_epoch} was chosen on the dev set.",
-        _table(
-            ["epoch", "train loss", "dev accuracy", "dev log-loss", "duration (s)"],
+        markdown_table(
+            ["stage", "epoch", "train loss", "dev accuracy", "dev log-loss", "duration (s)"],
             (
                 [
+                    stage,
                     str(e.epoch),
                     f"{e.train_loss:.4f}",
                     f"{e.dev_accuracy:.4f}",
                     f"{e.dev_log_loss:.4f}",
                     f"{e.duration_s:.0f}",
                 ]
-                for e in report.history
+                for stage, e in stages
             ),
         ),
         f"![learning curve]({LEARNING_CURVE})",
         "## Calibration",
         _calibration_note(report.calibration),
         f"![reliability]({RELIABILITY})",
+        "## The official test, closer",
+        f"![ROC]({ROC})",
+        by_length_table(official),
+        f"![accuracy by length]({LENGTH})",
+        "Errors worth reading, the surest first:",
+        worst_errors(official),
         "## Sizes and time",
-        _table(["what", "value"], _sizes(report)),
+        markdown_table(["what", "value"], _sizes(report)),
         "## Reviews",
-        _table(["used for", "reviews"], ([why, f"{n:,}"] for why, n in report.reviews.items())),
-        _table(["left out because", "reviews"], ([why, f"{n:,}"] for why, n in report.excluded.items())),
+        markdown_table(["used for", "reviews"], ([why, f"{n:,}"] for why, n in report.reviews.items())),
+        markdown_table(["left out because", "reviews"], ([why, f"{n:,}"] for why, n in report.excluded.items())),
         "## Recipe",
-        _table(["setting", "value"], ([key, str(value)] for key, value in report.recipe.items())),
+        markdown_table(["setting", "value"], ([key, str(value)] for key, value in report.recipe.items())),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -96,15 +115,17 @@ def render_model_card(report: Report) -> str:
     return f"""\
 # Model card: {report.recipe["name"]} recipe
 
-P(positive) of an English film review. Trained {report.created} with `{report.command}`
-(seed {report.recipe["seed"]}, epoch {report.chosen_epoch} of {len(report.history)},
+P(positive) of an English review. Trained {report.created} with `{report.command}`
+(seed {report.recipe["seed"]}, epoch {report.chosen_epoch} of {len(report.history)} of the last stage,
 {report.training_duration_s / 60:.0f} minutes, {report.parameters:,} parameters).
 
 ## Metrics
 
 {metrics_table(report.metrics)}
 
-{_metrics_note()}
+{metrics_note()}
+
+{suite_table(report.suite)}
 
 The dev set chose the epoch and fitted the calibration, so its figures are a little too good. The official test
 was scored once, by this artifact. "Without duplicates" leaves out the test reviews whose text also stands in the
@@ -113,8 +134,8 @@ data set's train part; none of those texts was learned from.
 ## Training data
 
 Large Movie Review Dataset v1.0: {CITATION}
-
-Learned from: {_sources(report.reviews)}
+{_other_data(report.recipe)}
+Learned from: {_sources(report)}
 The vocabulary comes from these reviews alone. Labels come from star ratings: 1-4 negative, 7-10 positive; ratings
 between them occur in no labelled set.
 
@@ -123,8 +144,10 @@ counterfactual sets (Gardner et al. 2020; Kaushik et al. 2020), so that those se
 
 ## Limits
 
-- English film reviews of 2011 and before. Reviews of goods, single sentences and other languages score less well,
-  and the calibration does not hold there.
+- English reviews of 2011 and before. The calibration was fitted on film reviews: the table says how far it holds
+  elsewhere. Single sentences score less well than whole reviews, turns of phrase that it has not met least of all.
+- Other languages and gibberish are told by the share of words that the vocabulary lacks, and draw the score towards
+  0.5. Another language that shares its words with English slips through, and the reference network tells nothing.
 - Neutral opinions were never seen: expect middling probabilities, not a third class.
 - Sarcasm, comparisons with other films and long retellings of plots mislead it.
 - It reads words, not intent, and may have learned to judge names, peoples or genres by the films they occur in.
@@ -137,34 +160,29 @@ artifact holds weights and a list of single words, no review.
 """
 
 
-def _sources(reviews: dict[str, int]) -> str:
-    if not reviews["unlabelled"]:
-        return f"{reviews['train']:,} labelled reviews."
-    return (
-        f"{reviews['train']:,} labelled reviews, and {reviews['unlabelled']:,} without labels that got\n"
-        "soft labels from a linear model (NB-SVM on 1- to 3-grams) fitted on the same labelled reviews."
-    )
+def _other_data(recipe: dict[str, Any]) -> str:
+    if "domains" not in recipe.get("ingredients", ()):
+        return ""
+    return f"FDU-MTL, ten of its domains: {DOMAINS_CITATION}\n"
 
 
-def metrics_table(metrics: dict[str, Metrics]) -> str:
-    """One line a labelled set, as a Markdown table."""
-    header = ["set", "reviews", "accuracy", "AUC", "log-loss", "ECE"]
-    rows = (
-        [
-            name,
-            f"{m.count:,}",
-            f"{m.accuracy:.4f}",
-            f"{m.auc:.4f}",
-            f"{m.log_loss:.4f}",
-            f"{m.ece:.4f}",
-        ]
-        for name, m in metrics.items()
-    )
-    return _table(header, rows)
+def _sources(report: Report) -> str:
+    reviews, ingredients = report.reviews, report.recipe.get("ingredients", ())
+    sources = f"{reviews['train']:,} labelled reviews"
+    if {"sentences", "opposites", "phrases"} & {*ingredients}:
+        sources += ", short texts that\nwere made of them or written for this"
+    if reviews["unlabelled"] and "unlabelled" in ingredients:
+        committee = " and by this network's first stage" if "committee" in ingredients else ""
+        sources += (
+            f", and {reviews['unlabelled']:,} reviews\nthat were labelled by a linear model (NB-SVM on 1- to 3-grams)"
+            f"{committee}, fitted on the same labelled reviews"
+        )
+    return f"{sources}."
 
 
-def _metrics_note() -> str:
-    return f"Threshold 0.5; natural logarithm; ECE over {ECE_BINS} bins of equal width of P(positive)."
+def suite_table(suite: dict[str, float]) -> str:
+    """What the dev suite comes to."""
+    return markdown_table(["what", "share"], ([name, f"{share:.4f}"] for name, share in suite.items()))
 
 
 def _calibration_note(calibration: Calibration) -> str:
@@ -174,14 +192,6 @@ def _calibration_note(calibration: Calibration) -> str:
     )
 
 
-def _confusion(name: str, metrics: Metrics) -> str:
-    rows = [
-        ["negative", f"{metrics.true_negatives:,}", f"{metrics.false_positives:,}"],
-        ["positive", f"{metrics.false_negatives:,}", f"{metrics.true_positives:,}"],
-    ]
-    return _table([f"{name}: truth", "scored negative", "scored positive"], rows)
-
-
 def _sizes(report: Report) -> Iterator[list[str]]:
     yield ["parameters", f"{report.parameters:,}"]
     yield ["artifact (bytes)", f"{report.artifact_bytes:,}"]
@@ -189,11 +199,6 @@ def _sizes(report: Report) -> Iterator[list[str]]:
     yield ["dev accuracy before the weights were rounded", f"{report.dev_accuracy_before_storage:.4f}"]
     for name, value in report.environment.items():
         yield [name, value]
-
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _plot_learning_curve(report: Report) -> Figure:
@@ -210,11 +215,30 @@ def _plot_learning_curve(report: Report) -> Figure:
     return figure
 
 
-def _plot_reliability(probabilities: Floats, labels: Floats) -> Figure:
-    counts, mean, fraction = reliability(probabilities, labels)
+def _plot_reliability(scores: Scores) -> Figure:
+    counts, mean, fraction = reliability(scores.probabilities, scores.labels)
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes: Axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.scatter(mean, fraction, s=10 + 200 * counts / counts.max())
     axes.set(xlabel="P(positive)", ylabel="fraction positive, official test", xlim=(0, 1), ylim=(0, 1))
+    return figure
+
+
+def _plot_roc(scores: Scores) -> Figure:
+    false_positives, true_positives = roc_curve(scores.probabilities, scores.labels)
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    axes: Axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    axes.plot(false_positives, true_positives)
+    axes.set(xlabel="negatives called positive", ylabel="positives called positive", xlim=(0, 1), ylim=(0, 1))
+    return figure
+
+
+def _plot_length(scores: Scores) -> Figure:
+    found = by_length(scores)
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes: Axes = figure.subplots()
+    axes.plot(list(found), [m.accuracy for m in found.values()], "s-")
+    axes.set(xlabel="words read", ylabel="accuracy, official test")
     return figure

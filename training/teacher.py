@@ -13,9 +13,8 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from model.tokenizer import WordTokenizer
 from training.errors import DatasetError
-
-_TOKEN = r"[a-z0-9']+|[!?]"  # noqa: S105 (a pattern of words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,11 @@ class NbSvm:
         """
         vectorizer = CountVectorizer(
             ngram_range=(1, 3),
-            token_pattern=_TOKEN,
+            tokenizer=WordTokenizer.split,
+            token_pattern=None,
+            lowercase=False,
             binary=True,
             min_df=min_documents,
-            preprocessor=_plain,
             dtype=np.float32,
         )
         try:
@@ -59,10 +59,6 @@ class NbSvm:
             return np.empty(0, np.float32)
         features = self.vectorizer.transform(texts).multiply(self.ratios).tocsr()
         return np.asarray(self.classifier.predict_proba(features)[:, 1], np.float32)
-
-
-def _plain(text: str) -> str:
-    return text.replace("<br />", " ").lower()
 
 
 def _log_count_ratios(features: csr_matrix, targets: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -67,7 +67,9 @@ def fit(
     held-out review would be learned.
     """
     network = learner.network
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.peak_learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     fingerprint = run_fingerprint(learner, recipe)
     history: list[EpochResult] = []
     best = copy.deepcopy(network.state_dict())
@@ -79,7 +81,7 @@ def fit(
     while not _finished(history, recipe):
         epoch, started = len(history) + 1, time.perf_counter()
         loss = _train_epoch(learner, recipe, optimizer, epoch, on_step)
-        accuracy, log_loss = _dev_quality(learner, dev_labels)
+        accuracy, log_loss = _dev_quality(learner, recipe, dev_labels)
         history.append(EpochResult(epoch, loss, accuracy, log_loss, time.perf_counter() - started))
         if best_epoch(history) == epoch:
             best = copy.deepcopy(network.state_dict())
@@ -124,7 +126,8 @@ def _train_epoch(
         learner.network.train()
         first_step = (epoch - 1) * learner.steps_per_epoch
         losses = []
-        for step, batch in enumerate(learner.batches(rng), 1):
+        last = epoch == recipe.epochs
+        for step, batch in enumerate(learner.batches(rng, last=last), 1):
             progress = (first_step + step - 1) / (recipe.epochs * learner.steps_per_epoch)
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate(progress)
@@ -138,12 +141,12 @@ def _train_epoch(
     return float(np.mean(losses))
 
 
-def _dev_quality(learner: Learner, dev_labels: NDArray[np.float32]) -> tuple[float, float]:
-    """Accuracy of the bare logits and log-loss of the calibrated ones."""
+def _dev_quality(learner: Learner, recipe: Recipe, dev_labels: NDArray[np.float32]) -> tuple[float, float]:
+    """Accuracy of the probabilities that the recipe ships, and log-loss of the calibrated ones."""
     logits = learner.dev_logits()
     calibrated = apply_calibration(logits, fit_calibration(logits, dev_labels))
-    accuracy = float(np.mean((logits >= 0) == (dev_labels == 1)))
-    return accuracy, measure(calibrated, dev_labels).log_loss
+    shipped = calibrated >= 0.5 if recipe.calibrated else logits >= 0
+    return float(np.mean(shipped == (dev_labels == 1))), measure(calibrated, dev_labels).log_loss
 
 
 def _write_checkpoint(path: Path, run: _Run) -> None:

@@ -88,7 +88,8 @@ class TorchPredictor:
         scored = [i for i, row in enumerate(rows) if len(row)]
         if scored:
             logits = self._logits([rows[i].ids for i in scored])
-            probabilities[scored] = self._calibration.probabilities(logits)
+            evidence = np.array([rows[i].evidence for i in scored])
+            probabilities[scored] = 0.5 + evidence * (self._calibration.probabilities(logits) - 0.5)
         return Predictions(
             probabilities=probabilities.astype(np.float32),
             tokens=tokens,

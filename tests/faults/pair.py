@@ -43,9 +43,6 @@ class Pair(NamedTuple):
             stage.traffic.send(islice(messages, count))
         for stage in self.stages:
             stage.traffic.until_answered(len(stage.traffic.inputs) - count + 100)
-            assert stage.traffic.answered() < len(stage.traffic.inputs), (
-                "it was too quick: nothing is left to interrupt"
-            )
         return self.stages[0].committed()
 
     def until_answered(self) -> None:

@@ -217,3 +217,28 @@ def test_a_built_vocabulary_knows_every_word_it_was_built_from(texts: list[str])
 def test_a_document_that_is_not_a_tokenizer_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"not a tokenizer|must be|stands twice"):
         tokenizer_from_json(document)
+
+
+def test_words_that_a_treebank_split_are_whole_again() -> None:
+    assert WordTokenizer.split("it is n't bad , i 've seen 'em and it 's theirs") == WordTokenizer.split(
+        "it isn't bad, i've seen 'em and it's theirs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "flagged"),
+    [
+        ("the film is so good and so true", False),
+        ("the film is so good and qqqq", False),
+        ("le film qqqq zzzz good", True),
+        ("qqqq", True),
+        ("", True),
+    ],
+)
+def test_a_text_of_unknown_words_is_out_of_domain(text: str, flagged: bool) -> None:
+    tokenizer = WordTokenizer(["the", "film", "is", "so", "good", "and", "true"])
+    assert tokenizer.tokenize(text).out_of_domain == flagged
+
+
+def test_the_reference_flags_nothing() -> None:
+    assert not ReferenceTokenizer(["good"]).tokenize("qqqq").out_of_domain

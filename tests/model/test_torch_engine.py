@@ -54,6 +54,15 @@ def test_the_production_score_is_the_calibrated_sigmoid_of_the_networks_logit(bi
     assert score == pytest.approx(1 / (1 + np.exp(-(logit / 1.5 + 0.25))), abs=1e-6)
 
 
+def test_unknown_words_draw_the_score_towards_the_middle(bilstm: Artifact) -> None:
+    predictor = TorchPredictor(bilstm, device=CPU)
+    known, half, none = predictor.tokenize(["good film", "good qqqq", "qqqq zzzz"])
+    sure = dataclasses.replace(half, known_share=1.0)
+    p = predictor.predict([known, half, none, sure]).probabilities.astype(float)
+    assert p[1] - 0.5 == pytest.approx(0.25 * (p[3] - 0.5), abs=1e-6)
+    assert p[2] == 0.5
+
+
 def test_reference_scores_are_the_notebooks_numbers(reference: Artifact) -> None:
     """Texts in, probabilities out: compared with the rules and the arithmetic of the notebook in plain numpy."""
     texts = [text for text in TEXTS if set(notebook_numpy.words(text)) & set(WORDS)]

@@ -93,9 +93,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(120)
     ]
     assert len({text_key(row.text) for row in (*train, *test)}) == len(train) + len(test)
+    goods = [
+        Example(f"{domain}/train/{number}", number % 2, review_text(rng, number % 2, f"{domain}{number}"))
+        for domain in ("books", "toys")
+        for number in range(50)
+    ]
+    more_goods = [
+        Example(f"books/unlabel/{number}", None, review_text(rng, number % 2, f"v{number}")) for number in range(30)
+    ]
     directory = tmp_path_factory.mktemp("data")
-    for name, rows in (("train", train), ("test", test), ("unsup", copies + unlabelled)):
-        write_reviews(directory / "imdb" / f"{name}.jsonl.xz", tuple(rows))
+    for name, rows in (
+        ("imdb/train", train),
+        ("imdb/test", test),
+        ("imdb/unsup", copies + unlabelled),
+        ("fdu_mtl/train", goods),
+        ("fdu_mtl/unlabeled", more_goods),
+    ):
+        write_reviews(directory / f"{name}.jsonl.xz", tuple(rows))
     return directory
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from training.batches import (
     BatchFormer,
+    Crop,
     EncodedReviews,
     batch_count,
     length_bucketed,
@@ -80,3 +81,14 @@ def test_padding_left_and_right_keeps_every_token() -> None:
     rows = [np.array([5, 6], np.int32), np.array([7], np.int32)]
     assert pad_right(rows).tolist() == [[5, 6], [7, 0]]
     assert pad_left(rows, 3).tolist() == [[0, 5, 6], [0, 0, 7]]
+
+
+def test_a_crop_keeps_the_ends_of_a_long_review_and_the_whole_of_a_short_one() -> None:
+    crop = Crop(tokens=8, rng=np.random.default_rng(0))
+    batch = BatchFormer(encoded(30, 8), frozenset()).form([0, 1], crop)
+    assert batch.lengths.tolist() == [8, 8]
+    assert batch.ids[1].tolist() == list(range(1, 9))
+    row = batch.ids[0].tolist()
+    (gap,) = np.flatnonzero(np.diff(row) != 1)
+    assert (row[0], row[-1]) == (1, 30)
+    assert 2 <= gap + 1 <= 4, "of 8 tokens a quarter to a half are the beginning"

@@ -142,8 +142,16 @@ def test_evaluate_prints_what_scikit_learn_finds(undisturbed: tuple[Path, Result
     assert cells[0] == labelled.name
     assert [float(cell) for cell in cells[1:5]] == pytest.approx(expected, abs=6e-5)
     tn, fp, fn, tp = sk.confusion_matrix(y, p >= 0.5).ravel()
-    assert f"{tn} true negatives, {fp} false positives, {fn} false negatives, {tp} true positives" in result.stdout
+    assert f"| negative | {tn} | {fp} |\n| positive | {fn} | {tp} |" in result.stdout
     assert "scoring" not in result.stdout, "progress is not among the results"
+
+
+def test_compare_finds_a_model_as_good_as_itself(undisturbed: tuple[Path, Result], labelled: Path) -> None:
+    artifact = undisturbed[0] / "artifact"
+    result = invoke("compare", artifact, artifact, "--data", labelled)
+    assert result.exit_code == 0, result.stderr
+    assert "p = 1 " in result.stdout
+    assert "alone" not in result.stdout, "no review is right with one of them alone"
 
 
 def test_every_command_and_option_of_the_documentation_exists() -> None:

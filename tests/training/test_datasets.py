@@ -6,6 +6,7 @@ import pytest
 
 from tests.training.conftest import make_reviews, write_reviews
 from training.datasets import (
+    DomainFiles,
     Example,
     ImdbFiles,
     Lists,
@@ -53,9 +54,55 @@ def test_a_text_that_is_held_out_is_not_learned_under_another_id(imdb: ImdbFiles
     assert splits.excluded["same text as dev"] == 1
 
 
-def test_the_key_of_a_text_ignores_case_line_breaks_and_spacing_only() -> None:
-    assert text_key("A fine<br />film ") == text_key("a FINE \n film")
-    assert text_key("a fine film") != text_key("a fine film!")
+def test_the_key_of_a_text_is_its_letters_and_digits() -> None:
+    assert text_key("It isn't<br />fine. ") == text_key("it is n't FINE \n .")
+    assert text_key("a fine film") != text_key("a fine film 2")
+
+
+SHARED = "no camera in the world could have saved a story as clumsy as this one was"
+
+
+def domain_files(*more: Example) -> DomainFiles:
+    labelled = tuple(Example(f"books/train/{n}", n % 2, f"a book like none of the other {n} books") for n in range(20))
+    return DomainFiles(labelled + more, (Example("toys/unlabel/0", None, "a toy"),))
+
+
+def test_a_third_of_a_small_domain_is_held_out_and_the_rest_is_learned(imdb: ImdbFiles, lists: Lists) -> None:
+    films, splits = production_splits(imdb, lists), production_splits(imdb, lists, domain_files())
+    assert len(splits.domains_dev["books"]) == 6
+    assert splits.forbidden - films.forbidden == {row.id for row in splits.domains_dev["books"]}
+    assert len(splits.train) == len(films.train) + 14
+    assert {row.id for row in splits.train}.isdisjoint(splits.forbidden)
+    assert [row.id for row in splits.unlabelled[len(films.unlabelled) :]] == ["toys/unlabel/0"]
+
+
+def test_domains_that_are_not_learned_are_scored_all_the_same(imdb: ImdbFiles, lists: Lists) -> None:
+    films = production_splits(imdb, lists)
+    splits = production_splits(imdb, lists, domain_files(), learn_domains=False)
+    assert learned(splits) == learned(films)
+    assert splits.domains_dev == production_splits(imdb, lists, domain_files()).domains_dev
+
+
+def test_a_domain_review_that_repeats_a_film_review_or_shares_a_held_out_sentence_is_left_out(
+    imdb: ImdbFiles, lists: Lists
+) -> None:
+    first, *rest = imdb.test
+    imdb = dataclasses.replace(imdb, test=(dataclasses.replace(first, text=f"Two hours gone. {SHARED}!"), *rest))
+    copies = (
+        Example("dvd/train/0", 1, f"My wife said: {SHARED}. I agree"),
+        Example("dvd/train/1", 0, imdb.unlabelled[0].text),
+        Example("dvd/train/2", 0, f"It said {SHARED.upper()}, but quoted."),
+        Example("dvd/train/3", 0, SHARED.upper() + " ."),
+        Example("books/train/99", 0, "A book like none of the other 7 books!"),
+    )
+    splits = production_splits(imdb, lists, domain_files(*copies))
+    assert {row.id for row in splits.train if row.id.startswith("dvd")} == {"dvd/train/0", "dvd/train/2"}
+    assert splits.excluded["other domains: seen before, or shared with what is held out"] == 3
+
+
+def test_without_the_domains_files_the_way_out_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"fdu_mtl.*--without domains"):
+        DomainFiles.read(tmp_path)
 
 
 def test_the_reference_split_follows_the_lines_of_the_notebook() -> None:

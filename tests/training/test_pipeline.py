@@ -24,11 +24,22 @@ from training.errors import OutputError
 from training.pipeline import Request, read_splits, run
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
 from training.report import Report
+from training.suite import read_suite
 
 REFERENCE = ReferenceRecipe(
     epochs=3, max_tokens=14, embedding_dim=12, hidden_dim=12, layers=1, batch_reviews=10, peak_learning_rate=0.01
 )
-PRODUCTION = ProductionRecipe(epochs=3, embedding_dim=12, hidden_dim=12, batch_reviews=10, peak_learning_rate=0.02)
+PRODUCTION = ProductionRecipe(
+    first_epochs=2,
+    epochs=3,
+    embedding_dim=12,
+    hidden_dim=12,
+    batch_reviews=10,
+    sentences=40,
+    opposites=10,
+    phrases=20,
+    peak_learning_rate=0.02,
+)
 COMMAND = "python -m training --recipe tiny --data DIR --out DIR"
 both = pytest.mark.parametrize("recipe", [REFERENCE, PRODUCTION], ids=["reference", "production"])
 
@@ -65,7 +76,12 @@ def labelled_rows(done: Trained) -> dict[str, list[tuple[str, str, int]]]:
     splits = read_splits(done.request)
     rows = {
         name: [(row.id, row.text, int(row.label or 0)) for row in part]
-        for name, part in {"dev": splits.dev, **splits.tests}.items()
+        for name, part in {
+            "dev": splits.dev,
+            **{f"dev: {name}": part for name, part in splits.domains_dev.items()},
+            **read_suite(),
+            **splits.tests,
+        }.items()
     }
     with lzma.open(done.request.data / "imdb" / "test.jsonl.xz", "rt", encoding="utf-8") as lines:
         official = [json.loads(line) for line in lines]
@@ -108,19 +124,23 @@ def test_a_run_leaves_an_artifact_that_loads_and_has_learned(trained: Trained) -
 
 
 def test_what_is_left_is_the_checkpoint_the_artifact_the_report_and_its_plots(trained: Trained) -> None:
+    first_stage = ["first_stage.pt"] if trained.request.recipe.name == "production" else []
     assert sorted(path.name for path in trained.out.iterdir()) == [
+        "accuracy_by_length.png",
         "artifact",
         "checkpoint.pt",
+        *first_stage,
         "learning_curve.png",
         "reliability.png",
         "report.json",
         "report.md",
+        "roc.png",
     ]
 
 
 def test_the_plots_are_png_images_that_the_report_shows(trained: Trained) -> None:
     text = (trained.out / "report.md").read_text("utf-8")
-    for name in ("learning_curve.png", "reliability.png"):
+    for name in ("learning_curve.png", "reliability.png", "roc.png", "accuracy_by_length.png"):
         assert (trained.out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
         height, width, _ = imread(trained.out / name).shape
         assert min(height, width) > 300
@@ -149,7 +169,7 @@ def test_report_and_model_card_show_the_figures_of_report_json(trained: Trained)
         assert f"| {name}: truth | scored negative | scored positive |" in text
         assert f"| positive | {m['false_negatives']:,} | {m['true_positives']:,} |" in text
     for epoch in trained.report.history:
-        assert f"| {epoch.epoch} | {epoch.train_loss:.4f} | {epoch.dev_accuracy:.4f} |" in text
+        assert f"|  | {epoch.epoch} | {epoch.train_loss:.4f} | {epoch.dev_accuracy:.4f} |" in text
     assert COMMAND in text
     assert COMMAND in card
     assert str(trained.out) not in text + card
@@ -201,11 +221,12 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_weights_of_one_that_w
     recipe, data = trained.request.recipe, trained.request.data
     with pytest.raises(KeyboardInterrupt):
         train(recipe, data, tmp_path, Console(file=CtrlC(words), width=200))
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"first_stage.pt", "checkpoint.pt"}
     screen = io.StringIO()
     continued = train(recipe, data, tmp_path, Console(file=screen, width=200))
     assert "continuing after the last whole epoch" in screen.getvalue()
-    assert "epoch 1:" not in screen.getvalue()
+    resumed_stage = screen.getvalue().partition("labelling")[0]
+    assert "epoch 1:" not in resumed_stage
     assert continued.weights == trained.weights
     assert figures(continued) == figures(trained)
 

@@ -9,16 +9,27 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.conftest import GOOD
+from training.calibrate import apply_calibration, fit_calibration
 from training.datasets import ImdbFiles, Lists, Splits, production_splits
 from training.errors import CheckpointError, LeakError, OutputError
-from training.learners import Learner, build_learner, hard_targets
-from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
+from training.learners import Learner, ProductionLearner, build_learner, hard_targets
+from training.recipes import INGREDIENTS, ProductionRecipe, Recipe, ReferenceRecipe
 from training.train import EpochResult, best_epoch, fit
 
 REFERENCE = ReferenceRecipe(
     epochs=4, max_tokens=30, embedding_dim=12, hidden_dim=12, layers=1, batch_reviews=10, peak_learning_rate=0.01
 )
-PRODUCTION = ProductionRecipe(epochs=3, embedding_dim=12, hidden_dim=12, batch_reviews=10, peak_learning_rate=0.02)
+PRODUCTION = ProductionRecipe(
+    epochs=3,
+    embedding_dim=12,
+    hidden_dim=12,
+    batch_reviews=10,
+    sentences=40,
+    opposites=10,
+    phrases=20,
+    peak_learning_rate=0.02,
+)
 both = pytest.mark.parametrize("recipe", [REFERENCE, PRODUCTION], ids=["reference", "production"])
 
 
@@ -48,7 +59,10 @@ def test_the_recipe_learns_what_the_words_say(recipe: Recipe, splits: Splits, tm
     learner, history = train(recipe, splits, tmp_path / "checkpoint.pt")
     assert max(line.dev_accuracy for line in history) > 0.9
     assert history[-1].train_loss < history[0].train_loss
-    accuracy = np.mean((learner.dev_logits() >= 0) == hard_targets(splits.dev))
+    logits, labels = learner.dev_logits(), hard_targets(splits.dev)
+    if recipe.calibrated:
+        logits = apply_calibration(logits, fit_calibration(logits, labels)) - 0.5
+    accuracy = np.mean((logits >= 0) == labels)
     assert accuracy == history[best_epoch(history) - 1].dev_accuracy
 
 
@@ -185,3 +199,43 @@ def test_the_reference_keeps_the_numbers_of_the_notebook() -> None:
     r = ReferenceRecipe()
     assert (r.embedding_dim, r.hidden_dim, r.layers, r.drop_probability) == (400, 256, 2, 0.5)
     assert (r.max_tokens, r.batch_reviews, r.epochs, r.clip_norm, r.learning_rate(0.7)) == (200, 50, 4, 5, 0.001)
+
+
+def test_unlabelled_reviews_are_learned_once_they_have_labels(splits: Splits) -> None:
+    learner = build_learner(PRODUCTION, splits)
+    assert isinstance(learner, ProductionLearner)
+    ids = {row.id for row in splits.unlabelled}
+    assert ids.isdisjoint(learner.train.review_ids)
+    learner.add_unlabelled(trained=False)
+    assert ids < set(learner.train.review_ids)
+    again = build_learner(PRODUCTION.without("unlabelled"), splits)
+    assert isinstance(again, ProductionLearner)
+    again.add_unlabelled(trained=False)
+    assert ids.isdisjoint(again.train.review_ids)
+
+
+def test_a_trained_network_has_its_say_in_the_labels(splits: Splits, tmp_path: Path) -> None:
+    learner = build_learner(PRODUCTION, splits)
+    assert isinstance(learner, ProductionLearner)
+    fit(learner, PRODUCTION, hard_targets(splits.dev), tmp_path / "first.pt", lambda *_: None, lambda _: None)
+    labels = {}
+    for trained in (False, True):
+        learner.add_unlabelled(trained=trained)
+        given = dict(zip(learner.train.review_ids, learner.train.targets, strict=True))
+        labels[trained] = np.array([given[row.id] for row in splits.unlabelled])
+        assert ((labels[trained] >= 0) & (labels[trained] <= 1)).all()
+    assert not np.array_equal(labels[False], labels[True])
+    right = np.array([any(word in row.text for word in GOOD) for row in splits.unlabelled])
+    assert np.mean((labels[True] >= 0.5) == right) > 0.95
+
+
+@pytest.mark.parametrize("left_out", INGREDIENTS)
+def test_every_ingredient_can_be_left_out(left_out: str, splits: Splits) -> None:
+    learner = build_learner(PRODUCTION.without(left_out), splits)
+    whole = build_learner(PRODUCTION, splits)
+    assert isinstance(learner, ProductionLearner)
+    if left_out in ("sentences", "opposites", "phrases"):
+        assert len(learner.train) < len(whole.train)
+    batches = list(learner.batches(np.random.default_rng(0), last=False))
+    assert len(batches) == learner.steps_per_epoch
+    assert sum(len(batch.targets) for batch in batches) == len(learner.train)
