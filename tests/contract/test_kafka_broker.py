@@ -397,3 +397,19 @@ def _stored(sink: Sink, topic: str) -> Receipt | None:
     with contextlib.suppress(BrokerUnavailable):
         sink.flush(timeout_s=5)
     return receipt if receipt.done and receipt.error is None else None
+
+
+def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(own_broker: Broker, group_id: str) -> None:
+    with closing(KafkaRig(own_broker.address)) as rig:
+        topic = rig.topic()
+        rig.produce(topic, numbered(5))
+        reader = Reader(rig.source(topic, group_id=group_id))
+        reader.read(5)
+        reader.source.commit({TopicPartition(topic, 0): 2}, timeout_s=LIMIT_S)
+        own_broker.pause()
+        with pytest.raises(BrokerUnavailable):
+            reader.source.rewind(timeout_s=0.5)
+        own_broker.resume()
+        reader.source.commit({TopicPartition(topic, 0): 4}, timeout_s=LIMIT_S)
+        reader.source.rewind(timeout_s=LIMIT_S)
+        assert [record.value for record in reader.read(1)] == [b"4"]

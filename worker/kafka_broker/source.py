@@ -23,7 +23,7 @@ from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client, raise_refusal
 from worker.kafka_broker.errors import translate, translated
-from worker.kafka_broker.repairs import before_poll, keep_joins, read_any_header_name, watch_resets
+from worker.kafka_broker.repairs import ask_anew, before_poll, keep_joins, read_any_header_name, watch_resets
 
 log = logging.getLogger(__name__)
 
@@ -360,6 +360,7 @@ class KafkaSource:
         kafka_partition = KafkaPartition(*partition)
         timeout_ms = 1000 * max(0.0, deadline_s - time.monotonic())
         what = f"looking up the committed offset of {partition.topic}-{partition.partition}"
+        ask_anew(self._consumer)
         with translated(what, needs=self._needs):
             next_offset = self._consumer.committed(kafka_partition, timeout_ms=timeout_ms)
         if next_offset is None:
