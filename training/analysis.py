@@ -91,7 +91,8 @@ def comparison(name: str, models: tuple[str, str], scores: tuple[Scores, Scores]
     ]
     for model, other, where in ((models[0], second, only_first), (models[1], first, only_second)):
         surest = _surest(other, where)
-        sections += [f"Right with {model} alone", *(_shown(other, row) for row in surest)] if len(surest) else []
+        if len(surest):
+            sections += [f"Right with {model} alone", "\n".join(_shown(other, row) for row in surest)]
     return "\n\n".join(sections)
 
 
