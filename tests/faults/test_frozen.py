@@ -17,13 +17,12 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # of which a minute
 REVIEWS = 3000
 LONG = 300  # words: with an engine of one thread, these take seconds
 BEYOND_S = 2.0
-# Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.
+# Seconds. A request of the consumer has 30, one of the producer no longer than its delivery; a transaction 15.
 SHORT_S = 2.0
 POLL_INTERVAL_S = 8.0  # above the session's
 REQUEST_S = 30.0
 SETTINGS: dict[str, Any] = {
     "delivery_timeout_ms": round(SHORT_S * 1000),
-    "transaction_timeout_ms": round(SHORT_S * 1000),
     "max_poll_interval_ms": round(POLL_INTERVAL_S * 1000),
     "drain_timeout_ms": 5_000,
 }
