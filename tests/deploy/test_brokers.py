@@ -128,7 +128,7 @@ def test_what_a_killed_broker_had_acknowledged_is_there_after_a_start(started: B
 
 def test_a_frozen_broker_answers_again_when_it_is_resumed(started: Broker) -> None:
     started.pause()
-    assert not answers(started)
+    until(lambda: not answers(started), 10, "all its threads stand still")
     started.resume()
     until(lambda: answers(started), 30, "an answer of the resumed broker")
 
