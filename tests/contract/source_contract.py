@@ -347,15 +347,21 @@ class SourceContract:
 
     # What is not there any more
 
-    def test_records_that_were_deleted_before_they_were_read_are_passed_over_and_counted(
-        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
-    ) -> None:
+    @staticmethod
+    def _all_committed(rig: BrokerRig, open_reader: Callable[[str], Reader]) -> tuple[str, TopicPartition, Reader]:
+        """A topic of one partition, whose five records a reader has read and committed."""
         topic = rig.topic()
         partition = TopicPartition(topic, 0)
         rig.produce(topic, numbered(5))
         reader = open_reader(topic)
         reader.read(5)
         reader.source.commit({partition: 5}, timeout_s=LIMIT_S)
+        return topic, partition, reader
+
+    def test_records_that_were_deleted_before_they_were_read_are_passed_over_and_counted(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
+    ) -> None:
+        topic, partition, reader = self._all_committed(rig, open_reader)
         reader.source.pause([partition])
         rig.produce(topic, numbered(20, start=5))
         rig.delete_records(partition, before=12)
@@ -370,12 +376,7 @@ class SourceContract:
     def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader], count: int
     ) -> None:
-        topic = rig.topic()
-        partition = TopicPartition(topic, 0)
-        rig.produce(topic, numbered(5))
-        reader = open_reader(topic)
-        reader.read(5)
-        reader.source.commit({partition: 5}, timeout_s=LIMIT_S)
+        topic, partition, reader = self._all_committed(rig, open_reader)
         before = len(reader.polls)
         rig.recreate_topic(topic)
         rig.produce(topic, numbered(count, start=100))

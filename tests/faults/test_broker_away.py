@@ -1,21 +1,14 @@
 """The broker goes away under a worker, and comes back."""
 
-from itertools import islice
-from typing import Any
-
 import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import new_topics
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage, Stage
-from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
-from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-REVIEWS = 3000
-LONG = 300  # words: with an engine of one thread, these take seconds
 RETURN_LIMIT_S = 120.0
 
 
@@ -25,17 +18,8 @@ def stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
     return make_stage(own_broker.address, new_topics(own_broker.address))
 
 
-def busy(stage: Stage, **settings: Any) -> WorkerProcess:
-    """A worker in the middle of its work."""
-    worker = stage.start(**settings)
-    stage.traffic.send(islice(reviews(seed=1, words=LONG), REVIEWS))
-    stage.traffic.until_answered(300)
-    assert stage.traffic.answered() < REVIEWS, "it was too quick: there is nothing left to be interrupted"
-    return worker
-
-
 def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, stage: Stage) -> None:
-    worker = busy(stage)
+    worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
     own_broker.start()
@@ -45,7 +29,7 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
 
 
 def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broker: Broker, stage: Stage) -> None:
-    worker = busy(stage)
+    worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
     let_pass(2 * SESSION_TIMEOUT_MS / 1000)
@@ -59,7 +43,7 @@ def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broke
 def test_results_that_were_not_stored_in_time_are_scored_again_from_the_committed_offset(
     own_broker: Broker, stage: Stage
 ) -> None:
-    worker = busy(stage, delivery_timeout_ms=2_000)
+    worker = stage.busy(delivery_timeout_ms=2_000)
     before = stage.committed()
     own_broker.pause()
     until(lambda: worker.metric("sentiment_replays_total") >= 1, 60, "the worker gives up on a result")

@@ -8,15 +8,12 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import new_topics
-from tests.support.stage import MakeStage, Stage
+from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
-from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-REVIEWS = 3000
-LONG = 300  # words: with an engine of one thread, these take seconds
 RETURN_LIMIT_S = 120.0
 TRANSACTION_TIMEOUT_S = 2
 WORK_LIMIT_S = 30
@@ -32,19 +29,10 @@ def own_stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
     return make_stage(own_broker.address, new_topics(own_broker.address), delivery="exactly_once")
 
 
-def busy(stage: Stage, *, answered: int = 300, **settings: Any) -> WorkerProcess:
-    """A worker in the middle of its work."""
-    worker = stage.start(**settings)
-    stage.traffic.send(islice(reviews(seed=1, words=LONG), REVIEWS))
-    stage.traffic.until_answered(answered)
-    assert stage.traffic.answered() < REVIEWS, "it was too quick: there is nothing left to be interrupted"
-    return worker
-
-
 @pytest.mark.parametrize("name", [None, "worker-1"])
 def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, name: str | None) -> None:
     settings: dict[str, Any] = {"transactional_id": name} if name else {}
-    worker = busy(stage, **settings)
+    worker = stage.busy(**settings)
     for answered in (600, 900, 1200):
         worker.kill()
         worker = stage.start(**settings)
@@ -55,7 +43,7 @@ def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, n
 
 
 def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its_timeout_at_most(stage: Stage) -> None:
-    busy(stage, transaction_timeout_ms=TRANSACTION_TIMEOUT_S * 1000).kill()
+    stage.busy(transaction_timeout_ms=TRANSACTION_TIMEOUT_S * 1000).kill()
     killed_s = time.monotonic()
     worker = stage.start()
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
@@ -66,7 +54,7 @@ def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its
 
 
 def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
-    assert busy(stage).stop() == 0
+    assert stage.busy().stop() == 0
     so_far = stage.committed()
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
     assert so_far != stage.committed()
@@ -74,7 +62,7 @@ def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
 
 
 def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, own_stage: Stage) -> None:
-    worker = busy(own_stage)
+    worker = own_stage.busy()
     own_broker.kill()
     own_broker.start()
     own_stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
@@ -83,7 +71,7 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
 
 
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:
-    worker = busy(stage, transaction_timeout_ms=2_000)
+    worker = stage.busy(transaction_timeout_ms=2_000)
     worker.freeze()
     other = stage.start(transaction_timeout_ms=2_000)
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
@@ -96,7 +84,7 @@ def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_n
 
 
 def test_of_two_workers_under_one_transactional_id_the_first_stops_and_nothing_is_repeated(stage: Stage) -> None:
-    first = busy(stage, transactional_id="the-same")
+    first = stage.busy(transactional_id="the-same")
     second = stage.start(transactional_id="the-same")
     more = reviews(seed=2, words=LONG)
     stage.traffic.load_until(lambda: not first.running, more, "the first worker stops", most=3 * REVIEWS)

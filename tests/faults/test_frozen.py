@@ -7,15 +7,12 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.faults.pair import RETURN_LIMIT_S, TAKEN, Pair
-from tests.support.stage import MakeStage, Stage
+from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
-from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # of which a minute passes on purpose
 
-REVIEWS = 3000
-LONG = 300  # words: with an engine of one thread, these take seconds
 BEYOND_S = 2.0
 # Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.
 SHORT_S = 2.0
@@ -27,15 +24,6 @@ SETTINGS: dict[str, Any] = {
     "max_poll_interval_ms": round(POLL_INTERVAL_S * 1000),
     "drain_timeout_ms": 5_000,
 }
-
-
-def busy(stage: Stage) -> WorkerProcess:
-    """A worker in the middle of its work."""
-    worker = stage.start(**SETTINGS)
-    stage.traffic.send(islice(reviews(seed=1, words=LONG), REVIEWS))
-    stage.traffic.until_answered(300)
-    assert stage.traffic.answered() < REVIEWS, "it was too quick: there is nothing left to be interrupted"
-    return worker
 
 
 def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(own_broker: Broker, make_stage: MakeStage) -> None:
@@ -59,7 +47,7 @@ def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(own_broker:
 
 def test_a_worker_that_stood_still_past_its_poll_interval_commits_nothing_late(stage: Stage) -> None:
     """Its partitions went to another, whose offsets stand; only what it had not committed is repeated."""
-    zombie = busy(stage)
+    zombie = stage.busy(**SETTINGS)
     zombie.freeze()
     frozen = stage.committed()
     let_pass(POLL_INTERVAL_S)

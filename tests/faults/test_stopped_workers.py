@@ -1,30 +1,16 @@
 """A worker that is told to stop finishes what it has; one that is killed costs re-work and nothing else."""
 
-from itertools import islice
-
 import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import new_topics
 from tests.support.oracle import first_unanswered
 from tests.support.stage import MakeStage, Stage
-from tests.support.traffic import reviews
 from tests.support.until import until
-from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
 REVIEWS = 4000
-LONG = 300  # words: with an engine of one thread, these take seconds
-
-
-def busy(stage: Stage, *, answered: int = 500) -> WorkerProcess:
-    """A worker in the middle of its work."""
-    worker = stage.start()
-    stage.traffic.send(islice(reviews(seed=1, words=LONG), REVIEWS))
-    stage.traffic.until_answered(answered)
-    assert stage.traffic.answered() < REVIEWS, "it was too quick: there is nothing left to be interrupted"
-    return worker
 
 
 def finish(stage: Stage) -> None:
@@ -33,7 +19,7 @@ def finish(stage: Stage) -> None:
 
 
 def test_sigterm_finishes_what_was_read_commits_it_and_exits_with_0(stage: Stage) -> None:
-    worker = busy(stage)
+    worker = stage.busy(count=REVIEWS, answered=500)
     assert worker.stop() == 0
     stopped = stage.history()
     answered = first_unanswered(stopped)
@@ -44,14 +30,14 @@ def test_sigterm_finishes_what_was_read_commits_it_and_exits_with_0(stage: Stage
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_repeats_only_what_was_not_committed(stage: Stage) -> None:
-    busy(stage).kill()
+    stage.busy(count=REVIEWS, answered=500).kill()
     killed = stage.committed()
     finish(stage)
     assert stage.faults(begun_again=[killed]) == []
 
 
 def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: Stage) -> None:
-    worker, killed = busy(stage, answered=200), []
+    worker, killed = stage.busy(count=REVIEWS, answered=200), []
     for answered in (600, 1000, 1400):
         worker.kill()
         killed.append(stage.committed())
@@ -66,7 +52,7 @@ def test_a_second_signal_does_not_wait_for_a_broker_that_does_not_answer(
     own_broker: Broker, make_stage: MakeStage
 ) -> None:
     stage = make_stage(own_broker.address, new_topics(own_broker.address), drain_timeout_ms=250_000)
-    worker = busy(stage)
+    worker = stage.busy(count=REVIEWS, answered=500)
     own_broker.pause()
     worker.terminate()
     until(lambda: worker.get("/readyz") == (503, "stopping\n"), 30, "the worker drains")

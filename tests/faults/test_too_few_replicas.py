@@ -17,15 +17,13 @@ from deploy.kafka.properties import Extras
 from tests.conftest import USED
 from tests.faults.pair import Pair
 from tests.support.kafka_io import set_topic_config
-from tests.support.stage import MakeStage
+from tests.support.stage import LONG, REVIEWS, MakeStage
 from tests.support.traffic import reviews
 from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
 FIRST, SECOND = 1, 2  # as the brokers are numbered
-REVIEWS = 3000
-LONG = 300  # words: with an engine of one thread, these take seconds
 DELIVERY_TIMEOUT_MS = 3_000
 NOTICED_S = 60.0
 REPLAYS = "sentiment_replays_total"

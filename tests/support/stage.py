@@ -6,9 +6,10 @@ The fixtures are for the folders whose tests run the real worker on a real broke
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -20,11 +21,13 @@ from model.tokenizer import WordTokenizer
 from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import History, Offsets, faults, faults_so_far
-from tests.support.traffic import WORDS, Traffic
+from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
 
 SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
 COMMIT_INTERVAL_MS = 200
+LONG = 300  # words: with an engine of one thread, so many reviews take seconds
+REVIEWS = 3000
 
 
 class Stage:
@@ -67,6 +70,14 @@ class Stage:
         worker = WorkerProcess(log, *module, until_empty=until_empty, **defaults | self._settings | settings)
         self._workers.append(worker)
         self._open.callback(worker.kill)
+        return worker
+
+    def busy(self, *, count: int = REVIEWS, answered: int = 300, **settings: Any) -> WorkerProcess:
+        """Start a worker and wait until it is in the middle of its work: so many are `answered`, and not all."""
+        worker = self.start(**settings)
+        self.traffic.send(islice(reviews(seed=1, words=LONG), count))
+        self.traffic.until_answered(answered)
+        assert self.traffic.answered() < count, "it was too quick: there is nothing left to be interrupted"
         return worker
 
     def committed(self) -> Offsets:

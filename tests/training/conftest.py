@@ -11,10 +11,22 @@ import pytest
 import torch
 
 from training.datasets import Example, ImdbFiles, Lists, text_key
+from training.recipes import ProductionRecipe
 
 GOOD = ("wonderful", "superb", "moving", "delightful")
 BAD = ("dreadful", "tedious", "clumsy", "insulting")
 NEUTRAL = ("the", "film", "actor", "scene", "story", "camera", "music", "plot", "ending", "was", "and", "it")
+
+TINY_PRODUCTION = ProductionRecipe(
+    epochs=3,
+    embedding_dim=12,
+    hidden_dim=12,
+    batch_reviews=10,
+    sentences=40,
+    opposites=10,
+    phrases=20,
+    peak_learning_rate=0.02,
+)
 
 
 def make_reviews(prefix: str, count: int, seed: int, *, labelled: bool = True) -> tuple[Example, ...]:
@@ -23,16 +35,14 @@ def make_reviews(prefix: str, count: int, seed: int, *, labelled: bool = True) -
     reviews = []
     for number in range(count):
         label = number % 2
-        words = rng.choices(NEUTRAL, k=rng.randint(2, 27)) + rng.choices(GOOD if label else BAD, k=3)
-        rng.shuffle(words)
-        text = f"{' '.join(words)} {prefix.replace('/', '')}{number}"  # no two texts are equal
+        text = review_text(rng, label, f"{prefix.replace('/', '')}{number}", most=27)  # no two texts are equal
         reviews.append(Example(f"{prefix}/{number}_{9 if label else 2}", label if labelled else None, text))
     return tuple(reviews)
 
 
-def review_text(rng: random.Random, label: int, *more: str) -> str:
-    """Five to eleven words; three of them say the label, `more` stand at the end."""
-    words = rng.choices(NEUTRAL, k=rng.randint(2, 8)) + rng.choices(GOOD if label else BAD, k=3)
+def review_text(rng: random.Random, label: int, *more: str, most: int = 8) -> str:
+    """Three words that say the label among 2 to `most` that do not; `more` stand at the end."""
+    words = rng.choices(NEUTRAL, k=rng.randint(2, most)) + rng.choices(GOOD if label else BAD, k=3)
     rng.shuffle(words)
     return " ".join([*words, *more])
 

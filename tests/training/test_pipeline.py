@@ -20,26 +20,17 @@ from sklearn.calibration import calibration_curve
 from model.artifact import load_artifact
 from model.engines import load_predictor
 from model.predictor import score_texts
+from tests.training.conftest import TINY_PRODUCTION
 from training.errors import OutputError
 from training.pipeline import Request, read_splits, run
-from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
+from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report
 from training.suite import read_suite
 
 REFERENCE = ReferenceRecipe(
     epochs=3, max_tokens=14, embedding_dim=12, hidden_dim=12, layers=1, batch_reviews=10, peak_learning_rate=0.01
 )
-PRODUCTION = ProductionRecipe(
-    first_epochs=2,
-    epochs=3,
-    embedding_dim=12,
-    hidden_dim=12,
-    batch_reviews=10,
-    sentences=40,
-    opposites=10,
-    phrases=20,
-    peak_learning_rate=0.02,
-)
+PRODUCTION = replace(TINY_PRODUCTION, first_epochs=2)
 COMMAND = "python -m training --recipe tiny --data DIR --out DIR"
 both = pytest.mark.parametrize("recipe", [REFERENCE, PRODUCTION], ids=["reference", "production"])
 

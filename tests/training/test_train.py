@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import GOOD
+from tests.training.conftest import GOOD, TINY_PRODUCTION
 from training.calibrate import apply_calibration, fit_calibration
 from training.datasets import ImdbFiles, Lists, Splits, production_splits
 from training.errors import CheckpointError, LeakError, OutputError
@@ -20,16 +20,7 @@ from training.train import EpochResult, best_epoch, fit
 REFERENCE = ReferenceRecipe(
     epochs=4, max_tokens=30, embedding_dim=12, hidden_dim=12, layers=1, batch_reviews=10, peak_learning_rate=0.01
 )
-PRODUCTION = ProductionRecipe(
-    epochs=3,
-    embedding_dim=12,
-    hidden_dim=12,
-    batch_reviews=10,
-    sentences=40,
-    opposites=10,
-    phrases=20,
-    peak_learning_rate=0.02,
-)
+PRODUCTION = TINY_PRODUCTION
 both = pytest.mark.parametrize("recipe", [REFERENCE, PRODUCTION], ids=["reference", "production"])
 
 
