@@ -134,7 +134,8 @@ class Sink(Protocol):
     """Writes messages, many in flight. Use from one thread.
 
     Messages of one partition are stored in the order sent, each at most once per `send` (idempotent producer,
-    acknowledged by all in-sync replicas).
+    acknowledged by all in-sync replicas). After one that failed, none is stored until `flush` was called: what comes
+    later must not get in before it.
     """
 
     def send(self, message: Outgoing) -> Receipt:

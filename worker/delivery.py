@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from worker.broker import Receipt, Sink, Source, TransactionalSink
@@ -15,6 +15,7 @@ from worker.errors import (
     DeadLetterRefused,
     DeliveryFailed,
     Fenced,
+    WorkerError,
 )
 from worker.offsets import Offsets
 from worker.outcomes import Outcome
@@ -22,6 +23,7 @@ from worker.outcomes import Outcome
 log = logging.getLogger(__name__)
 
 LEAST_COMMIT_S: Final = 0.5  # what a commit gets, though the time was spent on what it needs
+LOOK_UP_S: Final = 0.1  # how often a wait for messages asks whether it is still wanted
 ONE_NAME_EACH: Final = "Give each worker a transactional_id of its own"
 
 
@@ -44,11 +46,12 @@ class Delivery(Protocol):
         """
         ...
 
-    def drain(self, *, timeout_s: float) -> list[Outcome]:
+    def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """Wait for every outcome, commit what is finished, and return as `settle` does.
 
-        Raises as `settle`, and what kept it from committing: BrokerUnavailable when the time is over, AssignmentLost
-        while the group rebalances (poll, and try again). What is not committed will be replayed.
+        Raises as `settle`, and what kept it from committing: BrokerUnavailable when the time is over or it is
+        `hurried`, AssignmentLost while the group rebalances (poll, and try again). What is not committed will be
+        replayed.
         """
         ...
 
@@ -105,15 +108,16 @@ class AtLeastOnce(Delivery):
             self._commit_if_possible()
         return self._tell_stored()
 
-    def drain(self, *, timeout_s: float) -> list[Outcome]:
+    def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
         deadline_s = time.monotonic() + timeout_s
         try:
             if self._in_flight:  # else there may be no sink: it was let go of by `restart`
-                self._sink.flush(timeout_s=timeout_s)
+                _flush(self._sink, deadline_s, hurried)
         finally:
             self._collect()
-            self._commit(timeout_s=max(LEAST_COMMIT_S, deadline_s - time.monotonic()))
+            left_s = 0.0 if hurried() else deadline_s - time.monotonic()
+            self._commit(timeout_s=max(LEAST_COMMIT_S, min(left_s, self._commit_timeout_s)))
         return self._tell_stored()
 
     def restart(self) -> list[Outcome]:
@@ -138,7 +142,7 @@ class AtLeastOnce(Delivery):
             if receipt.error is not None:
                 if self._stored:
                     return
-                raise _blame(outcome, receipt.error)
+                raise _blame(*_worst_failure(self._in_flight))
             self._in_flight.popleft()
             self._offsets.finished(outcome.partition, outcome.generation, outcome.offset)
             self._stored.append(outcome)
@@ -233,13 +237,15 @@ class ExactlyOnce(Delivery):
             raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
         return self._tell_stored()
 
-    def drain(self, *, timeout_s: float) -> list[Outcome]:
+    def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
         deadline_s = time.monotonic() + timeout_s
         try:
             while self.unfinished:
                 self._send(self._clock())
-                self._checkpoint(max(0.0, deadline_s - time.monotonic()))
+                _flush(self._sink, deadline_s, hurried)
+                self._refuse_failures()
+                self._checkpoint(min(deadline_s - time.monotonic(), self._commit_timeout_s))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
         return self._tell_stored()
@@ -282,20 +288,16 @@ class ExactlyOnce(Delivery):
         return all(receipt.done for _, receipt in reversed(self._transaction))  # the last is answered last
 
     def _checkpoint(self, timeout_s: float) -> None:
-        """Store the transaction. Raises AssignmentLost while the group rebalances: nothing was tried."""
+        """Store the transaction, all of it answered. Raises AssignmentLost while the group rebalances: try again."""
         membership = self._source.membership
         if membership is None:
             raise AssignmentLost("the group rebalances")
-        deadline_s = time.monotonic() + timeout_s
+        for outcome, _ in self._transaction:
+            if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
+                raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
+        next_offsets = self._offsets.committable()
         try:
-            self._sink.flush(timeout_s=timeout_s)
-            self._refuse_failures()
-            for outcome, _ in self._transaction:
-                if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
-                    raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
-            next_offsets = self._offsets.committable()
-            left_s = max(LEAST_COMMIT_S, deadline_s - time.monotonic())
-            self._sink.commit(next_offsets, membership, timeout_s=left_s)
+            self._sink.commit(next_offsets, membership, timeout_s=max(LEAST_COMMIT_S, timeout_s))
         except (AssignmentLost, BrokerUnavailable) as exc:
             if isinstance(exc, BrokerUnavailable):
                 self._send_less()
@@ -307,10 +309,8 @@ class ExactlyOnce(Delivery):
 
     def _refuse_failures(self) -> None:
         """One message that is not stored spoils the transaction: without it, the others must not be stored."""
-        failures = [(outcome, receipt.error) for outcome, receipt in self._transaction if receipt.error is not None]
-        if failures:
-            # What follows a refused message fails as not delivered: the refusal tells more.
-            outcome, error = min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
+        if any(receipt.error is not None for _, receipt in self._transaction):
+            outcome, error = _worst_failure(self._transaction)
             if isinstance(error, DeliveryFailed):
                 self._send_less()
             raise _blame(outcome, error)
@@ -327,7 +327,24 @@ class ExactlyOnce(Delivery):
         self._due = False
 
 
-def _blame(outcome: Outcome, error: Exception) -> Exception:
+def _flush(sink: Sink, deadline_s: float, hurried: Callable[[], bool]) -> None:
+    """Wait for what is in flight. Raises BrokerUnavailable when the time is over, or nobody wants to wait."""
+    while True:
+        left_s = max(0.0, deadline_s - time.monotonic())
+        try:
+            return sink.flush(timeout_s=min(left_s, LOOK_UP_S))
+        except BrokerUnavailable:
+            if left_s <= LOOK_UP_S or hurried():
+                raise
+
+
+def _worst_failure(in_flight: Iterable[tuple[Outcome, Receipt]]) -> tuple[Outcome, WorkerError]:
+    """What came with a refused message fails as not delivered, even what was sent before it: the refusal tells more."""
+    failures = [(outcome, receipt.error) for outcome, receipt in in_flight if receipt.error is not None]
+    return min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
+
+
+def _blame(outcome: Outcome, error: WorkerError) -> WorkerError:
     """Turn what the broker said of one message into what the loop must do."""
     if not isinstance(error, BrokerRefused | AccessDenied):
         return error

@@ -3,7 +3,8 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final
 
 from worker.broker import Outgoing, Receipt, Sink
@@ -63,22 +64,22 @@ class Publisher:
         self._in_flight.append((row, self._sink.send(message)))
         self._in_flight_bytes += len(row.value)
 
-    def _finish(self, lost: Mapping[Row, DeliveryFailed]) -> None:
-        for row in lost:
-            self._hand_over(row)
-        while self._in_flight:
-            tried = len(self._in_flight)
+    def _finish(self, lost: dict[Row, DeliveryFailed]) -> None:
+        tried: float = inf
+        while lost or self._in_flight:
             try:
-                self._sink.flush(timeout_s=self._timeout_s)
+                self._sink.flush(timeout_s=self._timeout_s)  # before it, the sink takes nothing again
             except BrokerUnavailable as exc:
                 raise BrokerUnreachable(str(exc)) from exc
-            lost = self._settle()
+            lost |= self._settle()
             again = len(lost) < tried  # else nothing gets through any more
+            tried = len(lost)
             for row, error in lost.items():
                 if again:
                     self._hand_over(row)
                 else:
                     self._fail_to_store(row, error)
+            lost = {}
 
     def _settle(self) -> dict[Row, DeliveryFailed]:
         """Count the fates that are known, oldest first; return what has to be sent again."""

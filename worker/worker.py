@@ -164,7 +164,8 @@ class Worker:
         """Commit, and go along with rebalances that keep us from it."""
         while not stop.forced:
             try:
-                self._finish(self._delivery.drain(timeout_s=max(0.0, deadline_s - self._clock())))
+                left_s = max(0.0, deadline_s - self._clock())
+                self._finish(self._delivery.drain(timeout_s=left_s, hurried=lambda: stop.forced))
             except AssignmentLost:
                 if self._clock() >= deadline_s:
                     raise

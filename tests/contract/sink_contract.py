@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.contract.rig import LIMIT_S, BrokerRig
+from tests.support.until import until
 from worker.broker import Outgoing, Receipt, Sink
 from worker.errors import BrokerRefused, DeliveryFailed, TopicMissing
 
@@ -88,6 +89,18 @@ class SinkContract:
             assert isinstance(refused.error, BrokerRefused)
             _all_stored(sink, [sink.send(Outgoing(topic, b"k", value))])
         assert [message.value for message in rig.stored(topic)] == [b"first", b"second"]
+
+    def test_what_is_sent_after_a_failure_is_not_stored_before_a_flush(self, rig: BrokerRig, sink: Sink) -> None:
+        """The one that failed may be sent again, and must not come behind those that were sent after it."""
+        topic = rig.topic(max_message_bytes=10_000)
+        refused = sink.send(Outgoing(topic, b"k", b"x" * 20_000))
+        until(lambda: refused.done, LIMIT_S, "its fate is known")
+        later = sink.send(Outgoing(topic, b"k", b"later"))
+        sink.flush(timeout_s=LIMIT_S)
+        assert isinstance(later.error, DeliveryFailed)
+        assert rig.stored(topic) == []
+        _all_stored(sink, [sink.send(Outgoing(topic, b"k", b"later"))])
+        assert [message.value for message in rig.stored(topic)] == [b"later"]
 
     def test_a_message_with_neither_key_nor_value_is_refused(self, rig: BrokerRig, sink: Sink) -> None:
         topic = rig.topic()

@@ -328,6 +328,9 @@ class FakeSource:
         return records
 
 
+ANOTHER_FAILED = DeliveryFailed("not sent: another message failed before it")
+
+
 class FakeReceipt:
     """See worker.broker.Receipt."""
 
@@ -351,13 +354,15 @@ class FakeSink:
         self.closed = False
         self._broker = broker
         self._turn = 0
+        self._ended = False  # a message failed: no more is stored until a flush
 
     def send(self, message: Outgoing) -> Receipt:
         """See Sink."""
         self._refuse_if_closed()
         receipt = FakeReceipt(message)
-        refusal = self._broker.refusal(message)
+        refusal = self._broker.refusal(message) or (ANOTHER_FAILED if self._ended else None)
         if refusal is not None:
+            self._ended = True
             receipt.settle(refusal)
             return receipt
         partition = self._partition_of(message)
@@ -373,12 +378,17 @@ class FakeSink:
             self.settle_all()
         if any(self.held.values()):
             raise BrokerUnavailable(f"messages without an answer after {timeout_s:g} s")
+        self._ended = False
 
     def settle_oldest(self, partition: TopicPartition, error: WorkerError | None = None) -> None:
         """Store the oldest message held back for a partition, or let it meet `error`."""
         receipt = self.held[partition].popleft()
         if error is None:
             self._append(partition, receipt.message)
+        self._settle(receipt, error)
+
+    def _settle(self, receipt: FakeReceipt, error: WorkerError | None) -> None:
+        self._ended = self._ended or error is not None
         receipt.settle(error)
 
     def _append(self, partition: TopicPartition, message: Outgoing) -> None:
@@ -421,7 +431,7 @@ class FakeSink:
         if self._broker.available:
             for partition, receipts in self.held.items():
                 while receipts:
-                    self.settle_oldest(partition)
+                    self.settle_oldest(partition, ANOTHER_FAILED if self._ended else None)
 
     def _partition_of(self, message: Outgoing) -> TopicPartition:
         count = len(self._broker.partitions(message.topic))
@@ -462,7 +472,7 @@ class FakeTransactionalSink(FakeSink):
         """Acknowledge the oldest message held back for a partition, or let it meet `error`."""
         receipt = self.held[partition].popleft()
         self._sent.append((partition, receipt.message))
-        receipt.settle(error)
+        self._settle(receipt, error)
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:  # noqa: ARG002  # nothing to wait for
         """See TransactionalSink."""

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from tests.support.kafka_io import Message, new_topics
 from tests.support.oracle import Offsets
 from tests.support.stage import MakeStage, Stage
+from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
 
 RETURN_LIMIT_S = 120.0
@@ -66,6 +67,8 @@ class Pair(NamedTuple):
         often as it says that it began again; else nothing.
         """
         self.until_answered()
+        for stage in self.stages:  # one that lost its partitions has to read again what it had not committed
+            until(stage.all_committed, RETURN_LIMIT_S, "all is committed")
         worker, at_least, exactly = self.workers[0], *self.stages
         begun_again = int(worker.metric("sentiment_replays_total")) + worker.log().count(TAKEN)
         assert [worker.stop() for worker in self.workers] == [0, 0]

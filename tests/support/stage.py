@@ -84,6 +84,13 @@ class Stage:
         """Where the group would go on now."""
         return committed_offsets(self.address, self.group, self.topics.input)
 
+    def all_committed(self) -> bool:
+        """Whether the group would go on at the end."""
+        ends: dict[int, int] = {}
+        for place, _, _ in self.traffic.inputs:
+            ends[place.partition] = place.offset + 1
+        return self.committed() == ends
+
     def history(self) -> History:
         """All that can be seen now."""
         committed = self.committed()

@@ -92,6 +92,16 @@ def test_a_drain_that_takes_too_long_says_so_and_commits_what_is_finished() -> N
     assert rig.committed == 1
 
 
+def test_a_drain_that_is_hurried_waits_no_longer_and_commits_what_is_finished() -> None:
+    rig = Rig()
+    rig.delivery.publish([rig.outcome(0)])
+    rig.sinks[0].hold = True
+    rig.delivery.publish([rig.outcome(1)])
+    with pytest.raises(BrokerUnavailable):
+        rig.delivery.drain(timeout_s=3600.0, hurried=lambda: True)
+    assert rig.committed == 1
+
+
 @pytest.mark.parametrize("error", [AssignmentLost("rebalance"), BrokerUnavailable("no answer")])
 def test_a_commit_that_did_not_work_is_tried_again(error: AssignmentLost | BrokerUnavailable) -> None:
     rig = Rig()
@@ -134,6 +144,17 @@ def test_a_refused_result_keeps_its_kind_and_names_the_record() -> None:
     rig.broker.refusals["scored"] = AccessDenied("no write access")
     rig.delivery.publish([rig.outcome(0)])
     with pytest.raises(AccessDenied, match=r"record raw-0-0 could not be stored: no write access"):
+        rig.delivery.settle(0.0)
+
+
+def test_of_results_that_failed_together_the_refused_one_is_told_wherever_it_stands() -> None:
+    """Else the worker would send them all again, with the refused one among them, for ever."""
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.delivery.publish([rig.outcome(0), rig.outcome(1)])
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("another one failed"))
+    rig.sinks[0].settle_oldest(SCORED, BrokerRefused("too large"))
+    with pytest.raises(BrokerRefused, match=r"record raw-0-1 could not be stored: too large"):
         rig.delivery.settle(0.0)
 
 

@@ -159,7 +159,7 @@ def test_results_without_an_answer_when_the_time_to_drain_is_over_are_left_behin
     rig = Rig()
     rig.sinks[0].hold = True
     rig.publish(0)
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(BrokerUnavailable):
         rig.delivery.drain(timeout_s=0.0)
     assert (rig.stored, rig.committed) == ([], 0)
 

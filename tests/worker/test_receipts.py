@@ -6,9 +6,13 @@ from worker.errors import AccessDenied, DeliveryFailed
 from worker.kafka_broker.sink import _Receipt
 
 
+def ignore() -> None:
+    """No producer has to end."""
+
+
 def test_a_refusal_is_told_of_the_topic_that_it_names_whichever_message_meets_it_first() -> None:
     refusals: list[BaseException] = []
-    result, dead_letter = _Receipt("scored", refusals), _Receipt("dlq", refusals)
+    result, dead_letter = _Receipt("scored", refusals, ignore), _Receipt("dlq", refusals, ignore)
     refusal = TopicAuthorizationFailedError({"dlq"})
     result.settle(refusal)
     dead_letter.settle(refusal)
@@ -18,7 +22,7 @@ def test_a_refusal_is_told_of_the_topic_that_it_names_whichever_message_meets_it
 
 
 def test_the_first_fate_stands() -> None:
-    receipt = _Receipt("scored", [])
+    receipt = _Receipt("scored", [], ignore)
     receipt.settle(object())
     receipt.settle(TopicAuthorizationFailedError({"scored"}))
     assert receipt.done

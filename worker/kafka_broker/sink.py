@@ -3,7 +3,9 @@
 What the library (3.0.12) does not do by itself and this file does, each seen on a real broker:
 
 - One message that the broker refuses stops the producer for ever, and every later message fails with the error
-  of that one. Here the later ones count as not delivered, and the next `send` opens another producer. See `_Receipt`.
+  of that one. Here the later ones count as not delivered. See `_Receipt`.
+- After any other failure it goes on with what comes behind the message that is missing. Here it ends with the first
+  failure of any kind, and `flush` opens another.
 - `flush` bounds the wait for each batch, not for all, and gives up when a batch is split. See `flush`.
 - `close` raises where a flush would, and leaves its thread running. See `close`.
 - A topic that does not exist is asked for until `max_block_ms` is over, at each send. See `_why_unknown`.
@@ -55,26 +57,28 @@ _LAST_WORDS_S: Final = 1.0  # for the producer's thread to end once it was told 
 class _Receipt:
     """See Receipt. Filled in by the producer's thread."""
 
-    __slots__ = ("_refusals", "_topic", "done", "error")
+    __slots__ = ("_end", "_refusals", "_topic", "done", "error")
 
-    def __init__(self, topic: str, refusals: list[BaseException]) -> None:
+    def __init__(self, topic: str, refusals: list[BaseException], end: Callable[[], None]) -> None:
         self.done = False
         self.error: WorkerError | None = None
         self._topic = topic
         self._refusals = refusals  # shared by all receipts of one producer
+        self._end = end
 
     def settle(self, result: object) -> None:
         """Take the metadata of a stored message, or the exception that it met; what comes first stands."""
         if self.done:
             return
         if isinstance(result, Exception):
+            self._end()
             self.error = self._fate(result)
         self.done = True  # last: whoever sees it must see the error
 
     def _fate(self, exc: Exception) -> WorkerError:
         # The library fails what comes after a refusal with the very exception of that refusal.
         if any(exc is refusal for refusal in self._refusals) or type(exc) is KafkaError or self._is_elsewhere(exc):
-            return DeliveryFailed(f"a message to {self._topic} was not sent: another one was refused before it ({exc})")
+            return DeliveryFailed(f"a message to {self._topic} was not sent: another one failed before it ({exc})")
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
         needs = {
@@ -152,14 +156,12 @@ class KafkaSink:
     def send(self, message: Outgoing) -> Receipt:
         """See Sink."""
         self._refuse_if_closed()
-        if self._refusals:
-            self._recover()
         while self._in_flight and self._in_flight[0].done:
             self._in_flight.popleft()
         why_not = self._why_not(message)
         if why_not is not None:
-            return _Refused(why_not)
-        receipt = _Receipt(message.topic, self._refusals)
+            return self._refused(why_not)
+        receipt = _Receipt(message.topic, self._refusals, self._end)
         try:
             future = self._producer.send(
                 message.topic,
@@ -170,9 +172,9 @@ class KafkaSink:
                 message.timestamp_ms,
             )
         except KafkaTimeoutError:
-            return _Refused(self._why_unknown(message.topic))
+            return self._refused(self._why_unknown(message.topic))
         except (KafkaError, ValueError) as exc:
-            return _Refused(_why_not_taken(message.topic, exc))
+            return self._refused(_why_not_taken(message.topic, exc))
         future.add_both(receipt.settle)
         self._in_flight.append(receipt)
         if self._network.refusal is not None:  # it came just now, and those in flight were told before this one was
@@ -187,6 +189,8 @@ class KafkaSink:
             while self._in_flight and self._in_flight[0].done:
                 self._in_flight.popleft()
             if not self._in_flight:
+                if self._ended:
+                    self._recover()
                 return
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -225,6 +229,7 @@ class KafkaSink:
             raise RuntimeError("the sink is closed")
 
     def _open(self, version: tuple[int, ...] | None) -> None:
+        self._ended = False
         self._refusals: list[BaseException] = []
         self._producer, self._network = open_client(
             KafkaProducer, self._connection, api_version=version, **self._settings
@@ -236,8 +241,17 @@ class KafkaSink:
         for receipt in list(self._in_flight):
             receipt.settle(refusal)
 
+    def _end(self) -> None:
+        """Send nothing more. Called by whoever learns first that a message failed, on any thread."""
+        self._ended = True
+        self._producer._sender.force_close()
+
+    def _refused(self, why: WorkerError) -> _Refused:
+        self._end()
+        return _Refused(why)
+
     def _recover(self) -> None:
-        """Go on with another producer: this one will take nothing more."""
+        """Go on with another producer."""
         version = self.broker_version
         self._stop()
         self._open(version)
@@ -254,7 +268,11 @@ class KafkaSink:
         if self._network.refusal is not None:
             return translate(self._network.refusal, f"sending to {message.topic}")
         until_s, why = self._unknown.get(message.topic, (0.0, None))
-        return why if time.monotonic() < until_s else None
+        if why is not None and time.monotonic() < until_s:
+            return why
+        if self._ended:
+            return DeliveryFailed(f"a message to {message.topic} was not sent: another one failed before it")
+        return None
 
     def _why_unknown(self, topic: str) -> WorkerError:
         """Find out why nothing is known of a topic: it is missing, denied, or the broker is away."""
