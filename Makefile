@@ -39,7 +39,7 @@ check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that
 	$(BIN)/python -m pytest -m "not broker"
 
 test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
-	$(BIN)/python -m pytest -m broker
+	$(BIN)/python -m pytest -m broker --numprocesses 2 --dist loadfile
 
 bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves FIGURES=var/figures.json
 	@mkdir -p $(dir $(FIGURES))

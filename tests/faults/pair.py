@@ -56,12 +56,7 @@ class Pair(NamedTuple):
         return all(worker.get("/livez")[0] == 200 for worker in self.workers)
 
     def finish(self, *, since: Offsets | None = None) -> list[str]:
-        """Let both answer all, and stop: what is wrong; see `judged`."""
-        at_least, exactly = self.judged(since=since)
-        return at_least + exactly
-
-    def judged(self, *, since: Offsets | None = None) -> tuple[list[str], list[str]]:
-        """Let both answer all, and stop: what is wrong at least once, and exactly once.
+        """Let both answer all, and stop: what is wrong.
 
         With `since`, what was committed before the first fault, the one at least once may repeat what came after it, as
         often as it says that it began again; else nothing.
@@ -73,7 +68,7 @@ class Pair(NamedTuple):
         begun_again = int(worker.metric("sentiment_replays_total")) + worker.log().count(TAKEN)
         assert [worker.stop() for worker in self.workers] == [0, 0]
         explained = [] if since is None else [since] * begun_again
-        return at_least.faults(begun_again=explained), exactly.faults()
+        return at_least.faults(begun_again=explained) + exactly.faults()
 
 
 def _reached(stage: Stage, goal: int) -> bool:
