@@ -109,10 +109,8 @@ class Stage:
 MakeStage = Callable[..., Stage]
 
 
-@pytest.fixture(scope="session")
-def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save_tiny_artifact(directory: Path) -> Path:
     """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
-    directory = tmp_path_factory.mktemp("model") / "tiny"
     tokenizer = WordTokenizer((*WORDS, *WRONG, NOT_A_NUMBER))
     network = BiLstmClassifier(NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16))
     save_artifact(
@@ -125,6 +123,12 @@ def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         card="Random weights, for tests.\n",
     )
     return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See save_tiny_artifact."""
+    return save_tiny_artifact(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture
