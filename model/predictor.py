@@ -53,6 +53,7 @@ class Predictions:
     probabilities: NDArray[np.float32]  # (B,), calibrated P(positive) in [0, 1], always finite
     tokens: NDArray[np.int32]  # (B,), words that the network read
     truncated: NDArray[np.bool_]  # (B,), whether words were dropped to fit the limit
+    out_of_domain: NDArray[np.bool_]  # (B,), see `TokenizedText`
 
     def __len__(self) -> int:
         return len(self.probabilities)
