@@ -30,7 +30,9 @@ class TokenizedText:
     ids: NDArray[np.int32]  # (T,), 0 <= T <= the network's limit, no padding
     unknown: int  # how many of the kept words the vocabulary does not have
     truncated: bool  # whether words were dropped to fit the limit
-    known_share: float = 1.0  # of the kept words; 0 where there is none; always 1 where the tokenizer cannot tell
+    known_share: float = (
+        1.0  # of the kept words, "!" and "?" aside; 0 of none; always 1 where the tokenizer cannot tell
+    )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,6 +55,7 @@ class Predictions:
     probabilities: NDArray[np.float32]  # (B,), calibrated P(positive) in [0, 1], always finite
     tokens: NDArray[np.int32]  # (B,), words that the network read
     truncated: NDArray[np.bool_]  # (B,), whether words were dropped to fit the limit
+    out_of_domain: NDArray[np.bool_]  # (B,), see `TokenizedText`
 
     def __len__(self) -> int:
         return len(self.probabilities)

@@ -116,6 +116,7 @@ class WordTokenizer:
         self.max_tokens = head + tail
         self.max_chars = self._CHARS_PER_TOKEN * self.max_tokens
         self._ids = _WordIds((word, index) for index, word in enumerate(self.words, start=FIRST_WORD_ID))
+        self._known_marks = [mark for mark in "!?" if mark in self._ids]
 
     @classmethod
     def build(cls, texts: Iterable[str], vocab_size: int = 20_000) -> Self:
@@ -142,7 +143,9 @@ class WordTokenizer:
             truncated = True
         ids = list(map(self._ids.__getitem__, words))
         unknown = ids.count(UNKNOWN_ID)
-        known_share = 1 - unknown / len(ids) if ids else 0.0
+        # Marks are the same in every language: they would make "太好看了!!!" three quarters English.
+        telling = len(ids) - sum(map(words.count, self._known_marks))
+        known_share = 1 - unknown / telling if telling else 0.0
         return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, known_share)
 
     def to_json(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Score:
     probability: float
     tokens: int
     truncated: bool
+    out_of_domain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,12 @@ def _scores(predictions: Predictions) -> list[Score | Poison]:
     if wrong:
         raise BatchFailed(f"the engine's score is no probability for {wrong} of {len(predictions)}")
     return [
-        Score(probability, tokens, truncated)
-        for probability, tokens, truncated in zip(
+        Score(probability, tokens, truncated, out_of_domain)
+        for probability, tokens, truncated, out_of_domain in zip(
             predictions.probabilities.tolist(),
             predictions.tokens.tolist(),
             predictions.truncated.tolist(),
+            predictions.out_of_domain.tolist(),
             strict=True,
         )
     ]

@@ -86,6 +86,9 @@ class ScoredReview(BaseModel):
     model: Model
     tokens: Annotated[int, Field(ge=0, description="Words that the model read.")]
     truncated: bool = Field(description="Whether the model left out words of a long review.")
+    out_of_domain: bool = Field(
+        False, description="Whether the model knows too few of the words: hardly an English review. Absent is false."
+    )
     scored_at: datetime
     source: SourceRef | None = Field(None, description="Absent when the review did not come from Kafka.")
 
@@ -97,6 +100,7 @@ class ScoredReview(BaseModel):
         probability: float,
         tokens: int,
         truncated: bool,
+        out_of_domain: bool,
         model: Model,
         scored_at: datetime,
         source: SourceRef | None = None,
@@ -112,6 +116,7 @@ class ScoredReview(BaseModel):
             model=model,
             tokens=tokens,
             truncated=truncated,
+            out_of_domain=out_of_domain,
             scored_at=scored_at,
             source=source,
         )

@@ -102,6 +102,9 @@ class Metrics:
         self.tokens = counter("sentiment_tokens_total", "Words the model read.")
         self.unknown_tokens = counter("sentiment_unknown_tokens_total", "Words outside the vocabulary.")
         self.truncated = counter("sentiment_truncated_reviews_total", "Reviews of which words were left out.")
+        self.out_of_domain = counter(
+            "sentiment_out_of_domain_reviews_total", "Scored texts that are hardly English reviews: few known words."
+        )
 
         # Time
         stages = Histogram(
@@ -166,6 +169,7 @@ class Metrics:
         self.tokens.inc(sum(score.tokens for score in scores))
         self.unknown_tokens.inc(unknown)
         self.truncated.inc(sum(score.truncated for score in scores))
+        self.out_of_domain.inc(sum(score.out_of_domain for score in scores))
         self.score.observe_all(score.probability for score in scores)
 
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:

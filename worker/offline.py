@@ -90,6 +90,7 @@ def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[Scor
             probability=outcome.probability,
             tokens=outcome.tokens,
             truncated=outcome.truncated,
+            out_of_domain=outcome.out_of_domain,
             model=model,
             scored_at=scored_at,
         )

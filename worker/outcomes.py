@@ -63,6 +63,7 @@ class Outcomes:
             probability=score.probability,
             tokens=score.tokens,
             truncated=score.truncated,
+            out_of_domain=score.out_of_domain,
             model=self._model,
             scored_at=datetime.fromtimestamp(at_s, tz=UTC),
             source=SourceRef.of(record),

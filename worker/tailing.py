@@ -13,7 +13,7 @@ _COLORS: Final = {"positive": "green", "negative": "red"}
 
 
 def line_for_people(record: Record) -> str:
-    """Return time (UTC), sentiment, P(positive), confidence and id of a scored review."""
+    """Return time (UTC), sentiment, P(positive), confidence and id of a scored review, and whether it is flagged."""
     if record.value is None:
         return f"deleted   {printable((record.key or b'').decode('utf-8', 'replace'))}"
     try:
@@ -22,7 +22,8 @@ def line_for_people(record: Record) -> str:
         topic, partition = record.partition
         return click.style(f"unreadable  {topic}-{partition}-{record.offset} is not a scored review", dim=True)
     sentiment = click.style(f"{scored.sentiment:<8}", fg=_COLORS[scored.sentiment])
+    flag = click.style("  out of domain", fg="yellow") if scored.out_of_domain else ""
     return (
         f"{scored.scored_at:%H:%M:%S}  {sentiment}  {scored.score:.3f}  {scored.confidence:4.0%}  "
-        f"{printable(scored.review_id)}"
+        f"{printable(scored.review_id)}{flag}"
     )

@@ -32,6 +32,7 @@ class Verdict:
 
     sentiment: Literal["positive", "negative"]
     score: float  # P(positive)
+    out_of_domain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Snapshot:
     answered: int  # of them, those with an answer or more
     scored: int  # of them, those with a score
     right: int  # of them, those whose first score agrees with the label
+    out_of_domain: int  # of them, those whose first score is flagged so
     dead_letters: int  # messages in the dead-letter topic
     duplicated: int  # answers beyond the first to a review
     unexpected: int  # answers to what was never published
@@ -109,7 +111,9 @@ class Scoreboard:
         self._first_published_s: float | None = None
         self._seen: set[tuple[TopicPartition, int]] = set()
         self._answers: Counter[str] = Counter()
-        self._verdicts: dict[str, bool] = {}  # id to whether it is right
+        self._scored: set[str] = set()  # ids
+        self._right = 0
+        self._out_of_domain = 0
         self._dead_letters = 0
         self._unexpected = 0
         self._read_at_s: list[float] = []
@@ -136,9 +140,7 @@ class Scoreboard:
         self._answers[entry.review_id] += 1
         self._time(entry)
         if entry.verdict is not None:
-            row = Row(review, entry.verdict)
-            self._verdicts.setdefault(review.review_id, row.is_right)
-            self._latest.appendleft(row)
+            self._score(Row(review, entry.verdict))
         return self._answers[entry.review_id] == 1
 
     def snapshot(self, now_s: float) -> Snapshot:
@@ -150,8 +152,9 @@ class Scoreboard:
         return Snapshot(
             published=len(self._reviews),
             answered=len(self._answers),
-            scored=len(self._verdicts),
-            right=sum(self._verdicts.values()),
+            scored=len(self._scored),
+            right=self._right,
+            out_of_domain=self._out_of_domain,
             dead_letters=self._dead_letters,
             duplicated=self._answers.total() - len(self._answers),
             unexpected=self._unexpected,
@@ -170,6 +173,13 @@ class Scoreboard:
         self._reviews[entry.review.review_id] = entry.review
         if self._first_published_s is None:
             self._first_published_s = entry.at_s
+
+    def _score(self, row: Row) -> None:
+        self._latest.appendleft(row)
+        if row.review.review_id not in self._scored:
+            self._scored.add(row.review.review_id)
+            self._right += row.is_right
+            self._out_of_domain += row.verdict.out_of_domain
 
     def _time(self, answer: Answer) -> None:
         self._read_at_s.append(answer.read_at_s)

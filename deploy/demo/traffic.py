@@ -163,7 +163,7 @@ def scored_answer(record: Record, read_at_s: float) -> Answer:
         scored.review_id,
         read_at_s,
         sent_at.timestamp() if sent_at else None,
-        Verdict(scored.sentiment, scored.score),
+        Verdict(scored.sentiment, scored.score, scored.out_of_domain),
     )
 
 

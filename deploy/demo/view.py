@@ -162,6 +162,7 @@ def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
         ("throughput", f"{shot.per_s:,.0f} reviews/s over {shot.elapsed_s:.1f} s", ""),
         ("latency", latency, ""),
         ("accuracy", f"{_accuracy(shot)} of {shot.scored:,} scores agree with the label", ""),
+        ("out of domain", f"{shot.out_of_domain:,} of {shot.scored:,}: hardly English reviews, to the model", ""),
         ("model", f"{frame.metrics.model} ({frame.metrics.engine})", ""),
         ("broker", f"{scene.broker} at {scene.address}", ""),
         ("worker", "stopped in order on SIGTERM, exit status 0" if drained else "did not stop in order, see below", ""),

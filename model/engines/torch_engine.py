@@ -94,6 +94,7 @@ class TorchPredictor:
             probabilities=probabilities.astype(np.float32),
             tokens=tokens,
             truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
+            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
         )
 
     def warm_up(self) -> None:

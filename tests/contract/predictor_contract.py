@@ -1,5 +1,6 @@
 """What every predictor does: the contract of `model.predictor.Predictor` as tests. Inherit, give a `predictor`."""
 
+import dataclasses
 import string
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,8 +44,8 @@ class PredictorContract:
         assert all(row.ids.dtype == np.int32 and row.ids.shape == (len(row),) for row in rows)
         assert predictions.probabilities.dtype == np.float32
         assert predictions.tokens.dtype == np.int32
-        assert predictions.truncated.dtype == np.bool_
-        for column in (predictions.probabilities, predictions.tokens, predictions.truncated):
+        assert predictions.truncated.dtype == predictions.out_of_domain.dtype == np.bool_
+        for column in dataclasses.astuple(predictions):
             assert column.shape == (len(texts),)
 
     @given(texts=st.lists(TEXT, max_size=12))
@@ -56,13 +57,14 @@ class PredictorContract:
 
     @given(texts=st.lists(TEXT, max_size=12))
     @PROPERTY
-    def test_tokens_and_truncation_are_those_of_the_tokenized_text(
+    def test_tokens_truncation_and_domain_are_those_of_the_tokenized_text(
         self, predictor: Predictor, texts: list[str]
     ) -> None:
         rows = predictor.tokenize(texts)
         predictions = predictor.predict(rows)
         assert predictions.tokens.tolist() == [len(row) for row in rows]
         assert predictions.truncated.tolist() == [row.truncated for row in rows]
+        assert predictions.out_of_domain.tolist() == [row.out_of_domain for row in rows]
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:8]))
     def test_any_text_is_accepted(self, predictor: Predictor, text: str) -> None:

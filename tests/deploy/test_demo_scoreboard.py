@@ -31,7 +31,9 @@ def entries_of(came: list[tuple[str, int | None, float]]) -> list[Answer]:
             review_id,
             START_S + after_s,
             START_S,
-            None if label is None else Verdict("positive" if label else "negative", float(label)),
+            None
+            if label is None
+            else Verdict("positive" if label else "negative", float(label), out_of_domain=not label),
         )
         for offset, (review_id, label, after_s) in enumerate(came)
     ]
@@ -90,7 +92,7 @@ def test_a_message_that_is_read_twice_counts_once(
 
 
 @given(published, answers)
-def test_accuracy_is_the_share_of_first_scores_that_agree_with_the_label(
+def test_accuracy_and_what_is_out_of_domain_are_told_by_first_scores(
     reviews: dict[str, int], came: list[tuple[str, int | None, float]]
 ) -> None:
     shot = board_of(reviews, entries_of(came)).snapshot(START_S + 100)
@@ -101,6 +103,7 @@ def test_accuracy_is_the_share_of_first_scores_that_agree_with_the_label(
     right = sum(reviews[review_id] == label for review_id, label in first.items())
     assert (shot.scored, shot.right) == (len(first), right)
     assert shot.accuracy == (right / len(first) if first else None)
+    assert shot.out_of_domain == sum(label == 0 for label in first.values())  # as `entries_of` flags them
 
 
 @given(st.dictionaries(ids, labels, min_size=1), answers)

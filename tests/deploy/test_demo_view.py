@@ -31,7 +31,7 @@ NO_METRICS = WorkerMetrics(records_read=0, batches=0, batch_reviews=0, model="?"
 ROWS = tuple(
     Row(
         LabelledReview(f"id{number}", f"Review {number}: " + "so many words " * 40, number % 2),
-        Verdict("positive", 0.987),
+        Verdict("positive", 0.987, out_of_domain=False),
     )
     for number in range(50)
 )
@@ -40,6 +40,7 @@ SHOT = Snapshot(
     answered=1_250,
     scored=1_249,
     right=1_099,
+    out_of_domain=3,
     dead_letters=1,
     duplicated=0,
     unexpected=0,
@@ -56,6 +57,7 @@ EMPTY = Snapshot(
     answered=0,
     scored=0,
     right=0,
+    out_of_domain=0,
     dead_letters=0,
     duplicated=0,
     unexpected=0,
@@ -129,6 +131,7 @@ def test_the_summary_gives_every_number_and_who_took_part() -> None:
     for fact in (
         "reviews in │ 2,000 │", "reviews out │ 1,249 │", "lost │ 750 │", "duplicated │ 0 │", "dead letters │ 1 │",
         "100 reviews/s over 12.5 s", "p50 123 ms, p99 123.4 s", "88.0% of 1,249 scores agree with the label",
+        "out of domain │ 3 of 1,249",
         "imdb 1 (torch cpu fp32)", f"{SCENE.broker} at {SCENE.address}", "stopped in order on SIGTERM, exit status 0",
     ):  # fmt: skip
         assert fact in text

@@ -16,7 +16,8 @@ LIMIT_TOKENS = 400
 
 
 class FakePredictor:
-    """See model.predictor.Predictor. A text's probability is a hash of its words."""
+    """See model.predictor.Predictor. A text's probability is a hash of its words, of which it knows
+    all."""
 
     info = ModelInfo(name="fake", version="1", sha256="0" * 64, engine="fake", tolerance=0.0)
 
@@ -39,7 +40,8 @@ class FakePredictor:
         rows = []
         for text in texts:
             ids = np.array([_id(word) for word in text.split()], dtype=np.int32)
-            rows.append(TokenizedText(ids[:LIMIT_TOKENS], unknown=0, truncated=len(ids) > LIMIT_TOKENS))
+            known_share = 1.0 if len(ids) else 0.0
+            rows.append(TokenizedText(ids[:LIMIT_TOKENS], 0, len(ids) > LIMIT_TOKENS, known_share))
         return rows
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
@@ -53,6 +55,7 @@ class FakePredictor:
             probabilities=np.array([_probability(row) for row in rows], dtype=np.float32),
             tokens=np.array([len(row) for row in rows], dtype=np.int32),
             truncated=np.array([row.truncated for row in rows], dtype=np.bool_),
+            out_of_domain=np.array([row.out_of_domain for row in rows], dtype=np.bool_),
         )
 
     def warm_up(self) -> None:

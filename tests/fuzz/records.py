@@ -111,7 +111,7 @@ def _check_result(record: Record, review: Review) -> None:
     """Whatever can be read can be answered, as the schema says."""
     checksum = zlib.crc32(record.value or b"")
     probability = PROBABILITIES[checksum % 20] if checksum % 20 < len(PROBABILITIES) else checksum / 2**32
-    score = Score(probability, checksum % 400, truncated=checksum % 2 == 0)
+    score = Score(probability, checksum % 400, truncated=checksum % 2 == 0, out_of_domain=checksum % 3 == 0)
     review_id = review_id_of(review, record)
     outcome = OUTCOMES.scored(record, 1, review_id, score, at_s=NOW_S)
     sent = outcome.message.value

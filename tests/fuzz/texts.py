@@ -50,6 +50,7 @@ def _check_tokens(tokenizer: Tokenizer, content: str) -> None:
     assert len(row) <= tokenizer.max_tokens
     assert all(1 <= i < tokenizer.vocab_size for i in row.ids.tolist())
     assert 0 <= row.unknown <= len(content)
+    assert 0 <= row.known_share <= 1
     if isinstance(tokenizer, WordTokenizer):
         assert row.unknown == np.count_nonzero(row.ids == UNKNOWN_ID)
     again = tokenizer.tokenize(content)
@@ -84,7 +85,8 @@ def predictors() -> Iterator[Target]:
 
 def _check_score(predictor: Predictor, content: str) -> None:
     """A probability, and the same whatever the company."""
-    alone = score_texts(predictor, [content])
+    [row] = predictor.tokenize([content])
+    alone = predictor.predict([row])
     among = score_texts(predictor, [COMPANY[0], content, *COMPANY[1:]])
     assert len(alone) == 1
     assert len(among) == 1 + len(COMPANY)
@@ -93,6 +95,8 @@ def _check_score(predictor: Predictor, content: str) -> None:
         assert ((predictions.probabilities >= 0) & (predictions.probabilities <= 1)).all()
     assert abs(alone.probabilities[0] - among.probabilities[1]) <= predictor.info.tolerance
     assert (alone.tokens[0], alone.truncated[0]) == (among.tokens[1], among.truncated[1])
+    assert alone.out_of_domain[0] == among.out_of_domain[1] == row.out_of_domain
+    assert abs(alone.probabilities[0] - 0.5) <= row.evidence / 2 + predictor.info.tolerance
     if alone.tokens[0] == 0:
         assert alone.probabilities[0] == 0.5
 

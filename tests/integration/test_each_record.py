@@ -169,6 +169,14 @@ def test_a_text_without_words_scores_one_half(name: str, aftermath: Aftermath) -
     assert (value["score"], value["tokens"]) == (0.5, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "flagged"),
+    [("another language", True), ("an empty text", True), ("an escaped pair of surrogates", False)],
+)
+def test_a_text_of_which_hardly_a_word_is_known_is_flagged(name: str, flagged: bool, aftermath: Aftermath) -> None:
+    assert aftermath.value(scorable(name))["out_of_domain"] == flagged
+
+
 def test_a_review_without_an_id_is_named_after_its_place(aftermath: Aftermath) -> None:
     place = aftermath.sent[NO_ID].place
     value = aftermath.value(NO_ID)

@@ -232,11 +232,14 @@ def test_words_that_a_treebank_split_are_whole_again() -> None:
         ("the film is so good and qqqq", False),
         ("le film qqqq zzzz good", True),
         ("qqqq", True),
+        ("qqqq!!!", True),
+        ("good!", False),
+        ("!?", True),
         ("", True),
     ],
 )
 def test_a_text_of_unknown_words_is_out_of_domain(text: str, flagged: bool) -> None:
-    tokenizer = WordTokenizer(["the", "film", "is", "so", "good", "and", "true"])
+    tokenizer = WordTokenizer(["the", "film", "is", "so", "good", "and", "true", "!"])
     assert tokenizer.tokenize(text).out_of_domain == flagged
 
 

@@ -40,7 +40,7 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
-def scored(review_id: str, probability: float) -> bytes:
+def scored(review_id: str, probability: float, *, out_of_domain: bool = False) -> bytes:
     model = Model(name="m", version="1", sha256="00")
     return encode_scored(
         ScoredReview.of(
@@ -48,6 +48,7 @@ def scored(review_id: str, probability: float) -> bytes:
             probability=probability,
             tokens=3,
             truncated=False,
+            out_of_domain=out_of_domain,
             model=model,
             scored_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )
@@ -101,15 +102,22 @@ def test_a_topic_that_does_not_exist_is_one_line(made: Topics, command: str) -> 
 
 
 def test_tail_from_the_beginning_prints_a_line_for_each_result(broker: Broker, made: Topics) -> None:
-    values = [scored("r-1", 0.981), scored("evil\x1b[2J", 0.25), b"not a result", None]
+    values = [
+        scored("r-1", 0.981),
+        scored("evil\x1b[2J", 0.25),
+        b"not a result",
+        None,
+        scored("r-2", 0.5, out_of_domain=True),
+    ]
     produce(broker.address, made.output, [Message(value, b"key", partition=0) for value in values])
-    result = invoke("tail", "--from-beginning", "--limit", "4")
+    result = invoke("tail", "--from-beginning", "--limit", "5")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "03:04:05  positive  0.981   98%  r-1",
         "03:04:05  negative  0.250   75%  'evil\\x1b[2J'",
         f"unreadable  {made.output}-0-2 is not a scored review",
         "deleted   key",
+        "03:04:05  positive  0.500   50%  r-2  out of domain",
     ]
     assert result.stderr == f"reading {made.output} from its beginning\n"
 

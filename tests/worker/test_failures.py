@@ -33,6 +33,7 @@ class Engine:
             probabilities=np.array([number / 100 for number in numbers], dtype=np.float32),
             tokens=np.ones(len(numbers), dtype=np.int32),
             truncated=np.zeros(len(numbers), dtype=np.bool_),
+            out_of_domain=np.zeros(len(numbers), dtype=np.bool_),
         )
 
 

@@ -62,6 +62,10 @@ def test_a_result_tells_its_model_and_no_source() -> None:
     assert (result.tokens, result.source) == (2, None)
 
 
+def test_a_text_that_the_model_knows_no_word_of_is_flagged() -> None:
+    assert [result.out_of_domain for result in Run([row(1, "one two"), row(2, "")]).results] == [False, True]
+
+
 def test_unreadable_and_unscorable_rows_are_told_in_order_and_cost_no_other() -> None:
     predictor = FakePredictor()
     predictor.fail_on("poison")

@@ -26,6 +26,10 @@ GOLDEN = Path(__file__).parent / "golden"
 REVIEWS = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
 SCORED = (GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()
 
+ADDED_SINCE = {"out_of_domain": False}  # with what a result says that was written before
+# The schema of results as it was before, which their readers may still validate with.
+EARLIER_SCHEMA = json.loads((GOLDEN / "scored_v1.schema.json").read_text("utf-8"))
+
 RECORD = Record(TopicPartition("reviews.raw", 1), 42, 1_767_323_045_678, b"r-1", b"{}")
 MODEL = Model(name="m", version="1", sha256="00")
 
@@ -58,22 +62,29 @@ def test_a_result_of_version_1_stays_readable_and_valid(value: bytes) -> None:
     """Also one with fields that a later worker adds."""
     written = json.loads(value)
     read = ScoredReview.model_validate_json(value).model_dump(mode="json")
-    known = {name: written[name] for name in read if name not in {"model", "source"}}
+    known = {name: written.get(name, ADDED_SINCE.get(name)) for name in read if name not in {"model", "source"}}
     assert known.items() <= read.items()
     Draft202012Validator(schemas.scored_schema()).validate(written)
 
 
-def test_what_the_worker_writes_is_valid() -> None:
+@pytest.mark.parametrize("out_of_domain", [False, True])
+@pytest.mark.parametrize("schema", [schemas.scored_schema(), EARLIER_SCHEMA], ids=["of today", "of version 1"])
+def test_what_the_worker_writes_is_valid_today_and_for_readers_of_earlier_schemas(
+    schema: dict[str, Any], out_of_domain: bool
+) -> None:
     result = ScoredReview.of(
         review_id="r-1",
         probability=0.25,
         tokens=3,
         truncated=False,
+        out_of_domain=out_of_domain,
         model=MODEL,
         scored_at=datetime.now(UTC),
         source=SourceRef.of(RECORD),
     )
-    Draft202012Validator(schemas.scored_schema()).validate(json.loads(encode_scored(result)))
+    written = json.loads(encode_scored(result))
+    Draft202012Validator(schema).validate(written)
+    assert written["out_of_domain"] == out_of_domain
 
 
 @pytest.mark.parametrize("value", [{}, {"text": None}, {"text": 5}, {"text": "a", "review_id": 5}, [], "text", None])

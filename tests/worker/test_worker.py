@@ -72,6 +72,14 @@ def test_a_result_says_what_was_scored_by_which_model_and_where_it_came_from() -
     assert header(record, "sentiment-source") == b"reviews.raw-0-0"
 
 
+def test_what_is_out_of_domain_is_flagged_in_its_result_and_counted() -> None:
+    rig = Rig()
+    rig.send(*[review(text) for text in ("a fine film", "", "good", " ")])
+    rig.run_until_empty()
+    assert [json.loads(record.value or b"")["out_of_domain"] for record in rig.scored()] == [False, True, False, True]
+    assert rig.metric("sentiment_out_of_domain_reviews_total") == 2
+
+
 def test_records_that_were_deleted_before_they_were_read_are_counted_and_the_others_scored() -> None:
     rig = started(Rig())
     rig.source.pause([P0])
