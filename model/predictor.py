@@ -30,9 +30,8 @@ class TokenizedText:
     ids: NDArray[np.int32]  # (T,), 0 <= T <= the network's limit, no padding
     unknown: int  # how many of the kept words the vocabulary does not have
     truncated: bool  # whether words were dropped to fit the limit
-    known_share: float = (
-        1.0  # of the kept words, "!" and "?" aside; 0 of none; always 1 where the tokenizer cannot tell
-    )
+    # Of the kept words, "!" and "?" aside; 0 of none; always 1 where the tokenizer cannot tell.
+    known_share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.ids)
