@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--workers", type=int, default=6)
     parser.add_argument("--session-ms", type=int, default=1_500, help="broker.session.timeout.ms (default: 1500)")
+    parser.add_argument("--kind", choices=("docker", "local"), help="how the broker runs (default: what there is)")
     given = parser.parse_args()
     session = {"broker.session.timeout.ms": str(given.session_ms), "broker.heartbeat.interval.ms": "500"}
     settings = {
@@ -38,7 +39,7 @@ def main() -> int:
         "delivery_timeout_ms": TRANSACTION_MS,
         "transaction_timeout_ms": TRANSACTION_MS,
     }
-    with TemporaryDirectory() as place, choose_broker(extras=Extras(settings=session)) as broker, ExitStack() as open_:
+    with TemporaryDirectory() as place, choose_broker(kind=given.kind, extras=Extras(settings=session)) as broker, ExitStack() as open_:
         directory = Path(place)
         model = save_tiny_artifact(directory / "tiny")
         made = (
