@@ -9,13 +9,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from deploy.grafana.__main__ import FOLDER, to_text
 from deploy.grafana.boards import DASHBOARDS
-from tests.support.prometheus import program
+from tests.support.prometheus import ALERTS, PROMETHEUS, RECORDED, RULES, panel_queries, program
 from worker.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
-PROMETHEUS = ROOT / "deploy" / "prometheus"
-RULES = "".join(path.read_text("utf-8") for path in sorted((PROMETHEUS / "rules").glob("*.yml")))
-ALERTS = re.findall(r"^ +- alert: (\w+)$", RULES, re.MULTILINE)
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
@@ -57,14 +54,8 @@ def test_rules_and_dashboards_ask_for_what_there_is() -> None:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     shown = {family.name + suffix for family in registry.collect() for suffix in SUFFIXES[family.type]}
-    recorded = set(re.findall(r"- record: (\S+)", RULES))
-    asked = set(re.findall(r"\b(?:sentiment|process|python)[_:][\w:]*\w", RULES + "".join(map(str, queries()))))
-    assert asked - recorded - shown == set()
-
-
-def queries() -> list[str]:
-    panels = [panel for make in DASHBOARDS.values() for panel in make()["panels"]]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
+    asked = re.findall(r"\b(?:sentiment|process|python)[_:][\w:]*\w", "\n".join([RULES, *panel_queries().values()]))
+    assert set(asked) - shown - set(RECORDED) == set()
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)

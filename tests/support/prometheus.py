@@ -1,6 +1,7 @@
 """A real Prometheus on the loopback interface, asked through its HTTP interface."""
 
 import json
+import re
 import shutil
 import subprocess
 import urllib.error
@@ -14,12 +15,28 @@ from urllib.parse import urlencode
 
 import pytest
 
+from deploy.grafana.boards import DASHBOARDS
 from deploy.kafka.ports import free_ports
 from tests.support.until import until
+
+PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = "".join(path.read_text("utf-8") for path in sorted((PROMETHEUS / "rules").glob("*.yml")))
+RECORDED = re.findall(r"- record: (\S+)", RULES)
+ALERTS = re.findall(r"- alert: (\S+)", RULES)
 
 ANSWER_LIMIT_S = 5.0
 START_LIMIT_S = 20.0
 EXIT_LIMIT_S = 10.0
+
+
+def panel_queries() -> dict[str, str]:
+    """Each query of each panel of each dashboard, under a name that says where it stands."""
+    return {
+        f"{name}: {panel['title']} ({panel['id']}{target['refId']})": target["expr"]
+        for name, make in DASHBOARDS.items()
+        for panel in make()["panels"]
+        for target in panel["targets"]
+    }
 
 
 def program(name: str) -> str:
@@ -34,12 +51,12 @@ class Prometheus:
     """What it knows."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}"
+        self._port = port
 
     def answers(self) -> bool:
         """Whether it serves queries."""
         try:
-            with urllib.request.urlopen(f"{self._url}/-/ready", timeout=ANSWER_LIMIT_S):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/-/ready", timeout=ANSWER_LIMIT_S):
                 return True
         except OSError:
             return False
@@ -59,9 +76,9 @@ class Prometheus:
         return {rule["name"] for rule in self.rules() if rule.get("state") in ("pending", "firing")}
 
     def _get(self, what: str, **parameters: str) -> Any:
-        url = f"{self._url}/api/v1/{what}?{urlencode(parameters)}"
+        path = f"/api/v1/{what}?{urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=ANSWER_LIMIT_S) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=ANSWER_LIMIT_S) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             with error:
