@@ -80,7 +80,7 @@ def operations() -> Json:
                 ),
                 lines(
                     "Throughput",
-                    "reqps",
+                    "cps",
                     ("read", rate("sentiment_records_read_total")),
                     ("scored", rate("sentiment_reviews_scored_total")),
                     ("tombstones", rate("sentiment_tombstones_total")),
@@ -99,14 +99,14 @@ def operations() -> Json:
             [
                 lines(
                     "Dead letters",
-                    "reqps",
+                    "cps",
                     ("{{reason}}", rate("sentiment_dead_letters_total", by="reason")),
                     text="Records a second.",
                     stacked=True,
                 ),
                 lines(
                     "Trouble",
-                    "reqps",
+                    "cps",
                     ("returns to the committed offsets", rate("sentiment_replays_total")),
                     ("results dropped, their partition lost", rate("sentiment_stale_results_total")),
                     ("records deleted before they were read", rate("sentiment_skipped_records_total")),
@@ -166,7 +166,7 @@ def engine() -> Json:
                 lines("Mean padding", "percentunit", ("padding", mean("sentiment_batch_padding_ratio"))),
                 lines(
                     "What made batches leave",
-                    "reqps",
+                    "cps",
                     ("{{trigger}}", rate("sentiment_batches_total", by="trigger")),
                     text="Batches a second. idle: low load; size, tokens: saturation; deadline: the worker is behind.",
                     stacked=True,
@@ -201,7 +201,7 @@ def engine() -> Json:
                     rate("sentiment_stage_seconds_bucket", by="le", where='stage="wait"'),
                     text="Of the oldest review of a batch, until the engine takes it.",
                 ),
-                lines("Words", "wps", ("words", rate("sentiment_tokens_total")), text="Read by the model, a second."),
+                lines("Words", "cps", ("words", rate("sentiment_tokens_total")), text="Read by the model, a second."),
             ],
         ],
     )

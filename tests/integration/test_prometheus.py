@@ -9,7 +9,7 @@ import pytest
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from tests.support.kafka_io import Message, new_topics
-from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, panel_queries, running
+from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, panel_queries, program, running
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
@@ -30,6 +30,7 @@ def load() -> Iterator[Message]:
 @pytest.fixture(scope="module")
 def prometheus(broker: Broker, tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """The shipped configuration, quicker; it has watched a worker under load, and looks for one that does not run."""
+    program("prometheus")  # before a worker is started for nothing
     folder = tmp_path_factory.mktemp("prometheus")
     config = (PROMETHEUS / "prometheus.yml").read_text("utf-8")
     with Stage(broker.address, new_topics(broker.address), folder, model=tiny_artifact) as stage:
