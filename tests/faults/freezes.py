@@ -39,7 +39,11 @@ def main() -> int:
         "delivery_timeout_ms": TRANSACTION_MS,
         "transaction_timeout_ms": TRANSACTION_MS,
     }
-    with TemporaryDirectory() as place, choose_broker(kind=given.kind, extras=Extras(settings=session)) as broker, ExitStack() as open_:
+    with (
+        TemporaryDirectory() as place,
+        choose_broker(kind=given.kind, extras=Extras(settings=session)) as broker,
+        ExitStack() as open_,
+    ):
         directory = Path(place)
         model = save_tiny_artifact(directory / "tiny")
         made = (
