@@ -36,10 +36,10 @@ check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not broker"
+	$(BIN)/python -m pytest -m "not broker" --numprocesses 2 --dist loadfile
 
 test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
-	$(BIN)/python -m pytest -m broker --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m broker
 
 bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves FIGURES=var/figures.json
 	@mkdir -p $(dir $(FIGURES))
