@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -34,18 +34,6 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     terminalreporter.write_line(f"broker: {config.stash.get(USED, 'none was needed')}")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # one of several processes that share the tests
-        session.config.workeroutput["broker"] = session.config.stash.get(USED, None)
-
-
-def pytest_testnodedown(node: Any) -> None:
-    """Hear from such a process which broker it used."""
-    used = getattr(node, "workeroutput", {}).get("broker")
-    if used is not None:
-        node.config.stash.setdefault(USED, used)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

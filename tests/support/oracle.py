@@ -72,6 +72,11 @@ def first_unanswered(history: History) -> dict[int, int]:
     return floor
 
 
+def ends_of(sent: Sequence[Input]) -> Offsets:
+    """Where each partition ends: what is committed once all is done."""
+    return {place.partition: place.offset + 1 for place, _, _ in sent}
+
+
 def _invented(history: History) -> Iterator[str]:
     """A result must be of an input that was sent, and know which."""
     numbers = {place: number for place, number, _ in history.sent}
@@ -129,12 +134,10 @@ def _committed_early(history: History) -> Iterator[str]:
 
 def _unfinished(history: History) -> Iterator[str]:
     answered = {result.source for result in history.results}
-    ends: dict[int, int] = {}
     for place, number, _ in history.sent:
-        ends[place.partition] = place.offset + 1
         if place not in answered:
             yield f"lost: number {number} at {place.partition}-{place.offset}"
-    for partition, end in ends.items():
+    for partition, end in ends_of(history.sent).items():
         if history.committed.get(partition) != end:
             yield f"not committed: {partition} is at {history.committed.get(partition)}, its end is {end}"
 

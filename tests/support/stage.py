@@ -20,7 +20,7 @@ from model.network import BiLstmClassifier, NetworkConfig
 from model.tokenizer import WordTokenizer
 from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
-from tests.support.oracle import History, Offsets, faults, faults_so_far
+from tests.support.oracle import History, Offsets, ends_of, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
 
@@ -86,10 +86,7 @@ class Stage:
 
     def all_committed(self) -> bool:
         """Whether the group would go on at the end."""
-        ends: dict[int, int] = {}
-        for place, _, _ in self.traffic.inputs:
-            ends[place.partition] = place.offset + 1
-        return self.committed() == ends
+        return self.committed() == ends_of(self.traffic.inputs)
 
     def history(self) -> History:
         """All that can be seen now."""

@@ -184,13 +184,16 @@ class KafkaSink:
     def flush(self, *, timeout_s: float) -> None:
         """See Sink."""
         self._refuse_if_closed()
+        self._await_fates(timeout_s)
+        if self._ended:
+            self._recover()
+
+    def _await_fates(self, timeout_s: float) -> None:
         deadline_s = time.monotonic() + timeout_s
         while True:
             while self._in_flight and self._in_flight[0].done:
                 self._in_flight.popleft()
             if not self._in_flight:
-                if self._ended:
-                    self._recover()
                 return
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -220,7 +223,7 @@ class KafkaSink:
         if self._closed:
             return
         with contextlib.suppress(BrokerUnavailable):
-            self.flush(timeout_s=timeout_s)
+            self._await_fates(timeout_s)
         self._closed = True
         self._stop()
 
