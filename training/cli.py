@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -18,7 +19,8 @@ from training.fetch import ACL_IMDB, fetch_imdb
 from training.pipeline import Request, run
 from training.progress import ProgressDisplay, new_console
 from training.recipes import INGREDIENTS, RECIPES, ProductionRecipe
-from training.tables import metrics_table
+from training.suite import PAIRS, pairs_by_kind, read_suite, suite_shares
+from training.tables import kinds_table, metrics_table, suite_table
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -28,6 +30,7 @@ _AFTER_CTRL_C = {
     None: "the same command continues after the last whole epoch",
     "fetch": "the same command continues",
     "evaluate": "the same command starts again",
+    "suite": "the same command starts again",
     "compare": "the same command starts again",
 }
 
@@ -139,6 +142,17 @@ def evaluate(artifact: Path, data: Path) -> None:
 
 
 @cli.command()
+@click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
+def suite(artifact: Path) -> None:
+    """Print what an artifact makes of the dev suite: sentences, negations, and opposites by what they hang on."""
+    predictor = load_predictor(artifact)
+    scores = {name: _score(predictor, rows) for name, rows in read_suite().items()}
+    metrics = metrics_table({name: one.metrics for name, one in scores.items()})
+    tables = [metrics, suite_table(suite_shares(scores)), kinds_table(pairs_by_kind(scores[PAIRS]))]
+    new_console().print("\n\n".join([*tables, _named(predictor)]))
+
+
+@cli.command()
 @click.argument("artifacts", type=_DIRECTORY, nargs=2)
 @click.option(
     "--data",
@@ -162,7 +176,7 @@ def _labelled(data: Path) -> list[Example]:
     return rows
 
 
-def _score(predictor: Predictor, rows: list[Example]) -> Scores:
+def _score(predictor: Predictor, rows: Sequence[Example]) -> Scores:
     with ProgressDisplay(new_console(stderr=True), "scoring", len(rows)) as display:
         return score_reviews(predictor, rows, display)
 

@@ -32,7 +32,7 @@ from training.learners import Learner, ProductionLearner, build_learner, hard_ta
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
-from training.suite import NEGATION, PAIRS, SENTENCES, both_right, read_suite
+from training.suite import read_suite, suite_shares
 from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
@@ -205,9 +205,7 @@ def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[s
 
 
 def _suite_shares(scores: dict[str, Scores], splits: Splits) -> dict[str, float]:
-    shares = {name: scores[name].metrics.accuracy for name in (SENTENCES, NEGATION)}
-    pairs = scores[PAIRS]
-    shares[f"{PAIRS}, both right"] = both_right(pairs.probabilities, pairs.labels)
+    shares = suite_shares(scores)
     if splits.domains_dev:
         accuracies = [scores[f"dev: {name}"].metrics.accuracy for name in splits.domains_dev]
         shares["other domains, mean"] = float(np.mean(accuracies))

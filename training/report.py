@@ -15,7 +15,7 @@ from training.analysis import Scores, by_length, by_length_table, worst_errors
 from training.datasets import DOMAINS_CITATION
 from training.evaluate import Metrics, reliability, roc_curve
 from training.fetch import CITATION
-from training.tables import confusion_table, markdown_table, metrics_note, metrics_table
+from training.tables import confusion_table, markdown_table, metrics_note, metrics_table, suite_table
 from training.train import EpochResult
 
 LEARNING_CURVE = "learning_curve.png"
@@ -178,11 +178,6 @@ def _sources(report: Report) -> str:
             f"{committee}, fitted on the same labelled reviews"
         )
     return f"{sources}."
-
-
-def suite_table(suite: dict[str, float]) -> str:
-    """What the dev suite comes to."""
-    return markdown_table(["what", "share"], ([name, f"{share:.4f}"] for name, share in suite.items()))
 
 
 def _calibration_note(calibration: Calibration) -> str:

@@ -1,32 +1,48 @@
 """The dev suite: short sets that are this project's own, beside the dev reviews of films and other domains.
 
 They are written by hand for this project and learned from by nothing: sentences of many domains, negations and
-contrasts, and pairs of a short review and its rewritten opposite.
+contrasts, pairs of a short review and its rewritten opposite, and dev reviews with an edited twin of the other label.
 """
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 
 import numpy as np
 
+from training.analysis import Scores
 from training.datasets import Example, example_from_json
-from training.evaluate import Floats
 
 SENTENCES = "sentences"
 NEGATION = "negation and contrast"
 PAIRS = "opposite pairs"
-_FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl"}
+EDITED = "edited reviews"
+_FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl", EDITED: "edited.jsonl"}
+_PAIRED = (PAIRS, EDITED)
 
 
 def read_suite() -> dict[str, tuple[Example, ...]]:
-    """Name of a set -> its texts. In `PAIRS` each text is followed by its opposite."""
+    """Name of a set -> its texts. In `PAIRS` and `EDITED` each text is followed by its opposite."""
     return {name: _read(file) for name, file in _FILES.items()}
 
 
-def both_right(probabilities: Floats, labels: Floats) -> float:
-    """Share of pairs, two neighbouring entries each, of which both are on the right side of 0.5."""
-    right = (probabilities >= 0.5) == (labels == 1)
-    return float(np.mean(right.reshape(-1, 2).all(axis=1)))
+def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both."""
+    shares = {name: float(np.mean(scores[name].right)) for name in (SENTENCES, NEGATION)}
+    return shares | {f"{name}, both right": both_right(scores[name]) for name in _PAIRED}
+
+
+def pairs_by_kind(pairs: Scores) -> dict[str, tuple[int, float]]:
+    """What an opposite hangs on -> how many of `PAIRS` do so, and of which share both are right."""
+    kinds = np.array([row.id.split("/")[2] for row in pairs.reviews])
+    return {
+        kind: (int(np.sum(kinds == kind)) // 2, both_right(pairs.where(kinds == kind))) for kind in np.unique(kinds)
+    }
+
+
+def both_right(pairs: Scores) -> float:
+    """Share of pairs, two neighbouring texts each, of which both are on the right side of 0.5."""
+    return float(np.mean(pairs.right.reshape(-1, 2).all(axis=1)))
 
 
 def _read(file: str) -> tuple[Example, ...]:

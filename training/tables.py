@@ -1,4 +1,4 @@
-"""Metrics as Markdown tables."""
+"""Metrics and shares as Markdown tables."""
 
 from collections.abc import Iterable, Mapping
 
@@ -34,6 +34,17 @@ def confusion_table(name: str, metrics: Metrics) -> str:
         ["positive", f"{metrics.false_negatives:,}", f"{metrics.true_positives:,}"],
     ]
     return markdown_table([f"{name}: truth", "scored negative", "scored positive"], rows)
+
+
+def suite_table(shares: Mapping[str, float]) -> str:
+    """What the dev suite comes to."""
+    return markdown_table(["what", "share"], ([name, f"{share:.4f}"] for name, share in shares.items()))
+
+
+def kinds_table(kinds: Mapping[str, tuple[int, float]]) -> str:
+    """Kind of pair -> how many there are, and the share of which both are right."""
+    rows = ([kind, f"{count:,}", f"{share:.2f}"] for kind, (count, share) in kinds.items())
+    return markdown_table(["opposites by", "pairs", "both right"], rows)
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> str:
