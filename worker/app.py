@@ -15,6 +15,7 @@ from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
 from worker.broker import Source
+from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable
 from worker.health import Health
@@ -24,6 +25,7 @@ from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_op
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.pricing import Pricing
 from worker.settings import Settings
 from worker.shutdown import capture_signals
 from worker.worker import Worker
@@ -119,11 +121,15 @@ def build_worker(
         batcher=Batcher(
             BatchLimits(
                 max_reviews=settings.max_batch_reviews,
-                max_tokens=settings.max_batch_tokens,
                 linger_s=settings.linger_ms / 1000,
                 max_wait_s=settings.max_wait_ms / 1000,
             )
         ),
+        pricing=Pricing(
+            max_tokens=settings.max_batch_tokens,
+            target_s=None if settings.target_p99_ms is None else settings.target_p99_ms / 1000,
+        ),
+        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else None,
         backpressure=Backpressure(
             HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
         ),

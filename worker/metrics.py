@@ -20,6 +20,7 @@ from worker.broker import TopicPartition
 from worker.failures import Score
 from worker.messages import Reason
 from worker.outcomes import Outcome
+from worker.pricing import Budget
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -97,6 +98,13 @@ class Metrics:
             registry=registry,
         )
         self.batches = {trigger: batches.labels(trigger.value) for trigger in Trigger}
+        self.budget = gauge("sentiment_batch_budget_tokens", "Padded tokens that the next batch may have.")
+        self.batch_price = gauge(
+            "sentiment_price_batch_seconds", "What a batch costs the engine whatever is in it, as fitted."
+        )
+        self.token_price = gauge(
+            "sentiment_price_token_seconds", "What each padded token of a batch costs the engine, as fitted."
+        )
         self.batch_size = histogram("sentiment_batch_size_reviews", "Reviews in a batch.", COUNTS)
         self.padding = histogram("sentiment_batch_padding_ratio", "Padding / padded tokens of a batch.", TENTHS)
         self.tokens = counter("sentiment_tokens_total", "Words the model read.")
@@ -105,6 +113,13 @@ class Metrics:
         self.out_of_domain = counter(
             "sentiment_out_of_domain_reviews_total", "Scored texts that are hardly English reviews: few known words."
         )
+
+        # The result cache; all zero where none is in use
+        self.cache_hits = counter("sentiment_cache_hits_total", "Reviews answered by a result that was kept.")
+        self.cache_joined = counter(
+            "sentiment_cache_joined_total", "Reviews answered together with another of the same text."
+        )
+        self.cache_misses = counter("sentiment_cache_misses_total", "Reviews that had to be computed.")
 
         # Time
         stages = Histogram(
@@ -164,6 +179,12 @@ class Metrics:
         if padded := batch.padded_tokens:
             self.padding.observe(1 - batch.tokens / padded)
 
+    def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
+        """Count what the cache knew of the reviews of one poll."""
+        self.cache_hits.inc(hits)
+        self.cache_joined.inc(joined)
+        self.cache_misses.inc(misses)
+
     def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
         """Count what the engine made of a batch; `unknown` is the words the vocabulary does not have."""
         self.tokens.inc(sum(score.tokens for score in scores))
@@ -186,7 +207,15 @@ class Metrics:
             max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None
         )
 
-    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, ready: bool) -> None:
+    def state(
+        self,
+        *,
+        lag: Mapping[TopicPartition, int],
+        partitions: int,
+        held: Backpressure,
+        budget: Budget,
+        ready: bool,
+    ) -> None:
         """Show how things stand."""
         for (topic, partition), records in lag.items():
             self.lag.labels(topic, str(partition)).set(records)
@@ -194,6 +223,10 @@ class Metrics:
         self.held_records.set(held.records)
         self.held_bytes.set(held.size_bytes)
         self.paused.set(held.paused)
+        self.budget.set(budget.tokens)
+        if budget.prices is not None:
+            self.batch_price.set(budget.prices.batch_s)
+            self.token_price.set(budget.prices.token_s)
         self.ready.set(ready)
 
     def forget_lag(self, partition: TopicPartition) -> None:

@@ -142,11 +142,25 @@ class Settings(BaseModel):
         le=16_777_216,
         description="Most tokens in a batch, padding included; a longer review goes alone.",
     )
+    target_p99_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=600_000,
+        description="Time from reading a review to its result that 99 of 100 are to keep: batches are made as small "
+        "as it asks for, and as large as allowed while the worker is behind it.",
+    )
     linger_ms: int = Field(
-        default=5, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
+        default=0, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
     )
     max_wait_ms: int = Field(
         default=500, ge=0, le=60_000, description="A review that waits longer goes first, whatever its length."
+    )
+    cache_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=2**40,
+        description="Memory for results of reviews that may come again, word for word; such reviews are then computed "
+        "once. 0 computes each.",
     )
     max_inflight_records: int = Field(
         default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many records read and not finished."

@@ -5,7 +5,7 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from worker.backpressure import Backpressure
 from worker.batcher import Batcher
 from worker.breaker import Breaker
 from worker.broker import Polled, Record, Source, TopicPartition
+from worker.cache import ResultCache
 from worker.delivery import Delivery
 from worker.errors import (
     AssignmentLost,
@@ -24,7 +25,7 @@ from worker.errors import (
     TooManyDeadLetters,
     UnreadableReview,
 )
-from worker.failures import Poison
+from worker.failures import Poison, Score
 from worker.health import Health
 from worker.inference import Engine, ScoredBatch
 from worker.messages import Reason, Review, decode_review, review_id_of
@@ -32,6 +33,7 @@ from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.ordering import Ordering
 from worker.outcomes import Outcome, Outcomes
+from worker.pricing import Pricing
 from worker.shutdown import Stop
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Worker:
         engine: Engine["Work"],
         offsets: Offsets,
         batcher: Batcher[Work],
+        pricing: Pricing,
+        cache: ResultCache[Work] | None,
         backpressure: Backpressure,
         breaker: Breaker,
         outcomes: Outcomes,
@@ -91,6 +95,8 @@ class Worker:
         self._engine = engine
         self._offsets = offsets
         self._batcher = batcher
+        self._pricing = pricing
+        self._cache = cache
         self._backpressure = backpressure
         self._breaker = breaker
         self._ordering: Ordering[Outcome] | None = Ordering() if preserve_order else None
@@ -218,10 +224,23 @@ class Worker:
             if review is not None:
                 readable.append((record, generation, review))
         texts = self._predictor.tokenize([review.text for _, _, review in readable])
-        for (record, generation, review), text in zip(readable, texts, strict=True):
-            self._batcher.add(Work(record, generation, review_id_of(review, record), text, arrived_s))
+        works = [
+            Work(record, generation, review_id_of(review, record), text, arrived_s)
+            for (record, generation, review), text in zip(readable, texts, strict=True)
+        ]
+        for work in self._to_compute(works):
+            self._batcher.add(work)
         self._metrics.read.inc(len(polled.records))
         self._metrics.admit_s.observe(time.perf_counter() - began_s)
+
+    def _to_compute(self, works: Sequence[Work]) -> Sequence[Work]:
+        """Answer what the cache knows; return what the engine has to compute."""
+        if self._cache is None:
+            return works
+        asked = self._cache.ask(works)
+        self._metrics.looked_up(hits=len(asked.known), joined=asked.joined, misses=len(asked.to_compute))
+        self._answer(asked.known)
+        return asked.to_compute
 
     def _read(self, record: Record, generation: int) -> Review | None:
         """Return the review; what is none is answered at once."""
@@ -300,8 +319,15 @@ class Worker:
 
     def _drop_stale_waiting(self) -> None:
         """Reviews of a lost partition need no engine: their new owner scores them."""
-        for work in self._batcher.discard(lambda work: not self._is_current(work)):
-            self._drop(work.record.size_bytes)
+        for work in self._batcher.discard(lambda work: not self._is_wanted(work)):
+            joined = self._cache.withdraw(work) if self._cache is not None else ()
+            for one in (work, *joined):
+                self._drop(one.record.size_bytes)
+
+    def _is_wanted(self, work: Work) -> bool:
+        """Whether its result is of use: to itself, or to one that joined it."""
+        joined = self._cache.joined_to(work) if self._cache is not None else ()
+        return any(map(self._is_current, (work, *joined)))
 
     def _drop(self, size_bytes: int) -> None:
         self._backpressure.release(1, size_bytes)
@@ -313,7 +339,12 @@ class Worker:
         """Give the engine what the batcher finds worth going; a busy engine has one batch lying ready."""
         while self._engine.has_room:
             now_s = self._clock()
-            batch = self._batcher.take(now_s, engine_idle=self._engine.idle, draining=draining)
+            batch = self._batcher.take(
+                now_s,
+                max_tokens=self._pricing.choose(self._batcher.tokens).tokens,
+                engine_idle=self._engine.idle,
+                draining=draining,
+            )
             if batch is None:
                 return
             self._metrics.dispatched(batch, waited_s=now_s - batch.rows[0].arrived_s)
@@ -324,14 +355,20 @@ class Worker:
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
+            self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
             self._health.progressed(self._clock())
             self._take_over(scored)
             scored = self._engine.collect(timeout_s=0)
 
     def _take_over(self, scored: ScoredBatch[Work]) -> None:
+        answers = zip(scored.batch.rows, scored.results, strict=True)
+        self._answer(answers if self._cache is None else self._cache.answer(answers))
+
+    def _answer(self, answers: Iterable[tuple[Work, Score | Poison]]) -> None:
+        """Make each result an outcome and publish it; what belongs to a lost assignment is dropped."""
         at_s = self._wall_clock()
         outcomes, scores, unknown = [], [], 0
-        for work, result in zip(scored.batch.rows, scored.results, strict=True):
+        for work, result in answers:
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
             elif isinstance(result, Poison):
@@ -403,6 +440,7 @@ class Worker:
                 lag=self._source.lag(),
                 partitions=len(self._offsets.partitions),
                 held=self._backpressure,
+                budget=self._pricing.budget,
                 ready=self._health.ready(now_s)[0],
             )
 

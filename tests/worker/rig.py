@@ -13,6 +13,7 @@ from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
 from worker.broker import Record, TopicPartition
+from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.errors import WorkerError
 from worker.health import Health
@@ -20,6 +21,7 @@ from worker.inference import InferenceThread
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.pricing import Pricing
 from worker.shutdown import Stop
 from worker.worker import Work, Worker
 
@@ -48,6 +50,8 @@ class Rig:
         dead_letters: int = 100,
         threadless: bool = False,
         checkpoint_interval_s: float = 0.0,
+        target_s: float | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -57,6 +61,8 @@ class Rig:
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
         self.offsets = Offsets()
+        self.pricing = Pricing(max_tokens=10_000, target_s=target_s)
+        self.cache: ResultCache[Work] | None = ResultCache(cache_bytes) if cache_bytes else None
         self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
@@ -67,7 +73,9 @@ class Rig:
             predictor=self.predictor,
             engine=self.engine if threadless else InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
             offsets=self.offsets,
-            batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
+            batcher=Batcher(BatchLimits(max_reviews, linger_s=0.0, max_wait_s=1.0)),
+            pricing=self.pricing,
+            cache=self.cache,
             backpressure=self.held,
             breaker=Breaker(dead_letters),
             outcomes=Outcomes(

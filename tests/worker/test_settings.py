@@ -298,7 +298,7 @@ def test_settings_do_not_change() -> None:
 
 def test_constructing_settings_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTIMENT_LINGER_MS", "77")
-    assert Settings().linger_ms == 5
+    assert Settings().linger_ms == 0
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
