@@ -131,7 +131,7 @@ def test_a_target_that_the_fixed_price_alone_exceeds_makes_batches_small_not_use
 
 
 @settings(deadline=None)
-@given(some_prices, st.floats(8.0, 100.0), st.integers(1, MAX_TOKENS))
+@given(some_prices, st.floats(9.0, 100.0), st.integers(50, MAX_TOKENS))
 def test_batches_that_all_have_the_budgets_size_come_to_take_their_share_all_the_same(
     prices: Prices, times: float, first: int
 ) -> None:
