@@ -70,7 +70,8 @@ def measure(address: str, texts: Sequence[str], log: Path, variant: str) -> floa
             **settings,
         )
         try:
-            worker.exit_status(SEND_LIMIT_S + len(texts) / SLOWEST_REVIEWS_PER_S)
+            if status := worker.exit_status(SEND_LIMIT_S + len(texts) / SLOWEST_REVIEWS_PER_S):
+                raise SystemExit(f"the worker ended with status {status}; {worker.log_tail()}")
         finally:
             worker.kill()
         return rate_per_s(_stamps_ms(address, topics, len(texts)))
