@@ -143,6 +143,13 @@ class Metrics:
             "sentiment_skipped_records_total", "Records deleted from the topic before they were read."
         )
         self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
+        reloads = Counter(
+            "sentiment_model_reloads_total",
+            "Wishes for another model, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
+        self.reloads = {result: reloads.labels(result) for result in ("done", "failed")}
         self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
 
         self._model = Gauge(
@@ -153,7 +160,8 @@ class Metrics:
         )
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model in `sentiment_model_info`."""
+        """Name the model in `sentiment_model_info`, and no other."""
+        self._model.clear()
         self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
 
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
+from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_engine import FakeEngine
 from tests.fakes.fake_predictor import FakePredictor
@@ -20,6 +21,7 @@ from worker.inference import InferenceThread
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.reloading import Reloader
 from worker.shutdown import Stop
 from worker.worker import Work, Worker
 
@@ -30,6 +32,10 @@ LIMIT_S = 10.0
 
 def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
+
+
+def inference_thread(predictor: Predictor) -> InferenceThread[Work]:
+    return InferenceThread(predictor, isolation_timeout_s=LIMIT_S)
 
 
 class Rig:
@@ -61,11 +67,13 @@ class Rig:
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
         self.stop = Stop()
+        self.next_predictor = FakePredictor(version="2")  # what a reload finds
+        self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
         self.worker = Worker(
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            predictor=self.predictor,
-            engine=self.engine if threadless else InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
+            engine=self.engine if threadless else inference_thread(self.predictor),
+            reloader=self.reloader,
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
             backpressure=self.held,
@@ -149,7 +157,7 @@ class Rig:
         """The group's next offset."""
         return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """One sample of the worker's metrics; 0 when it was never touched."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
