@@ -22,11 +22,12 @@ from worker.health import Health
 from worker.http import serve
 from worker.inference import InferenceThread
 from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
 from worker.reloading import Reloader
 from worker.settings import Settings
+from worker.shadow import Shadow
 from worker.shutdown import capture_signals, handled_by
 from worker.worker import Work, Worker
 
@@ -56,7 +57,8 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         metrics.serving(predictor.info)
         reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
         with handled_by(reloader.on_signal, signal.SIGHUP):
-            worker = build_worker(settings, predictor, reloader, partitions, metrics, health)
+            shadow = open_shadow(settings, registry)
+            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, shadow)
             worker.run(stop, until_empty=until_empty)
 
 
@@ -102,6 +104,15 @@ def inference_thread(settings: Settings, predictor: Predictor) -> InferenceThrea
     return InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
+def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
+    """Load the second model, if there is to be one, into one lane: the live one has the cores. Raises ModelUnusable."""
+    if settings.shadow_model is None:
+        return None
+    predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
+    comparisons = ShadowMetrics(registry, predictor.info)
+    return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
+
+
 def build_worker(
     settings: Settings,
     predictor: Predictor,
@@ -109,6 +120,7 @@ def build_worker(
     partitions: dict[str, int],
     metrics: Metrics,
     health: Health,
+    shadow: Shadow | None = None,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
@@ -130,6 +142,7 @@ def build_worker(
         delivery=_delivery(settings, connection, source, offsets),
         engine=inference_thread(settings, predictor),
         reloader=reloader,
+        shadow=shadow,
         offsets=offsets,
         batcher=Batcher(
             BatchLimits(

@@ -34,6 +34,7 @@ from worker.offsets import Offsets
 from worker.ordering import Ordering
 from worker.outcomes import Outcome, Outcomes
 from worker.reloading import Reloader
+from worker.shadow import Shadow
 from worker.shutdown import Stop
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Worker:
         delivery: Delivery,
         engine: Engine["Work"],
         reloader: Reloader["Work"],
+        shadow: Shadow | None = None,
         offsets: Offsets,
         batcher: Batcher[Work],
         backpressure: Backpressure,
@@ -91,6 +93,7 @@ class Worker:
         self._delivery = delivery
         self._engine = engine
         self._reloader = reloader
+        self._shadow = shadow
         self._next_engine: Engine[Work] | None = None  # takes over when the present one is idle
         self._offsets = offsets
         self._batcher = batcher
@@ -129,12 +132,16 @@ class Worker:
         finally:
             self._health.stopping = True
             self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            if self._shadow is not None:
+                self._shadow.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._source.close(timeout_s=CLOSE_TIMEOUT_S)
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
         self._engine.start()
+        if self._shadow is not None:
+            self._shadow.start()
 
     def turn(self) -> None:
         """Go round once. A result that the broker did not store sends everything back to the committed offsets."""
@@ -338,7 +345,7 @@ class Worker:
 
     def _take_over(self, scored: ScoredBatch[Work]) -> None:
         at_s = self._wall_clock()
-        outcomes, scores, unknown = [], [], 0
+        outcomes, records, scores, unknown = [], [], [], 0
         for work, result in zip(scored.batch.rows, scored.results, strict=True):
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
@@ -347,9 +354,12 @@ class Worker:
             else:
                 outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
                 scores.append(result)
+                records.append(work.record)
                 unknown += work.text.unknown
         self._publish(outcomes)
         self._metrics.scored(scores, unknown=unknown)
+        if self._shadow is not None:
+            self._shadow.offer(records, scores)
 
     def _is_current(self, work: Work) -> bool:
         return self._offsets.is_current(work.record.partition, work.generation)
