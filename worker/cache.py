@@ -1,7 +1,7 @@
 """Texts that come again are answered without the engine: from the results kept, or together with one on its way. Pure.
 
 What decides a result is the text as the network reads it, so that is the key: texts that differ only in what the
-network does not see share one. A cache is for one engine with one model: whoever loads another makes another.
+network does not see share one. What is kept holds for one model: `clear` it for another.
 """
 
 from collections import OrderedDict
@@ -74,6 +74,14 @@ class ResultCache(Generic[W]):
     def withdraw(self, row: W) -> list[W]:
         """One that will not be computed after all: return those that joined it, who will not be answered either."""
         return self._joined.pop(_key(row.text))
+
+    def clear(self) -> list[W]:
+        """Forget all, for another model answers from now on; return those that joined one that is to be computed."""
+        joined = [one for others in self._joined.values() for one in others]
+        self._scores.clear()
+        self._joined.clear()
+        self.size_bytes = 0
+        return joined
 
     def _keep(self, key: Key, score: Score) -> None:
         self._scores[key] = score

@@ -93,6 +93,16 @@ def test_one_that_is_withdrawn_takes_those_that_joined_it_along_and_the_next_is_
     assert kept.ask([later]).to_compute == [later]
 
 
+def test_for_another_model_all_is_forgotten_and_those_that_joined_are_returned() -> None:
+    kept = cache()
+    kept.answer(computed(*kept.ask([row("old")]).to_compute))
+    first, again = row("good"), row("good", 1)
+    kept.ask([first, again])
+    assert kept.clear() == [again]
+    assert (len(kept), kept.size_bytes) == (0, 0)
+    assert kept.ask([row("old"), first]).to_compute == [row("old"), first]
+
+
 @given(st.integers(0, 5000), st.lists(st.text("ab ", max_size=30), max_size=40))
 def test_never_more_than_the_bound_is_kept(max_bytes: int, texts: list[str]) -> None:
     kept = cache(max_bytes)
