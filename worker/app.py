@@ -26,6 +26,8 @@ from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
 from worker.settings import Settings
 from worker.shutdown import capture_signals
+from worker.status.pages import status_pages
+from worker.status.recorder import Recorder
 from worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,13 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
+    now_s = time.monotonic()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
+    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    pages = status_pages(recorder, health, settings)
     with (
         capture_signals() as stop,
-        serve(settings.http_host, settings.http_port, registry=registry, health=health) as (host, port),
+        serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
         partitions = require_topics(
@@ -52,7 +57,9 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
         metrics = Metrics(registry)
         metrics.serving(predictor.info)
-        build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
+        metrics.watch(health, time.monotonic)
+        recorder.serving(predictor.info)
+        build_worker(settings, predictor, partitions, metrics, health, recorder).run(stop, until_empty=until_empty)
 
 
 def connect_with(settings: Settings) -> Connection:
@@ -93,7 +100,12 @@ def open_predictor(settings: Settings) -> Predictor:
 
 
 def build_worker(
-    settings: Settings, predictor: Predictor, partitions: dict[str, int], metrics: Metrics, health: Health
+    settings: Settings,
+    predictor: Predictor,
+    partitions: dict[str, int],
+    metrics: Metrics,
+    health: Health,
+    recorder: Recorder,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
@@ -131,6 +143,7 @@ def build_worker(
         outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
         metrics=metrics,
         health=health,
+        recorder=recorder,
         preserve_order=settings.preserve_order,
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,

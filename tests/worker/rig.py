@@ -21,6 +21,7 @@ from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
 from worker.shutdown import Stop
+from worker.status.recorder import Recorder
 from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -60,6 +61,9 @@ class Rig:
         self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
+        self.metrics = Metrics(self.registry)
+        self.metrics.watch(self.health, lambda: self.now_s)
+        self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop()
         self.worker = Worker(
             source=self.source,
@@ -75,8 +79,9 @@ class Rig:
                 dlq=Target(DLQ, partitions, keeps_partition=True),
                 model=self.predictor.info,
             ),
-            metrics=Metrics(self.registry),
+            metrics=self.metrics,
             health=self.health,
+            recorder=self.recorder,
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,
