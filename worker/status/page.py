@@ -44,7 +44,7 @@ def _banner(group: str) -> Markup:
     still = joined("Scripts are off: this page stands still. ", element("a", "Reload it", href=""))
     return element(
         "header",
-        element("h1", "Sentiment worker", element("span", group, class_="quiet")),
+        element("h1", "Sentiment worker ", element("span", group, class_="quiet")),
         element("p", id="notice", role="status"),
         element("button", "Pause updates", id="pause", type="button", aria_pressed="false", hidden=True),
         element("noscript", element("p", still)),
@@ -87,7 +87,7 @@ def _state(status: StatusDocument) -> Markup:
         element(
             "div",
             # The word alone is announced: the reason may hold a number that changes all the time.
-            element("h2", element("span", status.state, role="status"), class_=f"state {status.state}"),
+            element("div", element("h2", status.state, class_=f"state {status.state}"), role="status"),
             element("p", _sentence(status), class_="reason"),
         ),
         _terms(facts),
@@ -270,7 +270,7 @@ def _section(title: str, *content: Markup, note: str = "") -> Markup:
 
 
 def _heading(title: str, note: str = "", class_: str | None = None) -> Markup:
-    notes = [element("span", note, class_="quiet")] if note else []
+    notes = [" ", element("span", note, class_="quiet")] if note else []
     return element("h2", title, *notes, class_=class_)
 
 

@@ -1,6 +1,5 @@
 """Where the status page meets the HTTP server: which path answers with what."""
 
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,11 +28,10 @@ def status_pages(
         return status_document(recorder.seen(now_s), health, settings, now_s=now_s, at=datetime.now(UTC))
 
     def as_html() -> Page:
-        # A setting from the environment may hold bytes that are no text.
-        return HTML, page(status()).encode("utf-8", "backslashreplace")
+        return HTML, page(status()).encode()
 
     def as_json() -> Page:
-        return JSON, json.dumps(status().model_dump(mode="json")).encode()
+        return JSON, status().model_dump_json().encode()
 
     return {"/": as_html, "/status.json": as_json} | {path: _static(path, kind) for path, kind in STATIC.items()}
 
