@@ -5,6 +5,8 @@ from typing import Final
 
 from worker.http import HealthView
 
+_SILENCE_S: Final = 10.0  # three heartbeats
+
 
 class State(StrEnum):
     """What the worker does now, in one word."""
@@ -12,6 +14,7 @@ class State(StrEnum):
     STARTING = "starting"  # the topics are checked, the model is loaded
     WARMING = "warming"  # the model runs for the first time
     STANDBY = "standby"  # no partition is left for it
+    DISCONNECTED = "disconnected"  # no broker answers; it is waited for
     SCORING = "scoring"
     PAUSED = "paused"  # scoring, and holding as much as it may: nothing more is fetched
     STALLED = "stalled"  # not live: a restart would help
@@ -22,7 +25,8 @@ READY: Final = frozenset({State.SCORING, State.PAUSED})
 
 
 class Health(HealthView):
-    """Live: the loop turns, and what waits makes progress. Ready: warm, assigned, live and not stopping.
+    """Live: the loop turns, and what waits makes progress. Ready: warm, assigned, in touch with a broker, live and not
+    stopping.
 
     Each field is written by one thread and read as a whole, so no lock is needed.
     """
@@ -35,6 +39,7 @@ class Health(HealthView):
         self.warm = False
         self.partitions = 0
         self.paused = False
+        self.broker_silence_s = 0.0
         self.stopping = False
 
     def turned(self, now_s: float, *, work_waits: bool) -> None:
@@ -74,6 +79,12 @@ class Health(HealthView):
             (not self._has_turned, State.STARTING, "the model is not loaded yet"),
             (not self.warm, State.WARMING, "the model is not warm yet"),
             (self.partitions == 0, State.STANDBY, "no partition is assigned"),
+            # No reason to restart: another process would hear as little.
+            (
+                self.broker_silence_s > _SILENCE_S,
+                State.DISCONNECTED,
+                f"no broker has answered for more than {_SILENCE_S:.0f} s",
+            ),
             (self.paused, State.PAUSED, "it holds as much as it may, and fetches again when half of it is done"),
         ):
             if holds:

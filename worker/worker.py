@@ -106,6 +106,7 @@ class Worker:
         self._clock = clock
         self._wall_clock = wall_clock
         self._housekeeping_due_s = 0.0
+        self._ready = False  # as last told
         self._must_reopen = False
         self._must_rewind = False
 
@@ -407,9 +408,20 @@ class Worker:
             self._health.paused = self._backpressure.paused
         if now_s >= self._housekeeping_due_s:
             self._housekeeping_due_s = now_s + HOUSEKEEPING_S
+            self._health.broker_silence_s = self._source.silence_s
+            self._tell_readiness(now_s)
             lag, owned = self._source.lag(), self._offsets.partitions
             self._metrics.state(lag=lag, partitions=len(owned), held=self._backpressure)
             self._recorder.stands(now_s, partitions=owned, lag=lag, held=self._backpressure)
+
+    def _tell_readiness(self, now_s: float) -> None:
+        ready, why = self._health.ready(now_s)
+        if ready != self._ready:
+            self._ready = ready
+            if ready:
+                log.info("ready")
+            else:
+                log.warning("not ready: %s", why)
 
 
 def _name(record: Record) -> str:

@@ -14,6 +14,7 @@ from worker.status.markup import Markup, element, joined
 
 WIDTH_S: Final = SLOT_S * SLOTS
 HEIGHT: Final = 100.0
+NEXT_TO_NOTHING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def plot(title: str, lines: Sequence[Line], *, text_of: Callable[[float | None],
 
 
 def ceiling(most: float) -> float:
-    """The next of 1, 2, 5, 10, 20 ... that is not below `most`; 1 when there is nothing."""
-    if most <= 0:
+    """The next of 1, 2, 5, 10, 20 ... that is not below `most`; 1 when there is next to nothing."""
+    if most < NEXT_TO_NOTHING:
         return 1.0
     unit = 10.0 ** floor(log10(most))
     return next((step * unit for step in (1, 2, 5) if step * unit >= most), 10 * unit)
