@@ -16,7 +16,7 @@ from worker.status.recorder import Recorder
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 400)
-PERIOD_MS = 2000  # of the page's updates
+MANY_PERIODS_MS = 20_000  # ten of the page's updates
 LIMIT_MS = 15_000
 
 
@@ -85,12 +85,16 @@ def test_an_update_keeps_what_was_opened_selected_and_focused(site: Site, visit:
 
 def test_a_paused_page_asks_for_nothing_until_it_goes_on(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
+    page.clock.install()
+    page.reload()
+    with page.expect_request(site.address):
+        page.clock.run_for(MANY_PERIODS_MS)
     button = page.get_by_role("button", name="Pause updates")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(1.5 * PERIOD_MS)
+    page.clock.run_for(MANY_PERIODS_MS)
     assert asked == []
     with page.expect_request(site.address):
         button.click()
@@ -163,9 +167,15 @@ def test_a_script_that_got_in_would_not_run(site: Site, browser: Browser) -> Non
     """The policy holds even where the escaping would not."""
     page = browser.new_page()  # it complains, as it should
     page.goto(site.address)
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title = 0\">')")
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'document.title = 0'}))")
-    page.wait_for_timeout(PERIOD_MS / 4)
+    page.evaluate("""() => {
+        window.refused = [];
+        document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+        document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='document.title = 0'>");
+        document.body.append(Object.assign(document.createElement("script"), {text: "document.title = 0"}));
+    }""")
+    page.wait_for_function(
+        "refused.includes('script-src-attr') && refused.includes('script-src-elem')", timeout=LIMIT_MS
+    )
     assert page.title() == "scoring: sentiment-worker"
     page.close()
 
