@@ -113,7 +113,7 @@ class Recorder:
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float, at_s: float) -> None:
         """Count what the broker acknowledged, and keep the last of it; `at_s` is now in epoch seconds."""
         dead_letters = [
-            SeenDeadLetter(now_s, one.partition, one.offset, one.dead_because, (one.error or "")[:MAX_ERROR])
+            SeenDeadLetter(now_s, one.partition, one.offset, one.dead_because, _cut(one.error or "", MAX_ERROR))
             for one in outcomes
             if one.dead_because is not None
         ]
@@ -128,7 +128,7 @@ class Recorder:
             self._dead_letters.extendleft(dead_letters[-LAST:])
             if self._reviews is not None:
                 self._reviews.extendleft(
-                    SeenReview(now_s, verdict.review_id[:MAX_ID], verdict.sentiment, verdict.score)
+                    SeenReview(now_s, _cut(verdict.review_id, MAX_ID), verdict.sentiment, verdict.score)
                     for verdict in verdicts[-LAST:]
                 )
 
@@ -162,3 +162,7 @@ class Recorder:
                 dead_letters=tuple(self._dead_letters),
                 reviews=None if self._reviews is None else tuple(self._reviews),
             )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
