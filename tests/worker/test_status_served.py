@@ -1,6 +1,7 @@
 """The status page of a worker that works: its real loop over fakes, its real HTTP server."""
 
 import json
+import signal
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,15 @@ def test_the_page_follows_the_worker(rig: Rig) -> None:
     assert [(one.partition, one.lag) for one in status.assignment.partitions] == [(0, 0), (1, 0)]
     assert ">r-2<" in page
     assert f">{RAW}-0-3<" in page
+
+
+def test_the_page_names_the_model_that_took_over(rig: Rig) -> None:
+    rig.reloader.on_signal(signal.SIGHUP)
+    turn_until(rig, lambda: rig.metric("sentiment_model_reloads_total", result="done") == 1, "the model changes")
+    with served(rig) as site:
+        model = site.status().model
+    assert model is not None
+    assert (model.name, model.version) == (rig.next_predictor.info.name, rig.next_predictor.info.version)
 
 
 def test_a_hung_loop_shows_on_the_page_and_in_the_metrics(rig: Rig) -> None:
