@@ -31,6 +31,8 @@ from worker.reloading import Reloader
 from worker.settings import Settings
 from worker.shadow import Shadow
 from worker.shutdown import capture_signals, handled_by
+from worker.status.pages import status_pages
+from worker.status.recorder import Recorder
 from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
@@ -44,10 +46,13 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
+    now_s = time.monotonic()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
+    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    pages = status_pages(recorder, health, settings)
     with (
         capture_signals() as stop,
-        serve(settings.http_host, settings.http_port, registry=registry, health=health) as (host, port),
+        serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
         partitions = require_topics(
@@ -57,10 +62,12 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
         metrics = Metrics(registry)
         metrics.serving(predictor.info)
+        metrics.watch(health, time.monotonic)
+        recorder.serving(predictor.info)
         reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
         with handled_by(reloader.on_signal, signal.SIGHUP):
             shadow = open_shadow(settings, registry)
-            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, shadow)
+            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow)
             worker.run(stop, until_empty=until_empty)
 
 
@@ -122,6 +129,7 @@ def build_worker(
     partitions: dict[str, int],
     metrics: Metrics,
     health: Health,
+    recorder: Recorder,
     shadow: Shadow | None = None,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
@@ -165,6 +173,7 @@ def build_worker(
         outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
         metrics=metrics,
         health=health,
+        recorder=recorder,
         preserve_order=settings.preserve_order,
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,

@@ -65,6 +65,11 @@ class Batch(Generic[W]):
         """What the engine computes over."""
         return len(self.rows) * max(row.tokens for row in self.rows)
 
+    @property
+    def padding_ratio(self) -> float | None:
+        """The share of `padded_tokens` that is padding; None when there are none."""
+        return 1 - self.tokens / padded if (padded := self.padded_tokens) else None
+
 
 class Batcher(Generic[W]):
     """The reviews that wait, oldest first."""

@@ -5,7 +5,7 @@ Observed per batch, never per review: one call of prometheus-client costs as muc
 
 from bisect import bisect_left
 from collections import Counter as TallyCounter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,8 +18,9 @@ from worker.backpressure import Backpressure
 from worker.batcher import Batch, Trigger, W
 from worker.broker import TopicPartition
 from worker.failures import Score
+from worker.health import Health
 from worker.messages import Reason
-from worker.outcomes import Outcome
+from worker.outcomes import Outcome, latencies_s
 from worker.pricing import Budget
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -151,7 +152,9 @@ class Metrics:
         self.held_records = gauge("sentiment_held_records", "Records read and not yet finished.")
         self.held_bytes = gauge("sentiment_held_bytes", "Bytes of the records read and not yet finished.")
         self.paused = gauge("sentiment_paused", "1 while fetching is paused because the worker holds enough.")
+        # Asked at each scrape: what a loop that hangs has written last says nothing of it.
         self.ready = gauge("sentiment_ready", "1 while the worker scores reviews.")
+        self.turn_age_s = gauge("sentiment_last_turn_age_seconds", "Since the loop last came around; it hangs if long.")
 
         # Events
         self.rebalances = counter("sentiment_rebalances_total", "Changes of the assignment.")
@@ -180,13 +183,18 @@ class Metrics:
         self._model.clear()
         self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
 
+    def watch(self, health: Health, clock: Callable[[], float]) -> None:
+        """Show what `health` says at the moment of each scrape."""
+        self.ready.set_function(lambda: health.ready(clock())[0])
+        self.turn_age_s.set_function(lambda: health.turn_age_s(clock()))
+
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
         """Count a batch that goes to the engine."""
         self.batches[batch.trigger].inc()
         self.batch_size.observe(len(batch.rows))
         self.wait_s.observe(waited_s)
-        if padded := batch.padded_tokens:
-            self.padding.observe(1 - batch.tokens / padded)
+        if (padding := batch.padding_ratio) is not None:
+            self.padding.observe(padding)
 
     def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
         """Count what the cache knew of the reviews of one poll."""
@@ -204,7 +212,9 @@ class Metrics:
 
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:
         """Count what the broker acknowledged; `now_s` is epoch seconds, as the records' timestamps are."""
-        kinds = TallyCounter(outcome.dead_because or outcome.sentiment for outcome in outcomes)
+        kinds = TallyCounter(
+            outcome.verdict.sentiment if outcome.verdict else outcome.dead_because for outcome in outcomes
+        )
         for kind, number in kinds.items():
             if isinstance(kind, Reason):
                 self.dead_letters[kind].inc(number)
@@ -212,19 +222,9 @@ class Metrics:
                 self.tombstones.inc(number)
             else:
                 self.sentiments[kind].inc(number)
-        self.end_to_end.observe_all(
-            max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None
-        )
+        self.end_to_end.observe_all(latencies_s(outcomes, now_s))
 
-    def state(
-        self,
-        *,
-        lag: Mapping[TopicPartition, int],
-        partitions: int,
-        held: Backpressure,
-        budget: Budget,
-        ready: bool,
-    ) -> None:
+    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, budget: Budget) -> None:
         """Show how things stand."""
         for (topic, partition), records in lag.items():
             self.lag.labels(topic, str(partition)).set(records)
@@ -236,7 +236,6 @@ class Metrics:
         if budget.prices is not None:
             self.batch_price.set(budget.prices.batch_s)
             self.token_price.set(budget.prices.token_s)
-        self.ready.set(ready)
 
     def forget_lag(self, partition: TopicPartition) -> None:
         """A partition that is someone else's now has its lag shown there."""

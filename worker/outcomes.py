@@ -1,5 +1,6 @@
 """What each input record becomes: a result, a dead letter or a tombstone, addressed and ready to send. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -35,6 +36,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the result of a review says."""
+
+    review_id: str
+    sentiment: Literal["positive", "negative"]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one record became, and which record it was."""
 
@@ -44,8 +54,14 @@ class Outcome:
     size_bytes: int  # of the record: what finishing it gives back to the budget
     timestamp_ms: int | None  # of the record
     message: Outgoing
-    sentiment: Literal["positive", "negative"] | None = None  # of a result
-    dead_because: Reason | None = None  # of a dead letter
+    verdict: Verdict | None = None  # of a result
+    dead_because: Reason | None = None  # of a dead letter, as `error`
+    error: str | None = None
+
+
+def latencies_s(outcomes: Iterable[Outcome], now_s: float) -> list[float]:
+    """From the timestamp of each record that has one until `now_s`, epoch seconds; 0 where it lies in the future."""
+    return [max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None]
 
 
 class Outcomes:
@@ -73,7 +89,8 @@ class Outcomes:
             source=SourceRef.of(record),
         )
         message = self._address(self._output, record, encode_scored(result), self._provenance(record))
-        return _outcome(record, generation, message, sentiment=result.sentiment)
+        verdict = Verdict(review_id, result.sentiment, result.score)
+        return _outcome(record, generation, message, verdict=verdict)
 
     def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
         """Return the record's own bytes, with headers that say what was wrong with them."""
@@ -87,7 +104,8 @@ class Outcomes:
         )
         # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
         value = b"" if record.value is None and record.key is None else record.value
-        return _outcome(record, generation, self._address(self._dlq, record, value, headers), dead_because=reason)
+        message = self._address(self._dlq, record, value, headers)
+        return _outcome(record, generation, message, dead_because=reason, error=error)
 
     def tombstone(self, record: Record, generation: int) -> Outcome:
         """Return a null value under the same key, so that compaction removes the result as well."""
@@ -107,8 +125,9 @@ def _outcome(
     generation: int,
     message: Outgoing,
     *,
-    sentiment: Literal["positive", "negative"] | None = None,
+    verdict: Verdict | None = None,
     dead_because: Reason | None = None,
+    error: str | None = None,
 ) -> Outcome:
     return Outcome(
         partition=record.partition,
@@ -117,6 +136,7 @@ def _outcome(
         size_bytes=record.size_bytes,
         timestamp_ms=record.timestamp_ms,
         message=message,
-        sentiment=sentiment,
+        verdict=verdict,
         dead_because=dead_because,
+        error=error,
     )

@@ -223,9 +223,13 @@ class Settings(BaseModel):
     )
 
     http_host: Text = Field(
-        default="127.0.0.1", description="Address of `/metrics`, `/livez`, `/readyz`; `0.0.0.0` is all."
+        default="127.0.0.1",
+        description="Address of the status page, `/metrics`, `/livez` and `/readyz`; `0.0.0.0` is all.",
     )
     http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same; 0 takes any free one.")
+    status_reviews: bool = Field(
+        default=True, description="Name the last scored reviews on the status page: id, sentiment and score, no text."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity logged."
     )

@@ -38,6 +38,7 @@ from worker.pricing import Pricing
 from worker.reloading import Reloader
 from worker.shadow import Shadow
 from worker.shutdown import Stop
+from worker.status.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 # or a due commit is seen. While results are under way the loop looks after them this often.
 IDLE_POLL_S: Final = 0.1
 BUSY_POLL_S: Final = 0.01
-HOUSEKEEPING_S: Final = 1.0  # how often lag and readiness are shown
+HOUSEKEEPING_S: Final = 1.0  # how often lag and what is held are shown
 REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 
@@ -86,6 +87,7 @@ class Worker:
         outcomes: Outcomes,
         metrics: Metrics,
         health: Health,
+        recorder: Recorder,
         preserve_order: bool,
         max_poll_records: int,
         drain_timeout_s: float,
@@ -109,6 +111,7 @@ class Worker:
         self._outcomes = outcomes
         self._metrics = metrics
         self._health = health
+        self._recorder = recorder
         self._max_poll_records = max_poll_records
         self._drain_timeout_s = drain_timeout_s
         self._handover_timeout_s = handover_timeout_s
@@ -371,7 +374,9 @@ class Worker:
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
             self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
-            self._health.progressed(self._clock())
+            now_s = self._clock()
+            self._health.progressed(now_s)
+            self._recorder.computed(scored, now_s)
             self._take_over(scored)
             scored = self._engine.collect(timeout_s=0)
 
@@ -425,6 +430,7 @@ class Worker:
     def _serve(self, model: ModelInfo) -> None:
         self._outcomes.serve(model)
         self._metrics.serving(model)
+        self._recorder.serving(model)
         self._metrics.reloads["done"].inc()
         log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
 
@@ -452,7 +458,9 @@ class Worker:
         if not stored:
             return
         self._backpressure.release(len(stored), sum(outcome.size_bytes for outcome in stored))
-        self._metrics.stored(stored, now_s=self._wall_clock())
+        at_s = self._wall_clock()
+        self._metrics.stored(stored, now_s=at_s)
+        self._recorder.stored(stored, now_s=self._clock(), at_s=at_s)
 
     def _replay(self, failure: DeliveryFailed) -> None:
         """Forget all that is under way; it is read again from the committed offsets."""
@@ -488,17 +496,14 @@ class Worker:
         if self._backpressure.changed():
             steer = self._source.pause if self._backpressure.paused else self._source.resume
             steer(self._offsets.partitions)
+            self._health.paused = self._backpressure.paused
         if now_s >= self._housekeeping_due_s:
             self._housekeeping_due_s = now_s + HOUSEKEEPING_S
             self._health.broker_silence_s = self._source.silence_s
             self._tell_readiness(now_s)
-            self._metrics.state(
-                lag=self._source.lag(),
-                partitions=len(self._offsets.partitions),
-                held=self._backpressure,
-                budget=self._pricing.budget,
-                ready=self._ready,
-            )
+            lag, owned = self._source.lag(), self._offsets.partitions
+            self._metrics.state(lag=lag, partitions=len(owned), held=self._backpressure, budget=self._pricing.budget)
+            self._recorder.stands(now_s, partitions=owned, lag=lag, held=self._backpressure)
 
     def _tell_readiness(self, now_s: float) -> None:
         ready, why = self._health.ready(now_s)

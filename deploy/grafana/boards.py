@@ -135,6 +135,12 @@ def operations() -> Json:
                     text="Records read and not finished; at max_inflight_records fetching pauses.",
                 ),
                 lines("Fetching paused", "bool_yes_no", (worker, gauge("sentiment_paused"))),
+                lines(
+                    "Age of the last turn",
+                    "s",
+                    (worker, gauge("sentiment_last_turn_age_seconds")),
+                    text="Since the worker's loop came around; it hangs if this grows.",
+                ),
                 lines("CPU", "short", (worker, rate("process_cpu_seconds_total", by="instance")), text="Cores in use."),
                 lines(
                     "Memory",

@@ -26,6 +26,7 @@ from worker.pricing import Pricing
 from worker.reloading import Reloader
 from worker.shadow import Shadow
 from worker.shutdown import Stop
+from worker.status.recorder import Recorder
 from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -74,6 +75,9 @@ class Rig:
         self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
+        self.metrics = Metrics(self.registry)
+        self.metrics.watch(self.health, lambda: self.now_s)
+        self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop()
         self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
         self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
@@ -94,8 +98,9 @@ class Rig:
                 dlq=Target(DLQ, partitions, keeps_partition=True),
                 model=self.predictor.info,
             ),
-            metrics=Metrics(self.registry),
+            metrics=self.metrics,
             health=self.health,
+            recorder=self.recorder,
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,
