@@ -49,9 +49,10 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
         predictor = open_predictor(settings)
-        log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
+        info = predictor.info
+        log.info("model loaded", extra={"model": info.name, "engine": info.engine, "why": info.why})
         metrics = Metrics(registry)
-        metrics.serving(predictor.info)
+        metrics.serving(info)
         build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
 
 
