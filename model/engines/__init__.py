@@ -58,7 +58,7 @@ def _native(artifact: "Artifact", choice: Choice, threads: int | None) -> "Engin
     if find_spec(name) is None:
         raise EngineUnavailable("the engine native is not part of this installation: choose the engine onnx or torch")
     engine: Engine = import_module(name).NativeEngine(
-        artifact.weights, width=artifact.tokenizer.max_tokens, precision=choice.precision, threads=threads
+        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision=choice.precision, threads=threads
     )
     return engine
 

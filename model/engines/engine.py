@@ -28,7 +28,7 @@ class Engine(Protocol):
         ...
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, perhaps not finite.
+        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, not checked to be finite.
 
         Blocks; called from one thread only. Raises BatchFailed and EngineBroken, as `Predictor.predict`.
         """
