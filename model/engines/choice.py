@@ -35,9 +35,9 @@ WAYS = (  # the fastest first
     Way("onnx", "cpu", ("fp32",)),
     Way("torch", "cpu", ("fp32",)),
 )
-ENGINES = (AUTO, "native", "onnx", "torch")
-DEVICES = (AUTO, "cpu", "cuda")
-PRECISIONS = (AUTO, "fp16", "fp32", "int16")
+ENGINES = (AUTO, *sorted({way.engine for way in WAYS}))
+DEVICES = (AUTO, *sorted({way.device for way in WAYS}))
+PRECISIONS = (AUTO, *sorted({precision for way in WAYS for precision in way.precisions}))
 
 
 def choices(engine: str, device: str, precision: str, *, gpu: bool) -> list[Choice]:
@@ -60,7 +60,7 @@ def choices(engine: str, device: str, precision: str, *, gpu: bool) -> list[Choi
         )
     tried = [way for way in able if gpu or way.device != "cuda" or device == "cuda"]
     if not tried:
-        raise ModelError(f"precision {precision} needs a GPU, and none is in sight: the choices are auto, fp32, int16")
+        raise ModelError(f"precision {precision} needs a GPU, and none is in sight: choose another precision")
     return [Choice(way.engine, way.device, way.precisions[0] if precision == AUTO else precision) for way in tried]
 
 
