@@ -34,8 +34,13 @@ def main() -> None:
 @click.option("--max-tokens", default=200, show_default=True, type=click.IntRange(1, 100_000), help="Words read.")
 def import_notebook(state_dict: Path, vocab: Path, out: Path, name: str, version: str, max_tokens: int) -> None:
     """Make an artifact of the reference notebook's files."""
-    from model.networks import config_of, weights_of  # the one command that needs torch
-    from model.notebook import load_state_dict, load_vocabulary
+    try:
+        from model.networks import config_of, weights_of
+        from model.notebook import load_state_dict, load_vocabulary
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is not installed: to import a model needs `pip install 'sentiment-worker[torch]'`"
+        ) from error
 
     try:
         network = load_state_dict(state_dict)

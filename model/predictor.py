@@ -21,6 +21,7 @@ class ModelInfo:
     sha256: str  # of the artifact's manifest: two artifacts with the same digest score alike
     engine: str  # for people and logs, e.g. "torch cpu fp32, 2 threads"
     tolerance: float  # largest difference of a probability from the fp32 single-review result
+    why: str = ""  # this engine and no other, for the log
 
 
 @dataclass(frozen=True, slots=True)

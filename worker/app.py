@@ -59,11 +59,12 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
         predictor = open_predictor(settings)
-        log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
+        info = predictor.info
+        log.info("model loaded", extra={"model": info.name, "engine": info.engine, "why": info.why})
         metrics = Metrics(registry)
-        metrics.serving(predictor.info)
+        metrics.serving(info)
         metrics.watch(health, time.monotonic)
-        recorder.serving(predictor.info)
+        recorder.serving(info)
         reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
         with handled_by(reloader.on_signal, signal.SIGHUP):
             shadow = open_shadow(settings, registry)

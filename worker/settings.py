@@ -116,11 +116,15 @@ class Settings(BaseModel):
     shadow_share: float = Field(
         default=0.1, ge=0.001, le=1, description="The share of the reviews that the second artifact scores as well."
     )
-    engine: Literal["auto", "torch"] = Field(default="auto", description="What runs the network.")
+    engine: Literal["auto", "native", "onnx", "torch"] = Field(
+        default="auto", description="What runs the network; `auto` takes the fastest that can be had."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where; `auto` takes a GPU if there is one."
     )
-    precision: Literal["auto", "fp32", "fp16"] = Field(default="auto", description="Of the computation.")
+    precision: Literal["auto", "fp16", "fp32", "int16"] = Field(
+        default="auto", description="Of the computation; `auto` is the engine's own."
+    )
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
     )

@@ -28,7 +28,7 @@ class Engine(Protocol):
         ...
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, perhaps not finite.
+        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, not checked to be finite.
 
         Blocks; called from one thread only. Raises BatchFailed and EngineBroken, as `Predictor.predict`.
         """
@@ -38,7 +38,7 @@ class Engine(Protocol):
 class EnginePredictor:
     """See `model.predictor.Predictor`: an artifact, its numbers computed by any engine."""
 
-    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine, *, why: str = "") -> None:
         self._tokenizer = artifact.tokenizer
         self._calibration = artifact.config.calibration
         self._engine = engine
@@ -48,6 +48,7 @@ class EnginePredictor:
             sha256=artifact.sha256,
             engine=engine.description,
             tolerance=engine.tolerance,
+            why=why,
         )
 
     @property

@@ -8,7 +8,7 @@ import json
 import random
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -89,12 +89,11 @@ def _check(directory: Path, files: Mapping[str, bytes]) -> None:
 
 def _check_scores(directory: Path) -> None:
     """What was loaded can be used: a probability, or the error that makes a dead letter of one review."""
-    predictor = load_predictor(directory, engine="torch", device="cpu", threads=1)
-    try:
-        predictions = score_texts(predictor, ["the film was good", ""])
-    except BatchFailed:
-        return
-    assert ((predictions.probabilities >= 0) & (predictions.probabilities <= 1)).all()
+    for engine in ("onnx", "torch"):
+        predictor = load_predictor(directory, engine=engine, device="cpu", threads=1)
+        with suppress(BatchFailed):
+            predictions = score_texts(predictor, ["the film was good", ""])
+            assert ((predictions.probabilities >= 0) & (predictions.probabilities <= 1)).all()
 
 
 def manifest_of(files: Mapping[str, bytes]) -> bytes:

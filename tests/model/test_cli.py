@@ -113,6 +113,19 @@ def test_the_card_claims_nothing_that_the_import_cannot_know(state_dict: Path, v
 # What is refused
 
 
+def test_without_torch_it_says_what_to_install(
+    state_dict: Path, vocab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("model.networks", "model.network"):
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = run_import(state_dict, vocab, tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: torch is not installed: to import a model needs `pip install 'sentiment-worker[torch]'`\n"
+    )
+
+
 class Bomb:
     """Leaves a file behind when it is unpickled."""
 

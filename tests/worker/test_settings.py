@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from model.engines import choice
 from worker.configuration import load_effective, load_settings
 from worker.errors import SettingsRejected
 from worker.settings import (
@@ -324,3 +326,11 @@ def test_any_environment_is_either_accepted_or_refused_in_our_words(values: dict
     else:
         return
     assert any(name in told for name in environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("engine", choice.ENGINES), ("device", choice.DEVICES), ("precision", choice.PRECISIONS)],
+)
+def test_every_engine_device_and_precision_can_be_asked_for(name: str, known: tuple[str, ...]) -> None:
+    assert get_args(Settings.model_fields[name].annotation) == known
