@@ -8,6 +8,7 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from pydantic import SecretStr
 
+import worker
 from model.engines import load_predictor
 from model.errors import ModelError
 from model.predictor import Predictor
@@ -49,10 +50,28 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
         predictor = open_predictor(settings)
-        log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
+        log.info("starting", extra=_plan(settings, predictor))
         metrics = Metrics(registry)
         metrics.serving(predictor.info)
         build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
+
+
+def _plan(settings: Settings, predictor: Predictor) -> dict[str, object]:
+    """Say for the log what this worker is going to do, and with what."""
+    info = predictor.info
+    limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
+    return {
+        "version": worker.__version__,
+        "input": settings.input_topic,
+        "output": settings.output_topic,
+        "dead_letters": settings.dlq_topic,
+        "group": settings.group_id,
+        "delivery": settings.delivery,
+        "model": f"{info.name}@{info.version}",
+        "sha256": info.sha256,
+        "engine": info.engine,
+        **{name: getattr(settings, name) for name in limits},
+    }
 
 
 def connect_with(settings: Settings) -> Connection:
