@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model.artifact import Artifact, save_artifact
 from model.artifact_parts import Calibration, from_json
 from model.errors import ModelError
+from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
 
@@ -39,11 +41,12 @@ def import_notebook(
         directory,
         name=name,
         version=version,
-        network=network,
+        network=config_of(network),
+        weights=weights_of(network),
         tokenizer=tokenizer,
         calibration=Calibration(),
         card=card,
-        storage_dtype=torch.float32,  # half would change the notebook's numbers
+        storage_dtype=np.float32,  # half would change the notebook's numbers
     )
 
 
