@@ -1,6 +1,7 @@
 """The commands that need no broker, run as their users run them."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -159,6 +160,30 @@ def test_a_broker_that_is_not_there_is_one_line() -> None:
     assert stderr.startswith(b"sentiment-worker: ")
     assert b"127.0.0.1:1" in stderr
     assert stderr.count(b"\n") == 1
+
+
+# the log of the commands that are not `run`
+
+
+@pytest.mark.parametrize(
+    ("environ", "level", "as_json"),
+    [
+        ({}, logging.WARNING, False),
+        ({"SENTIMENT_LOG_LEVEL": "ERROR", "SENTIMENT_LOG_FORMAT": "json"}, logging.ERROR, True),
+        ({"SENTIMENT_LOG_LEVEL": "INFO", "SENTIMENT_LOG_FORMAT": "auto"}, logging.INFO, True),
+    ],
+)
+def test_a_command_logs_warnings_as_text_unless_the_environment_says_otherwise(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], level: int, as_json: bool
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert invoke("model", "verify", str(tiny_artifact), "--device", "cpu").exit_code == 0
+    root = logging.getLogger()
+    [handler] = root.handlers
+    told = handler.format(logging.makeLogRecord({"msg": "told", "levelname": "WARNING"}))
+    assert root.level == level
+    assert told.startswith("{") is as_json
 
 
 # config

@@ -93,8 +93,7 @@ def test_the_report_has_a_line_for_what_was_seen_and_one_for_what_to_do() -> Non
     ],
 )
 def test_an_address_is_told_by_the_layer_that_fails(reach: Reach, protocol: str, seen: str, advice: str) -> None:
-    error = BrokerUnreachable("no. Check it") if reach.spoken in ("plaintext", "tls") else None
-    finding = check_address(Attempt(reach, error), protocol)
+    finding = check_address(Attempt(reach), protocol)
     assert finding.verdict is FAILURE
     assert seen in finding.seen
     assert ADDRESS in finding.seen

@@ -21,7 +21,7 @@ from worker.doctor.machine_checks import (
     check_port,
     check_settings,
 )
-from worker.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, soften
+from worker.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, fits, soften
 from worker.doctor.topic_checks import Topics, check_topics
 from worker.errors import ModelUnusable, WorkerError
 from worker.kafka_broker import Connection, require_topics, transactional_sink_opener
@@ -68,7 +68,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
 def _address(connection: Connection, address: str) -> Finding:
     found = reach(address, timeout_s=REACH_S, tls_first=connection.security_protocol.endswith("SSL"))
     error: WorkerError | None = None
-    if found.spoken in ("plaintext", "tls"):
+    if fits(found, connection.security_protocol):
         try:
             require_topics(replace(connection, bootstrap_servers=address), [], timeout_s=LOGIN_S)
         except WorkerError as exc:

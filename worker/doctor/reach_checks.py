@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from worker.doctor.findings import Finding
-from worker.errors import AccessDenied, WorkerError
+from worker.errors import BrokerUnreachable, WorkerError
 from worker.kafka_broker.reaching import Reach
 from worker.kafka_broker.survey import Cluster
 
@@ -17,7 +17,12 @@ class Attempt:
     """What one bootstrap address gave."""
 
     reach: Reach
-    login_error: WorkerError | None = None  # of a client with the settings in force; asked only where Kafka answers
+    login_error: WorkerError | None = None  # of a client with the settings in force, where it `fits` them
+
+
+def fits(reach: Reach, security_protocol: str) -> bool:
+    """Whether what is spoken there is what the settings speak: else a client need not try."""
+    return reach.spoken == ("tls" if security_protocol.endswith("SSL") else "plaintext")
 
 
 def check_address(attempt: Attempt, security_protocol: str) -> Finding:
@@ -29,7 +34,7 @@ def check_address(attempt: Attempt, security_protocol: str) -> Finding:
     if reach.port_error is not None:
         advice = "Check the port, that the broker runs, and that no firewall stands between"
         return Finding.failure(CHECK, f"{address}: the port does not answer ({reach.port_error})", advice)
-    if attempt.login_error is None and reach.spoken in ("plaintext", "tls"):
+    if fits(reach, security_protocol) and attempt.login_error is None:
         return Finding.ok(CHECK, f"{address}: let us in ({security_protocol})")
     return _not_let_in(attempt, security_protocol)
 
@@ -51,7 +56,7 @@ def _not_let_in(attempt: Attempt, security_protocol: str) -> Finding:
         said = "says nothing" if spoken == "silence" else "is not Kafka"
         advice = "Check host and port: another service, a proxy or a frozen broker is there"
         return Finding.failure(CHECK, f"{address}: what listens there {said}", advice)
-    if not login and not isinstance(attempt.login_error, AccessDenied):
+    if not login and isinstance(attempt.login_error, BrokerUnreachable):
         advice = f"It may want a login: try SENTIMENT_SECURITY_PROTOCOL=SASL_{'SSL' if tls_wanted else 'PLAINTEXT'}"
         return Finding.failure(CHECK, f"{address}: Kafka answers, and does not let us in ({security_protocol})", advice)
     return Finding.of(CHECK, attempt.login_error)
