@@ -35,6 +35,7 @@ def test_who_has_the_least_privileges_passes_though_not_all_can_be_seen(
         report = doctor(settings | listeners.login(mechanism) | {"delivery": "exactly_once"})
     assert (report.status, report.failed()) == (0, set()), report
     assert "may not read the settings" in report.about("topic settings")
+    assert "does not tell this user its time" in report.about("clock")
     assert "one was begun" in str([each for each in report.findings if each["check"] == "transactions"])
 
 

@@ -81,7 +81,7 @@ def test_the_version_is_the_packages() -> None:
     assert invoke("--version").output == f"{worker.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "config"])
+@pytest.mark.parametrize("command", ["run", "config", "doctor"])
 def test_every_setting_is_a_flag(command: str) -> None:
     flags = {option for parameter in main.commands[command].params for option in parameter.opts}
     assert {flag_name(name) for name in Settings.model_fields} <= flags

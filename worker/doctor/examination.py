@@ -11,8 +11,9 @@ from model.self_test import self_test
 from worker.app import connect_with, open_predictor, transactional_id
 from worker.broker import Record
 from worker.doctor import machine
+from worker.doctor.clock_checks import check_clock, check_stamps
 from worker.doctor.findings import Finding, Verdict
-from worker.doctor.group_checks import check_clock, check_group, check_records
+from worker.doctor.group_checks import check_group, check_records
 from worker.doctor.machine_checks import (
     Speed,
     check_engine,
@@ -80,6 +81,7 @@ def _cluster(settings: Settings, connection: Connection, survey: Survey) -> Iter
     cluster = survey.cluster()
     yield check_cluster(cluster)
     yield check_advertised([reach(broker, timeout_s=REACH_S) for broker in cluster.brokers])
+    yield check_clock(survey.clock(), time.time())
     found = survey.topics([settings.input_topic, settings.output_topic, settings.dlq_topic])
     topics = Topics(found[settings.input_topic], found[settings.output_topic], found[settings.dlq_topic])
     yield from check_topics(topics)
@@ -139,7 +141,7 @@ def _records(connection: Connection, topics: Topics) -> Iterator[Finding]:
     except WorkerError as exc:
         yield Finding.of("records", exc)
         return
-    yield check_clock(records, {topic.name: topic for topic in topics.all}, time.time())
+    yield check_stamps(records, time.time())
 
 
 def _model(settings: Settings) -> Generator[Finding, None, Speed | None]:

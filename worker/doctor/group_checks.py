@@ -1,8 +1,7 @@
 """Can this worker take its place in the group, and what waits for it there? Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection
 from typing import Final
 
 from worker.broker import Record
@@ -12,8 +11,6 @@ from worker.kafka_broker.survey import Group, Topic
 from worker.messages import decode_review
 
 PROTOCOL: Final = "cooperative-sticky"
-NOTICEABLE_S: Final = 5.0
-FAR_S: Final = 3600.0  # further ahead than this, a broker refuses a timestamp by default
 
 
 def check_group(group: Group, partitions: int, instance_id: str | None) -> Finding:
@@ -65,26 +62,3 @@ def _problem(record: Record) -> str | None:
     except UnreadableReview as exc:
         return exc.reason
     return None
-
-
-def check_clock(records: Iterable[Record], topics: Mapping[str, Topic], now_s: float) -> Finding:
-    """Compare this machine's clock with the newest stamps: of the broker where it stamps, else of producers.
-
-    What is stamped in the past says nothing: nobody may have written since.
-    """
-    stamps = [(record.timestamp_ms, record.partition.topic) for record in records if record.timestamp_ms is not None]
-    if not stamps:
-        return Finding.skipped("clock", "no record has a stamp to compare with")
-    newest_ms, topic = max(stamps)
-    ahead_s = newest_ms / 1000 - now_s
-    stamped_by = "the broker" if _stamps(topics[topic]) else "a producer"
-    if ahead_s < NOTICEABLE_S:
-        return Finding.ok("clock", f"no stamp of the newest records is ahead of this machine ({stamped_by}'s, {topic})")
-    here = datetime.fromtimestamp(now_s, UTC).isoformat(timespec="seconds")
-    seen = f"{topic} has a record that {stamped_by} stamped {ahead_s:.0f} s after the time here ({here})"
-    advice = "Set the clocks by NTP: latency figures are wrong, and brokers refuse stamps an hour ahead of theirs"
-    return (Finding.failure if ahead_s >= FAR_S else Finding.warning)("clock", seen, advice)
-
-
-def _stamps(topic: Topic) -> bool:
-    return (topic.configs or {}).get("message.timestamp.type") == "LogAppendTime"

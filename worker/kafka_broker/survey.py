@@ -17,7 +17,7 @@ from kafka.protocol.consumer import HeartbeatRequest
 from kafka.protocol.producer import EndTxnRequest
 
 from worker.broker import TopicPartition
-from worker.errors import BrokerUnavailable, BrokerUnreachable
+from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.admin import open_admin
 from worker.kafka_broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
 from worker.kafka_broker.errors import NOTHING, Needs, translated
@@ -85,6 +85,22 @@ class Survey:
         found = self._ask("asking for the cluster", self._admin.describe_cluster)
         brokers = tuple(f"{broker['host']}:{broker['port']}" for broker in found["brokers"])
         return Cluster(tuple(self._admin._manager.broker_version), brokers)
+
+    def clock(self) -> float | None:
+        """Return the time that the cluster's controller has, in epoch seconds; None where we are not told."""
+        try:
+            quorum = self._ask("asking for the controllers", self._admin.describe_metadata_quorum)
+        except (AccessDenied, BrokerRefused):  # without Describe on the cluster, or older than such questions
+            return None
+        [partition] = quorum["topics"][0]["partitions"]
+        # The leader counts itself as caught up now.
+        stamps = (
+            voter["last_caught_up_timestamp"]
+            for voter in partition["current_voters"]
+            if voter["replica_id"] == partition["leader_id"]
+        )
+        stamp_ms: int = next(stamps, -1)
+        return stamp_ms / 1000 if stamp_ms > 0 else None
 
     def topics(self, names: Collection[str]) -> dict[str, Topic]:
         """Return each topic by its name, also those that are missing or hidden from us."""
