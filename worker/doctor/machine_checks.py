@@ -67,7 +67,7 @@ def check_memory(memory: Memory, settings: Settings) -> Finding:
 def check_port(settings: Settings, port: Port) -> Finding:
     """Whether `run` could listen."""
     address = f"{settings.http_host}:{settings.http_port}"
-    advice = "Choose a free port with SENTIMENT_HTTP_PORT (0 takes any), or set SENTIMENT_HTTP_HOST to an address of this machine"
+    advice = "Set SENTIMENT_HTTP_PORT to a free one (0 takes any), SENTIMENT_HTTP_HOST to an address of this machine"
     if port == "free":
         return Finding.ok("http port", f"{address} is free")
     if port == "a worker":
