@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from worker.broker import TopicPartition
-from worker.kafka_broker.survey import Group
+from worker.kafka_broker.survey import Group, Member
+from worker.terminal import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ def lag_of(
     topic: str, group: Group, committed: Mapping[int, int], bounds: Mapping[int, tuple[int, int]], at_s: float
 ) -> Lag:
     """Join what was asked; `bounds` are each partition's oldest offset and its end."""
-    owners = {place: _name(member.instance_id or member.client_id, member.host)
-              for member in group.members for place in member.partitions}  # fmt: skip
+    owners = {place: _name(member) for member in group.members for place in member.partitions}
     return Lag(
         at_s,
         len(group.members),
@@ -54,8 +54,8 @@ def lag_of(
     )
 
 
-def _name(client: str, host: str) -> str:
-    return f"{client}@{host}"
+def _name(member: Member) -> str:
+    return f"{member.instance_id or member.client_id}@{member.host}"
 
 
 def seconds_left(before: Lag, now: Lag) -> float | None:
@@ -71,7 +71,7 @@ def table(partitions: Iterable[PartitionLag]) -> str:
     rows = [("partition", "committed", "end", "lag", "member")]
     for each in partitions:
         committed = "-" if each.committed is None else str(each.committed)
-        rows.append((str(each.partition), committed, str(each.end), str(each.lag), each.member or "-"))
+        rows.append((str(each.partition), committed, str(each.end), str(each.lag), printable(each.member or "-")))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_line(row, widths) for row in rows)
 

@@ -103,12 +103,12 @@ def produce(
         finally:
             publisher.close()
             took_s = time.monotonic() - begun_s
-            rate = publisher.stored / took_s
-            if not as_json:
-                bar.tell(f"published {publisher.stored} reviews to {topic} in {took_s:.1f} s, {rate:.0f}/s")
-    if as_json:
-        summary = {"published": publisher.stored, "failed": publisher.failed, "topic": topic}
-        echo_json(summary | {"seconds": round(took_s, 3)})
+            stored, rate = publisher.stored, publisher.stored / took_s
+            if as_json:
+                summary = {"published": stored, "failed": publisher.failed, "topic": topic}
+                echo_json(summary | {"seconds": round(took_s, 3)})
+            else:
+                bar.tell(f"published {stored} reviews to {topic} in {took_s:.1f} s, {rate:.0f}/s")
     conclude(publisher.failed, skip_invalid=skip_invalid)
 
 
