@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from click.testing import CliRunner
 
+from tests.support.until import until
 from worker.cli import main
 from worker.settings import ENV_PREFIX, flag_name
+
+LIMIT_S = 60.0
 
 
 class Report(NamedTuple):
@@ -41,3 +44,13 @@ def doctor(settings: Mapping[str, object]) -> Report:
     result = CliRunner(env=nothing_set).invoke(main, ["doctor", "--json", *flags])
     assert result.stdout, f"{result.stderr}{result.exception!r}"
     return Report(result.exit_code, json.loads(result.stdout)["findings"])
+
+
+def doctor_when(settings: Mapping[str, object], failed: set[str]) -> Report:
+    """Examine until exactly these checks fail: a broker applies a rule a moment after it has acknowledged it."""
+
+    def examined() -> Report | None:
+        report = doctor(settings)
+        return report if report.failed() == failed else None
+
+    return until(examined, LIMIT_S, f"{failed or 'no check'} fails")
