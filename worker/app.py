@@ -9,9 +9,10 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from pydantic import SecretStr
 
+import worker
 from model.engines import load_predictor
 from model.errors import ModelError
-from model.predictor import Predictor
+from model.predictor import ModelInfo, Predictor
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
@@ -60,7 +61,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         )
         predictor = open_predictor(settings)
         info = predictor.info
-        log.info("model loaded", extra={"model": info.name, "engine": info.engine, "why": info.why})
+        log.info("starting", extra=_plan(settings, info))
         metrics = Metrics(registry)
         metrics.serving(info)
         metrics.watch(health, time.monotonic)
@@ -70,6 +71,24 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
             shadow = open_shadow(settings, registry)
             worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow)
             worker.run(stop, until_empty=until_empty)
+
+
+def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
+    """Say for the log what this worker is going to do, and with what."""
+    limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
+    return {
+        "version": worker.__version__,
+        "input": settings.input_topic,
+        "output": settings.output_topic,
+        "dead_letters": settings.dlq_topic,
+        "group": settings.group_id,
+        "delivery": settings.delivery,
+        "model": f"{info.name}@{info.version}",
+        "sha256": info.sha256,
+        "engine": info.engine,
+        "why": info.why,
+        **{name: getattr(settings, name) for name in limits},
+    }
 
 
 def connect_with(settings: Settings) -> Connection:

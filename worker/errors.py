@@ -16,7 +16,8 @@ WorkerError
     ├── PortInUse          7
     ├── DeadLetterRefused  8  a dead letter could not be stored: stopping is better than losing it
     ├── BrokerRefused      9  any other answer that no retry can change
-    └── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
+    ├── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
+    └── ChecksFailed       11 `doctor` found what keeps a worker from its work
 
 Anything that is not a WorkerError is a bug or an unknown: it ends the process with a traceback and status 1.
 """
@@ -114,3 +115,9 @@ class TooManyDeadLetters(Fatal):
     """More dead letters in a minute than allowed: the input or the model is broken."""
 
     exit_code = 10
+
+
+class ChecksFailed(Fatal):
+    """`doctor` found something that does not work."""
+
+    exit_code = 11

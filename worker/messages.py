@@ -4,6 +4,7 @@ The JSON Schemas in `docs/schemas/` are generated from this file. A reader of ve
 version N+1: fields may be added, never renamed, removed or given another meaning.
 """
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, Self
@@ -151,6 +152,8 @@ def review_id_of(review: Review, record: Record) -> str:
     return f"{topic}-{partition}-{record.offset}"
 
 
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
 # Every header that the worker writes starts so; a replayed dead letter brings old ones, which are replaced.
 HEADER_PREFIX: Final = "sentiment-"
 REPLAYS: Final = "sentiment-replays"  # the one that stays: how often a dead letter was sent back
@@ -165,6 +168,12 @@ def replays_of(record: Record) -> int:
     """How often a record was sent back from the dead-letter topic; what no replay wrote counts as never."""
     count = dict(record.headers).get(REPLAYS) or b""
     return int(count) if count.isdigit() and len(count) < 10 else 0  # int() refuses to read thousands of digits
+
+
+def trace_id_of(record: Record) -> str | None:
+    """Return the trace that a record belongs to, by its header `traceparent` (W3C); None where there is none."""
+    found = _TRACEPARENT.fullmatch(dict(record.headers).get("traceparent") or b"")
+    return found[1].decode() if found else None
 
 
 def provenance(record: Record, *, worker_version: str, model: Model) -> Headers:

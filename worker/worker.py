@@ -29,7 +29,7 @@ from worker.errors import (
 from worker.failures import Poison, Score
 from worker.health import Health
 from worker.inference import Engine, ScoredBatch
-from worker.messages import Reason, Review, decode_review, review_id_of
+from worker.messages import Reason, Review, decode_review, review_id_of, trace_id_of
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.ordering import Ordering
@@ -273,7 +273,9 @@ class Worker:
             self._publish([self._outcomes.tombstone(record, generation)])
         return None
 
-    def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
+    def _bury(
+        self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
+    ) -> None:
         if not self._breaker.allows(self._clock()):
             self._commit_before("the worker stops")  # or each new start would bury the same ones again
             raise TooManyDeadLetters(
@@ -281,7 +283,9 @@ class Worker:
                 "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"
             )
         self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._wall_clock())])
-        log.warning("dead letter", extra={"record": _name(record), "reason": reason.value, "error": error})
+        about = {"record": _name(record), "review_id": review_id, "trace_id": trace_id_of(record)}
+        known = {name: value for name, value in about.items() if value is not None}
+        log.warning("dead letter", extra=known | {"reason": reason.value, "error": error})
 
     def _reassign(self, polled: Polled) -> None:
         for partition in polled.lost:
@@ -392,7 +396,7 @@ class Worker:
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
             elif isinstance(result, Poison):
-                self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error)
+                self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error, review_id=work.review_id)
             else:
                 outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
                 scores.append(result)

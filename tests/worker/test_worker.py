@@ -6,7 +6,7 @@ import pytest
 
 from model.errors import EngineBroken
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
-from worker.broker import Record, TopicPartition
+from worker.broker import Headers, Record, TopicPartition
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -264,6 +264,29 @@ def test_a_review_that_fails_in_the_engine_is_isolated_and_order_is_kept() -> No
     assert header(dead, "sentiment-reason") == b"unscorable"
     assert ids(rig.scored()) == [str(number) for number in range(11) if number != 5]
     assert rig.committed() == 11
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"),
+    [
+        ((("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),), TRACE),
+        ((("traceparent", b"no"),), None),
+        ((), None),
+    ],
+)
+def test_the_log_names_record_review_and_trace_of_a_dead_letter(
+    headers: Headers, trace: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig()
+    rig.predictor.fail_on("poison")
+    rig.broker.append(TopicPartition(RAW, 0), review("poison", review_id="r-1"), key=b"k", headers=headers)
+    rig.run_until_empty()
+    [told] = [record.__dict__ for record in caplog.records if record.getMessage() == "dead letter"]
+    assert (told["record"], told["review_id"], told["reason"]) == (f"{RAW}-0-0", "r-1", "unscorable")
+    assert told.get("trace_id") == trace
 
 
 def test_a_dead_letter_that_cannot_be_stored_stops_the_worker_before_it_is_committed() -> None:

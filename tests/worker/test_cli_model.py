@@ -1,8 +1,8 @@
-"""`python -m model`: a notebook's files become an artifact, or one clear line says why not."""
+"""`sentiment-worker model`: artifacts are looked at, checked, compared, and made of a notebook's files."""
 
 import json
 import pickle
-import subprocess
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +14,18 @@ import torch
 from click.testing import CliRunner, Result
 from torch import nn
 
-from model.__main__ import main
+import model
 from model.artifact import load_artifact
 from model.engines import load_predictor
 from model.predictor import score_texts
 from model.sentiment_rnn import SentimentRNN
 from tests.model import notebook_numpy
+from tests.support.stage import save_tiny_artifact
+from tests.support.traffic import WORDS
+from worker.cli import main
+from worker.errors import ModelUnusable
+
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 VOCAB_TO_INT = {"the": 1, "film": 2, "was": 3, "good": 4, "bad": 5}
 TEXTS = ["The film was GOOD!", "bad, bad film.", "good " * 250]
@@ -47,7 +53,7 @@ def vocab(tmp_path: Path) -> Path:
 
 def run_import(state_dict: Path, vocab: Path, out: Path, *more: str) -> Result:
     return CliRunner().invoke(
-        main, ["import", "--state-dict", str(state_dict), "--vocab", str(vocab), "--out", str(out), *more]
+        main, ["model", "import", "--state-dict", str(state_dict), "--vocab", str(vocab), "--out", str(out), *more]
     )
 
 
@@ -116,14 +122,13 @@ def test_the_card_claims_nothing_that_the_import_cannot_know(state_dict: Path, v
 def test_without_torch_it_says_what_to_install(
     state_dict: Path, vocab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("model.networks", "model.network"):
-        monkeypatch.delitem(sys.modules, module)
+    for module in ("notebook", "networks", "network", "sentiment_rnn"):
+        monkeypatch.delitem(sys.modules, f"model.{module}", raising=False)
+        monkeypatch.delattr(model, module, raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     result = run_import(state_dict, vocab, tmp_path / "out")
-    assert result.exit_code == 1
-    assert result.output == (
-        "Error: torch is not installed: to import a model needs `pip install 'sentiment-worker[torch]'`\n"
-    )
+    assert result.exit_code == ModelUnusable.exit_code
+    assert "torch is not installed: `pip install 'sentiment-worker[torch]'`" in result.output
 
 
 class Bomb:
@@ -140,7 +145,7 @@ def test_code_in_a_state_dict_is_not_run(vocab: Path, tmp_path: Path) -> None:
     for save in (torch.save, lambda bomb, path: path.write_bytes(pickle.dumps(bomb))):
         save(Bomb(tmp_path / "exploded"), tmp_path / "bomb.pt")
         result = run_import(tmp_path / "bomb.pt", vocab, tmp_path / "out")
-        assert result.exit_code == 1
+        assert result.exit_code == 6
         assert "save network.state_dict() again" in result.output
     assert not (tmp_path / "exploded").exists()
     assert not (tmp_path / "out").exists()
@@ -172,7 +177,7 @@ def test_a_file_that_is_not_the_networks_state_dict_is_refused(
 ) -> None:
     torch.save(content(network), tmp_path / "state.pt")
     result = run_import(tmp_path / "state.pt", vocab, tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert complaint in result.output
     assert not (tmp_path / "out").exists()
 
@@ -181,7 +186,7 @@ def test_a_file_that_is_not_the_networks_state_dict_is_refused(
 def test_a_truncated_state_dict_is_refused(state_dict: Path, vocab: Path, tmp_path: Path, size: int) -> None:
     state_dict.write_bytes(state_dict.read_bytes()[:size])
     result = run_import(state_dict, vocab, tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert "it is not a file of weights alone" in result.output
 
 
@@ -205,7 +210,7 @@ def test_a_vocabulary_that_is_not_the_networks_is_refused(
 ) -> None:
     vocab.write_text(content)
     result = run_import(state_dict, vocab, tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert complaint in result.output
     assert str(vocab) in result.output
 
@@ -215,24 +220,107 @@ def test_a_missing_file_is_named(state_dict: Path, vocab: Path, tmp_path: Path, 
     files = {"state_dict": state_dict, "vocab": vocab}
     files[missing].unlink()
     result = run_import(state_dict, vocab, tmp_path / "out")
-    assert result.exit_code == 1
+    assert result.exit_code == 6
     assert f"{files[missing]}: cannot be read (No such file or directory)" in result.output
 
 
 # Looking at an artifact
 
 
-def test_info_prints_digest_config_and_the_cards_summary(state_dict: Path, vocab: Path, tmp_path: Path) -> None:
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["model", *arguments])
+
+
+def test_inspect_prints_digest_config_and_the_cards_summary(state_dict: Path, vocab: Path, tmp_path: Path) -> None:
     run_import(state_dict, vocab, tmp_path / "out")
-    result = CliRunner().invoke(main, ["info", str(tmp_path / "out")])
+    result = invoke("inspect", str(tmp_path / "out"))
     assert result.exit_code == 0
     assert load_artifact(tmp_path / "out").sha256 in result.output
     assert '"architecture": "sentiment_rnn"' in result.output
     assert "# sentiment-rnn 1" in result.output
 
 
-def test_the_program_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "model", "info", str(tmp_path / "absent")]
-    answer = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert answer.returncode == 1
-    assert answer.stderr == f"Error: {tmp_path}/absent: there is no such directory: give the directory of an artifact\n"
+def test_inspect_as_json_can_be_read_by_a_script(tiny_artifact: Path) -> None:
+    shown = json.loads(invoke("inspect", str(tiny_artifact), "--json").stdout)
+    assert shown["sha256"] == load_artifact(tiny_artifact).sha256
+    assert shown["config"]["name"] == "tiny"
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_an_artifact_that_is_not_there_is_one_line_and_status_6(command: str, tmp_path: Path) -> None:
+    result = invoke(command, str(tmp_path / "absent"))
+    assert result.exit_code == 6
+    assert result.stderr == (
+        f"sentiment-worker: {tmp_path}/absent: there is no such directory: give the directory of an artifact\n"
+    )
+
+
+def test_verify_says_that_files_and_scores_are_as_they_must_be(tiny_artifact: Path) -> None:
+    result = invoke("verify", str(tiny_artifact), "--device", "cpu")
+    assert result.exit_code == 0
+    assert load_artifact(tiny_artifact).sha256 in result.stdout
+    assert "torch cpu fp32" in result.stdout
+    shown = json.loads(invoke("verify", str(tiny_artifact), "--device", "cpu", "--json").stdout)
+    assert 0 <= shown["difference"] <= shown["tolerance"]
+
+
+def test_verify_names_the_file_that_was_damaged(tiny_artifact: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(tiny_artifact, tmp_path / "damaged")
+    with (damaged / "weights.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    result = invoke("verify", str(damaged))
+    assert result.exit_code == 6
+    assert f"{damaged}/weights.safetensors: its sha256 is not the one" in result.stderr
+
+
+# Two artifacts on one file
+
+
+@pytest.fixture
+def other_artifact(tmp_path: Path) -> Path:
+    torch.manual_seed(2)
+    return save_tiny_artifact(tmp_path / "other")
+
+
+def test_diff_of_a_model_with_itself_finds_nothing(tiny_artifact: Path, tmp_path: Path) -> None:
+    source = tmp_path / "r.txt"
+    source.write_text("fine film\nbad film\n")
+    result = invoke("diff", str(tiny_artifact), str(tiny_artifact), "--input", str(source))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "2 reviews, the same sentiment for 100.00%",
+        "P(positive) differs by 0.0000 in the mean, 0.0000 at most",
+    ]
+
+
+def test_diff_names_the_reviews_that_flip_and_which_model_is_right(
+    tiny_artifact: Path, other_artifact: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "r.jsonl"
+    texts = [f"{WORDS[i % len(WORDS)]} {WORDS[i * 7 % len(WORDS)]}" for i in range(300)]
+    scores = [score_texts(load_predictor(each), texts).probabilities for each in (tiny_artifact, other_artifact)]
+    labels = (scores[0] >= 0.5).astype(int)  # so that the first one is always right
+    source.write_text(
+        "".join(
+            json.dumps({"review_id": f"r-{i}", "text": text, "label": int(label)}) + "\n"
+            for i, (text, label) in enumerate(zip(texts, labels, strict=True))
+        )
+        + "no review\n"
+    )
+    flips = {f"r-{i}" for i in np.flatnonzero((scores[0] >= 0.5) != (scores[1] >= 0.5))}
+    assert flips, "the two have to differ"
+    arguments = ("diff", str(tiny_artifact), str(other_artifact), "--input", str(source))
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)
+    assert {flip["review_id"] for flip in shown["flips"]} == flips
+    assert shown["reviews"] == 300
+    assert shown["agreement"] == pytest.approx(1 - len(flips) / 300)
+    assert shown["max_difference"] == pytest.approx(float(np.abs(scores[0] - scores[1]).max()), abs=1e-5)
+    assert (shown["labels"]["only_first"], shown["labels"]["only_second"]) == (len(flips), 0)
+    told = invoke(*arguments, "--skip-invalid")
+    assert told.exit_code == 0
+    assert f"of 300 with a label, right where the other is wrong: the first {len(flips)} times" in told.stdout
