@@ -133,7 +133,7 @@ def test_the_port_is_the_worker_s_and_all_that_name_it_mean_it(folder: str, tmp_
     [served] = one("Service", folder)["spec"]["ports"]
     assert (port["name"], port["containerPort"]) == ("http", settings.http_port)
     assert served["targetPort"] == "http"
-    assert settings.http_host == "0.0.0.0"
+    assert settings.http_host == "0.0.0.0"  # noqa: S104  # the pod's own
     container = container_of(folder)
     assert {container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "readiness", "liveness")} == {"http"}
 
@@ -220,7 +220,9 @@ def test_prometheus_knows_the_workers_by_the_name_that_the_alerts_use() -> None:
     jobs = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     assert [job["job_name"] for job in jobs] == [service["metadata"]["name"]]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [port["name"] for port in service["spec"]["ports"]]
+    assert [endpoint["port"] for endpoint in monitor["endpoints"]] == [
+        port["name"] for port in service["spec"]["ports"]
+    ]
     assert "jobLabel" not in monitor
 
 

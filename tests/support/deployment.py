@@ -24,7 +24,7 @@ def variables(text: str) -> dict[str, str]:
 
 
 def accepted(environment: Mapping[str, str], mounted: Mapping[str, Path] = {}) -> Settings:
-    """The settings in force; fails when one is wrong. What `mounted` names stands in for a file of the other machine."""
+    """The settings in force; fails when one is wrong. Files of the machine to be are here where `mounted` says."""
     return load_settings({}, {name: str(mounted.get(value, value)) for name, value in environment.items()})
 
 
