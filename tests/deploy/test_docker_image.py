@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import Any
 
 import pytest
 
 from deploy.compose.kafka import VARIABLES
-from tests.support.containers import container, docker, needs_daemon, network
-from tests.support.images import build, kafka_image
+from tests.support.containers import container, docker, network
+from tests.support.images import Image, kafka_image
 from tests.support.until import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
@@ -30,22 +29,6 @@ def files():
 
 print(json.dumps([name for name in files() if os.path.isfile(name) and b"WORD" in open(name, "rb").read()]))
 """
-
-
-class Image(NamedTuple):
-    """One that was built, and a word that each secret of its build held."""
-
-    tag: str
-    canary: str
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, record_testsuite_property: Any) -> Image:
-    needs_daemon()
-    built = Image("sentiment-worker:test", uuid4().hex)
-    build(built.tag, tmp_path_factory.mktemp("secrets"), extra="cpu", canary=built.canary)
-    record_testsuite_property("image_bytes", config_of(built)["Size"])
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +91,7 @@ def test_a_review_goes_through_the_container_is_healthy_and_sigterm_drains_it(im
 
 
 def test_a_worker_that_does_not_answer_is_unhealthy(image: Image) -> None:
-    flags = ("--network=none", "--entrypoint=python", "--health-interval=1s", "--health-start-period=0s")
+    flags = ("--network=none", "--entrypoint=python", "--health-interval=1s", "--health-start-period=1ms")
     with container(image.tag, "-c", "import signal; signal.pause()", flags=(*flags, "--health-retries=1")) as nobody:
         until(lambda: state(nobody)["Health"]["Status"] == "unhealthy", START_LIMIT_S, "Docker finds it unhealthy")
         assert "/livez does not answer" in state(nobody)["Health"]["Log"][0]["Output"]

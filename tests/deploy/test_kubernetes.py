@@ -47,7 +47,7 @@ def secret_files(pod: Json, folder: Path) -> Iterator[tuple[str, Path]]:
     [container] = pod["containers"]
     paths = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     for volume in pod["volumes"]:
-        for item in volume["secret"]["items"]:
+        for item in volume.get("secret", {}).get("items", []):
             here = folder / item["path"]
             here.write_text("secret")
             yield f"{paths[volume['name']]}/{item['path']}", here
@@ -199,12 +199,12 @@ def test_the_scaler_looks_at_the_topic_that_the_workers_read(tmp_path: Path) -> 
 def test_the_scaler_steers_these_workers_alone_and_with_their_login() -> None:
     scaled = one("ScaledObject", "overlays/keda")["spec"]
     workers = one("StatefulSet", "overlays/keda")
-    [volume] = pod_of("overlays/keda")["volumes"]
+    [secret] = [volume["secret"] for volume in pod_of("overlays/keda")["volumes"] if "secret" in volume]
     login = one("TriggerAuthentication", "overlays/keda")
     assert scaled["scaleTargetRef"] == {"kind": "StatefulSet", "name": workers["metadata"]["name"]}
     assert "replicas" not in workers["spec"]
     assert scaled["triggers"][0]["authenticationRef"]["name"] == login["metadata"]["name"]
-    assert {each["name"] for each in login["spec"]["secretTargetRef"]} == {volume["secret"]["secretName"]}
+    assert {each["name"] for each in login["spec"]["secretTargetRef"]} == {secret["secretName"]}
 
 
 def test_a_gpu_worker_has_a_gpu_and_refuses_to_do_without(tmp_path: Path) -> None:

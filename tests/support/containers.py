@@ -24,20 +24,25 @@ def docker(*arguments: object, program: str = "docker", limit_s: float = ANSWER_
 
 def needs_daemon() -> None:
     """Skip where no Docker answers."""
-    if shutil.which("docker") is None or _run("docker", "version").returncode != 0:
+    if not works("docker", "version"):
         pytest.skip("no Docker daemon answers: deploy/ci/docker.sh start, as root")
+
+
+def works(program: str, *arguments: str) -> bool:
+    """Whether there is such a program, and it does that."""
+    return shutil.which(program) is not None and _run(program, *arguments).returncode == 0
 
 
 def is_here(image: str) -> bool:
     """Whether there is no need to pull it."""
-    return _run("docker", "image", "inspect", image).returncode == 0
+    return works("docker", "image", "inspect", image)
 
 
 def builder() -> str:
     """A docker command that has BuildKit, of itself or by its plugin; skips where there is none."""
     for folder in get_exec_path():
         program = shutil.which("docker", path=folder)
-        if program and (_run(program, "buildx", "version").returncode == 0 or _is_old(program)):
+        if program and (works(program, "buildx", "version") or _is_old(program)):
             return program
     pytest.skip("no docker command here builds with BuildKit: install its plugin buildx")
 

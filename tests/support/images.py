@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
 import pytest
 
@@ -30,11 +32,23 @@ def kafka_image() -> str:
     return first_that_is_here(KAFKAS, "deploy/kafka/build-image.sh makes one")
 
 
-def build(tag: str, folder: Path, *, extra: str, canary: str) -> None:
-    """Build it; `canary` stands in each secret that the build is given. `folder` is the secrets' own."""
-    base = first_that_is_here(BASES, "deploy/docker/build-base.sh makes one")
-    arguments = {"BASE": base, "EXTRA": extra, "REVISION": "test"}
-    secrets = write_secrets(folder, canary)
+def base_image() -> str:
+    """The official one, or its stand-in."""
+    return first_that_is_here(BASES, "deploy/docker/build-base.sh makes one")
+
+
+class Image(NamedTuple):
+    """One that was built, and a word that each secret of its build held."""
+
+    tag: str
+    canary: str
+
+
+def build(tag: str, folder: Path, *, extra: str) -> Image:
+    """Build it; `folder` is for the secrets of the build."""
+    image = Image(tag, canary=uuid4().hex)
+    arguments = {"BASE": base_image(), "EXTRA": extra, "REVISION": "test"}
+    secrets = write_secrets(folder, image.canary)
     docker(
         "build",
         "--network=host",  # the index of this machine may be known to it alone
@@ -46,6 +60,7 @@ def build(tag: str, folder: Path, *, extra: str, canary: str) -> None:
         program=builder(),
         limit_s=BUILD_LIMIT_S,
     )
+    return image
 
 
 def write_secrets(folder: Path, canary: str) -> dict[str, Path]:
