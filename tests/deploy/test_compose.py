@@ -117,8 +117,9 @@ def test_grafana_finds_its_dashboards_and_prometheus() -> None:
 
 
 def with_images(folder: Path, port: int, images: Mapping[str, str]) -> dict[str, Any]:
-    """The project as it is, but for the images, for ports that somebody may have, and for how often Prometheus looks."""
+    """The project as it is, but for images, for ports that others may have, and for how often Prometheus looks."""
     project = deepcopy(PROJECT)
+    del project["name"]  # each run has its own, and docker-compose 1 knows of none
     for name, service in project["services"].items():
         service.pop("ports", None)
         service["image"] = images.get(name, images["worker"])
