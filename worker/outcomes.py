@@ -2,21 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import NamedTuple
 
 import worker
 from model.predictor import ModelInfo
 from worker.broker import Headers, Outgoing, Record, TopicPartition
 from worker.failures import Score
-from worker.messages import (
-    Model,
-    Reason,
-    ScoredReview,
-    SourceRef,
-    dead_letter_headers,
-    encode_scored,
-    provenance,
-)
+from worker.messages import Model, Reason, ScoredEncoder, Sentiment, dead_letter_headers, handler_headers, provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +26,7 @@ class Target:
         return partition if self.keeps_partition and partition < self.partitions else None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one record became, and which record it was."""
 
     partition: TopicPartition
@@ -44,7 +35,7 @@ class Outcome:
     size_bytes: int  # of the record: what finishing it gives back to the budget
     timestamp_ms: int | None  # of the record
     message: Outgoing
-    sentiment: Literal["positive", "negative"] | None = None  # of a result
+    sentiment: Sentiment | None = None  # of a result
     dead_because: Reason | None = None  # of a dead letter
 
 
@@ -54,22 +45,23 @@ class Outcomes:
     def __init__(self, *, output: Target, dlq: Target, model: ModelInfo) -> None:
         self._output = output
         self._dlq = dlq
-        self._model = Model(name=model.name, version=model.version, sha256=model.sha256)
+        made_by = Model(name=model.name, version=model.version, sha256=model.sha256)
+        self._encoder = ScoredEncoder(made_by)
+        self._handled_by = handler_headers(worker_version=worker.__version__, model=made_by)
 
     def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:
         """Return the result of a review scored at `at_s`, epoch seconds."""
-        result = ScoredReview.of(
+        sentiment, value = self._encoder.encode(
+            record,
             review_id=review_id,
             probability=score.probability,
             tokens=score.tokens,
             truncated=score.truncated,
             out_of_domain=score.out_of_domain,
-            model=self._model,
-            scored_at=datetime.fromtimestamp(at_s, tz=UTC),
-            source=SourceRef.of(record),
+            scored_at_s=at_s,
         )
-        message = self._address(self._output, record, encode_scored(result), self._provenance(record))
-        return _outcome(record, generation, message, sentiment=result.sentiment)
+        message = self._address(self._output, record, value, provenance(record, self._handled_by))
+        return _outcome(record, generation, message, sentiment=sentiment)
 
     def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
         """Return the record's own bytes, with headers that say what was wrong with them."""
@@ -78,8 +70,7 @@ class Outcomes:
             reason=reason,
             error=error,
             failed_at=datetime.fromtimestamp(at_s, tz=UTC),
-            worker_version=worker.__version__,
-            model=self._model,
+            handled_by=self._handled_by,
         )
         # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
         value = b"" if record.value is None and record.key is None else record.value
@@ -87,11 +78,8 @@ class Outcomes:
 
     def tombstone(self, record: Record, generation: int) -> Outcome:
         """Return a null value under the same key, so that compaction removes the result as well."""
-        message = self._address(self._output, record, None, self._provenance(record))
+        message = self._address(self._output, record, None, provenance(record, self._handled_by))
         return _outcome(record, generation, message)
-
-    def _provenance(self, record: Record) -> Headers:
-        return provenance(record, worker_version=worker.__version__, model=self._model)
 
     @staticmethod
     def _address(target: Target, record: Record, value: bytes | None, headers: Headers) -> Outgoing:
@@ -103,7 +91,7 @@ def _outcome(
     generation: int,
     message: Outgoing,
     *,
-    sentiment: Literal["positive", "negative"] | None = None,
+    sentiment: Sentiment | None = None,
     dead_because: Reason | None = None,
 ) -> Outcome:
     return Outcome(

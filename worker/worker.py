@@ -6,8 +6,7 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from model.errors import EngineBroken
 from model.predictor import Predictor, TokenizedText
@@ -45,8 +44,7 @@ REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One review on its way through the engine."""
 
     record: Record
@@ -353,8 +351,10 @@ class Worker:
         if self._ordering is None:
             self._delivery.publish(outcomes)
             return
+        leaving: list[Outcome] = []
         for outcome in outcomes:
-            self._delivery.publish(self._ordering.complete(outcome.partition, outcome.offset, outcome))
+            leaving += self._ordering.complete(outcome.partition, outcome.offset, outcome)
+        self._delivery.publish(leaving)
 
     def _finish(self, stored: Sequence[Outcome]) -> None:
         """Count what the broker has, and give its room back."""
