@@ -13,6 +13,7 @@ import click
 
 import worker
 from worker import logs, schemas, settings_views
+from worker.bench.command import bench
 from worker.configuration import CONFIG, load_effective, load_settings
 from worker.errors import Fatal
 from worker.messages import Reason
@@ -365,6 +366,9 @@ def schema(*, name: str | None, directory: Path | None) -> None:
         schemas.write_all(directory)
     elif name is not None:
         click.echo(schemas.to_text(schemas.DOCUMENTS[name]()), nl=False)
+
+
+main.command()(setting_flags(*ENGINE)(bench))
 
 
 def _teller(bar: Bar, source: str) -> Callable[[Unreadable], None]:
