@@ -1,12 +1,15 @@
-"""A program: the worker around a simulated accelerator, until its topic is read to the end. Prints one JSON object."""
+"""A program: the worker around a simulated accelerator, or an artifact, until its topic is read. Prints one object."""
 
 import argparse
 import json
 import sys
 import time
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from model.engines import load_predictor
+from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
 from worker.app import build_worker, connect_with, look_for_garbage_less_often
@@ -22,7 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--accelerator-per-s", type=float, required=True)
+    inside = parser.add_mutually_exclusive_group(required=True)
+    inside.add_argument("--accelerator-per-s", type=float)
+    inside.add_argument("--artifact", type=Path)
     arguments = parser.parse_args()
     settings = Settings(
         bootstrap_servers=arguments.bootstrap_servers,
@@ -32,7 +37,9 @@ def main() -> None:
         group_id=arguments.group,
     )
     logs.configure(settings.log_level, settings.log_format)
-    predictor = SimulatedAccelerator(arguments.accelerator_per_s)
+    predictor: Predictor = (
+        load_predictor(arguments.artifact) if arguments.artifact else SimulatedAccelerator(arguments.accelerator_per_s)
+    )
     partitions = require_topics(
         connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
     )
@@ -43,7 +50,7 @@ def main() -> None:
     look_for_garbage_less_often()
     with capture_signals() as stop:
         worker.run(stop, until_empty=True)
-    json.dump({"processor_s": time.process_time() - began_s}, sys.stdout)
+    sys.stdout.write(json.dumps({"processor_s": time.process_time() - began_s}) + "\n")
 
 
 if __name__ == "__main__":

@@ -125,12 +125,13 @@ def worker(topics: Topics, subject: Subject, incoming: str, output: str, *flags:
         yield child
 
 
-def accelerated(topics: Topics, incoming: str, output: str) -> list[str]:
-    """The arguments of the worker around the simulated accelerator."""
+def carrier(bench: Bench, incoming: str, *, output: str | None = None, artifact: Path | None = None) -> list[str]:
+    """The arguments of the worker around a simulated accelerator, or around an artifact."""
+    output = output or bench.topics.create("scored")
     return [
-        "tests.bench.carrier", "--bootstrap-servers", topics.bootstrap_servers, "--input", incoming,
-        "--output", output, "--dlq", topics.create("dlq"), "--group", output,
-        "--accelerator-per-s", str(ACCELERATOR_PER_S),
+        "tests.bench.carrier", "--bootstrap-servers", bench.topics.bootstrap_servers, "--input", incoming,
+        "--output", output, "--dlq", bench.topics.create("dlq"), "--group", output,
+        *(["--artifact", str(artifact)] if artifact else ["--accelerator-per-s", str(ACCELERATOR_PER_S)]),
     ]  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def _worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
 def _carried(bench: Bench, reviews: int, workers: int, partitions: int) -> tuple[float, float]:
     """Reviews/s of all workers together, and the processor time of a review, us."""
     incoming, output = bench.filled(reviews, partitions), bench.topics.create("scored", partitions)
-    arguments = accelerated(bench.topics, incoming, output)
+    arguments = carrier(bench, incoming, output=output)
     with ExitStack() as running:
         children = [running.enter_context(started("the worker", arguments)) for _ in range(workers)]
         for child in children:

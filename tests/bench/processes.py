@@ -57,9 +57,10 @@ class Child:
             time.sleep(every_s)
 
     def answer(self) -> dict[str, Any]:
-        """The JSON object that it has printed."""
+        """The JSON object that it has printed on a line of its own: py-spy prints on the same stream."""
         self._stdout.seek(0)
-        answer: dict[str, Any] = json.loads(self._stdout.read())
+        [line] = [line for line in self._stdout if line.startswith(b"{")]
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def end(self) -> None:
@@ -78,11 +79,18 @@ class Child:
 
 @contextmanager
 def started(name: str, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
-    """`python -m` with these arguments, ended at the end. Our environment's settings of a worker are kept from it."""
+    """`python -m` with these arguments, ended at the end."""
+    with run_program(name, [sys.executable, "-m", *arguments], variables=variables) as child:
+        yield child
+
+
+@contextmanager
+def run_program(name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """A program, ended at the end. Our environment's settings of a worker are kept from it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SENTIMENT_")}
     with TemporaryFile() as stdout, TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            command,
             cwd=ROOT,
             env={**environment, **(variables or {})},
             stdin=subprocess.DEVNULL,

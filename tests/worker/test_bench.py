@@ -64,12 +64,10 @@ def test_made_up_reviews_are_the_same_each_time_and_of_many_lengths() -> None:
     assert lengths[20] < 100 < 300 < lengths[-20]
 
 
-def test_the_command_measures_an_artifact_on_a_file_and_says_so_in_json(tiny_artifact: Path) -> None:
-    with CliRunner().isolated_filesystem():
-        with open("reviews.txt", "w") as file:  # noqa: PTH123  # it is gone with the folder
-            file.write("a good film\nbad\nsee it!\n")
-        flags = ["--input", "reviews.txt", "--rounds", "2", "--json", "--model", str(tiny_artifact)]
-        done = CliRunner().invoke(main, ["bench", *flags])
+def test_the_command_measures_an_artifact_on_a_file_and_says_so_in_json(tiny_artifact: Path, tmp_path: Path) -> None:
+    (tmp_path / "reviews.txt").write_text("a good film\nbad\nsee it!\n")
+    flags = ["--input", str(tmp_path / "reviews.txt"), "--rounds", "2", "--json", "--model", str(tiny_artifact)]
+    done = CliRunner().invoke(main, ["bench", *flags])
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
     assert document["reviews"] == 3
@@ -78,11 +76,9 @@ def test_the_command_measures_an_artifact_on_a_file_and_says_so_in_json(tiny_art
     assert document["machine"]["cores"] >= 1
 
 
-def test_a_file_without_a_readable_review_is_refused() -> None:
-    with CliRunner().isolated_filesystem():
-        with open("reviews.jsonl", "w") as file:  # noqa: PTH123  # it is gone with the folder
-            file.write("{\n")
-        done = CliRunner().invoke(main, ["bench", "--input", "reviews.jsonl"])
+def test_a_file_without_a_readable_review_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reviews.jsonl").write_text("{\n")
+    done = CliRunner().invoke(main, ["bench", "--input", str(tmp_path / "reviews.jsonl")])
     assert done.exit_code == 2
     assert "holds no review that can be read" in done.stderr
 
