@@ -101,6 +101,7 @@ class Worker:
         self._clock = clock
         self._wall_clock = wall_clock
         self._housekeeping_due_s = 0.0
+        self._ready = False  # as last told
         self._must_reopen = False
         self._must_rewind = False
 
@@ -399,12 +400,23 @@ class Worker:
             steer(self._offsets.partitions)
         if now_s >= self._housekeeping_due_s:
             self._housekeeping_due_s = now_s + HOUSEKEEPING_S
+            self._health.broker_silence_s = self._source.silence_s
+            self._tell_readiness(now_s)
             self._metrics.state(
                 lag=self._source.lag(),
                 partitions=len(self._offsets.partitions),
                 held=self._backpressure,
-                ready=self._health.ready(now_s)[0],
+                ready=self._ready,
             )
+
+    def _tell_readiness(self, now_s: float) -> None:
+        ready, why = self._health.ready(now_s)
+        if ready != self._ready:
+            self._ready = ready
+            if ready:
+                log.info("ready")
+            else:
+                log.warning("not ready: %s", why)
 
 
 def _name(record: Record) -> str:

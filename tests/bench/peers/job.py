@@ -11,6 +11,7 @@ import torch
 
 from model.artifact import load_artifact
 from model.engines import load_predictor
+from model.networks import build_network
 from model.predictor import score_texts
 from model.sentiment_rnn import SentimentRNN
 
@@ -63,7 +64,7 @@ def _our_engine(artifact: Path) -> Scorer:
 def _plain_torch(artifact: Path) -> Scorer:
     """The reference network as its notebook runs it: rows filled up on the left to the full width, one forward."""
     loaded = load_artifact(artifact)
-    network, tokenizer = loaded.network, loaded.tokenizer
+    network, tokenizer = build_network(loaded.config.network, loaded.weights), loaded.tokenizer
     if not isinstance(network, SentimentRNN):
         raise TypeError("torch's plain forward is written for the reference network alone")
     network.eval()
