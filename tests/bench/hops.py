@@ -1,11 +1,13 @@
 """`python -m tests.bench.hops`: where the worker's processor time goes. Flame graphs, and the cost of a review by hop.
 
-The worker is sampled by py-spy on a filled topic, twice: around a simulated accelerator, which leaves what the pipeline
-costs, and with the shipped model. The share of a hop in the samples, times the processor time of a review.
+The worker is sampled by py-spy on a filled topic around a simulated accelerator, which leaves what the pipeline costs:
+the share of a hop in the samples, times the processor time of a review. Only threads that hold the interpreter's lock
+count: the others wait, or py-spy cannot tell. What the model costs is measured beside it, without Kafka.
 """
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,19 +19,21 @@ from deploy.demo.sample import SAMPLE
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
+from model.engines import load_predictor
 from tests.bench.page import write_between
 from tests.bench.parts import Bench, carrier, limit_s
 from tests.bench.processes import ROOT, BenchFailed, run_program
+from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 
 SAMPLES_PER_S: Final = 200
 FLAMES: Final = ROOT / "var" / "flames"
 OTHER: Final = "the loop itself"
+ALL: Final = "**the pipeline**"
 # A stack belongs to the first hop that one of its frames names. Frames are written as "function (file:line)".
 HOPS: Final[Mapping[str, Sequence[str]]] = {
     "metrics": ("(worker/metrics.py",),
     "decode": ("decode_review (",),
-    "tokenize": (".tokenize (",),
     "result: made and encoded": ("Outcomes.scored (",),
     "commit": ("KafkaSource.commit (",),
     "produce: the sink": ("KafkaSink.send (",),
@@ -37,7 +41,7 @@ HOPS: Final[Mapping[str, Sequence[str]]] = {
     "read": ("KafkaSource.poll (",),
     "admit, the rest": ("Worker._admit (",),
     "batch": ("Worker._dispatch (",),
-    "engine": ("InferenceThread._run (", "(model/engines/"),
+    "inference thread": ("InferenceThread._run (",),
     "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
     "the client's network": ("(kafka/net/",),
 }
@@ -55,10 +59,9 @@ def main() -> int:
     try:
         with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
             bench = Bench(topics, Path(SAMPLE), arguments.reviews)
-            costs_us = {
-                "simulated accelerator": _costs_us(bench, 20 * arguments.reviews, None),
-                "shipped model": _costs_us(bench, arguments.reviews, DEFAULT_ARTIFACT),
-            }
+            costs_us = _pipeline_us(bench, 20 * arguments.reviews)
+            costs_us |= _model_us(load_texts(bench.data, arguments.reviews))
+            _flame(bench, arguments.reviews, DEFAULT_ARTIFACT)
     except KeyboardInterrupt:
         return 130
     except (BenchFailed, LauncherError) as error:
@@ -87,41 +90,48 @@ def hop_of(stack: str) -> str:
     return next((hop for hop, frames in HOPS.items() if any(frame in stack for frame in frames)), OTHER)
 
 
-def table(costs_us: Mapping[str, Mapping[str, float]], day: str) -> str:
-    """Markdown: a row a hop, a column a run."""
-    rows = [f"| {hop} | {' | '.join(f'{costs[hop]:.1f}' for costs in costs_us.values())} |" for hop in (*HOPS, OTHER)]
-    sums = " | ".join(f"**{sum(costs.values()):.1f}**" for costs in costs_us.values())
-    return "\n".join(
-        [
-            f"Run on {day}; microseconds of processor time a review.",
-            "",
-            f"| hop | {' | '.join(costs_us)} |",
-            "|---|" + "---|" * len(costs_us),
-            *rows,
-            f"| **all** | {sums} |",
-            "",
-        ]
-    )
+def table(costs_us: Mapping[str, float], day: str) -> str:
+    """Markdown: a row a hop."""
+    rows = [f"| {hop} | {cost:.1f} |" for hop, cost in costs_us.items()]
+    return "\n".join([f"Run on {day}.", "", "| hop | processor time of a review, us |", "|---|---|", *rows, ""])
 
 
-def _costs_us(bench: Bench, reviews: int, artifact: Path | None) -> dict[str, float]:
-    """By hop; a flame graph is left in var/flames."""
-    FLAMES.mkdir(parents=True, exist_ok=True)
-    name = "simulated" if artifact is None else "shipped"
+def _pipeline_us(bench: Bench, reviews: int) -> dict[str, float]:
+    """By hop, and their sum."""
     with TemporaryDirectory() as directory:
         stacks = Path(directory) / "stacks"
-        answer = _profile(bench, reviews, artifact, ["--format", "raw", "--output", str(stacks)])
+        answer = _profile(bench, reviews, None, ["--format", "raw", "--output", str(stacks)])
         found = shares(stacks.read_text().splitlines())
-    _profile(bench, reviews, artifact, ["--format", "flamegraph", "--output", str(FLAMES / f"{name}.svg")])
-    to_stderr(f"{name}: {FLAMES / f'{name}.svg'}")
+    _flame(bench, reviews, None)
     a_review_us = answer["processor_s"] / reviews * 1e6
-    return {hop: share * a_review_us for hop, share in found.items()}
+    return {**{hop: share * a_review_us for hop, share in found.items()}, ALL: a_review_us}
+
+
+def _model_us(texts: Sequence[str]) -> dict[str, float]:
+    """What a review costs in the shipped model, all threads together."""
+    predictor = load_predictor(DEFAULT_ARTIFACT)
+    predictor.warm_up()
+    began_s = time.process_time()
+    rows = predictor.tokenize(texts)
+    tokenized_s = time.process_time()
+    predictor.predict(rows)
+    return {
+        "beside it: tokenize, shipped model": (tokenized_s - began_s) / len(texts) * 1e6,
+        "beside it: engine, shipped model": (time.process_time() - tokenized_s) / len(texts) * 1e6,
+    }
+
+
+def _flame(bench: Bench, reviews: int, artifact: Path | None) -> None:
+    FLAMES.mkdir(parents=True, exist_ok=True)
+    picture = FLAMES / ("simulated.svg" if artifact is None else "shipped.svg")
+    _profile(bench, reviews, artifact, ["--format", "flamegraph", "--output", str(picture)])
+    to_stderr(f"flame graph: {picture}")
 
 
 def _profile(bench: Bench, reviews: int, artifact: Path | None, how: Sequence[str]) -> Mapping[str, float]:
-    program = [sys.executable, "-m", *carrier(bench, bench.filled(reviews), artifact=artifact)]
     sampler = Path(sys.executable).with_name("py-spy")
-    command = [str(sampler), "record", "--rate", str(SAMPLES_PER_S), *how, "--", *program]
+    program = [sys.executable, "-m", *carrier(bench, bench.filled(reviews), artifact=artifact)]
+    command = [str(sampler), "record", "--gil", "--rate", str(SAMPLES_PER_S), *how, "--", *program]
     with run_program("the worker under py-spy", command) as child:
         child.wait(limit_s(reviews))
         return child.answer()
