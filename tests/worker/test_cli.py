@@ -61,7 +61,7 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 
 def test_the_overview_lists_the_commands_untruncated_and_every_exit_status() -> None:
     output = invoke("--help").output
-    expected = ["config", "produce", "replay", "run", "schema", "score", "tail", "topics"]
+    expected = ["bench", "config", "produce", "replay", "run", "schema", "score", "tail", "topics"]
     assert [name for name in expected if name in output] == expected == COMMANDS
     assert "..." not in output.partition("Commands:")[2].replace("COMMAND [ARGS]...", "")
     for error in Fatal.__subclasses__():
