@@ -45,6 +45,10 @@ class Outcomes:
     def __init__(self, *, output: Target, dlq: Target, model: ModelInfo) -> None:
         self._output = output
         self._dlq = dlq
+        self.serve(model)
+
+    def serve(self, model: ModelInfo) -> None:
+        """Name this model in what is made from now on."""
         made_by = Model(name=model.name, version=model.version, sha256=model.sha256)
         self._encoder = ScoredEncoder(made_by)
         self._handled_by = handler_headers(worker_version=worker.__version__, model=made_by)

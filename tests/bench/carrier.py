@@ -12,12 +12,14 @@ from model.engines import load_predictor
 from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
-from worker.app import build_worker, connect_with, look_for_garbage_less_often
+from worker.app import build_worker, connect_with, inference_thread, look_for_garbage_less_often
 from worker.health import Health
 from worker.kafka_broker import require_topics
 from worker.metrics import Metrics
+from worker.reloading import Reloader
 from worker.settings import Settings
 from worker.shutdown import capture_signals
+from worker.worker import Work
 
 
 def main() -> None:
@@ -46,7 +48,8 @@ def main() -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
     metrics = Metrics(CollectorRegistry())
     began_s = time.process_time()
-    worker = build_worker(settings, predictor, partitions, metrics, health)
+    reloader = Reloader[Work](lambda: inference_thread(settings, predictor))
+    worker = build_worker(settings, predictor, reloader, partitions, metrics, health)
     look_for_garbage_less_often()
     with capture_signals() as stop:
         worker.run(stop, until_empty=True)
