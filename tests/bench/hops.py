@@ -43,6 +43,7 @@ HOPS: Final[Mapping[str, Sequence[str]]] = {
     "batch": ("Worker._dispatch (",),
     "inference thread": ("InferenceThread._run (",),
     "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
+    "results taken over, put in order": ("Worker._take_over (",),
     "the client's network": ("(kafka/net/",),
 }
 STARTED: Final = "Worker.turn ("

@@ -13,6 +13,7 @@ from tests.bench.subjects import Subject
 PACKAGES: Final[Path] = ROOT / "var" / "peers"  # `make peers` puts them there
 NEEDS: Final = {"faststream_batches": "faststream", "quix_sink": "quixstreams", "bytewax_flow": "bytewax"}
 PART: Final = 4  # of the reviews: a naive consumer takes its time
+LEAST_REVIEWS: Final = 400  # more than one batch of the worker, or it has no rate
 ROUNDING: Final = 2e-6  # both sides round their scores
 
 
@@ -23,7 +24,7 @@ def installed() -> list[str]:
 
 def contest(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Everybody's rate, and how many results of the peers are not the worker's."""
-    reviews = max(64, bench.reviews // PART)
+    reviews = max(LEAST_REVIEWS, bench.reviews // PART)
     incoming, output = bench.filled(reviews), bench.topics.create("scored")
     with worker(bench.topics, subject, incoming, output, "--until-empty") as child:
         child.wait(limit_s(reviews))
