@@ -163,7 +163,7 @@ def encode_scored(scored: ScoredReview) -> bytes:
 
 
 class ScoredEncoder:
-    """Writes what `encode_scored` writes of a ScoredReview, without making one: an eighth of the work.
+    """Writes what `encode_scored` writes of a ScoredReview, without making one: a small part of the work.
 
     For the worker, which writes one for each review of one model. A test holds the two together.
     """
