@@ -1,9 +1,11 @@
 """The composition root of `run`: the only place where the worker's parts are chosen and joined."""
 
+import gc
 import logging
 import signal
 import time
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -38,6 +40,8 @@ from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
 
+GARBAGE_EVERY: Final = 50_000  # objects; the 700 of the interpreter are a few dozen reviews
+
 
 def run(settings: Settings, *, until_empty: bool = False) -> None:
     """Serve until a signal says stop, or until the input topic is read to its end.
@@ -70,6 +74,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         with handled_by(reloader.on_signal, signal.SIGHUP):
             shadow = open_shadow(settings, registry)
             worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow)
+            look_for_garbage_less_often()
             worker.run(stop, until_empty=until_empty)
 
 
@@ -89,6 +94,11 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
         "why": info.why,
         **{name: getattr(settings, name) for name in limits},
     }
+
+
+def look_for_garbage_less_often() -> None:
+    """Reviews on their way are thousands of objects and no cycles: to look among them took a tenth of the time."""
+    gc.set_threshold(GARBAGE_EVERY)
 
 
 def connect_with(settings: Settings) -> Connection:

@@ -3,21 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import NamedTuple
 
 import worker
 from model.predictor import ModelInfo
 from worker.broker import Headers, Outgoing, Record, TopicPartition
 from worker.failures import Score
-from worker.messages import (
-    Model,
-    Reason,
-    ScoredReview,
-    SourceRef,
-    dead_letter_headers,
-    encode_scored,
-    provenance,
-)
+from worker.messages import Model, Reason, ScoredEncoder, Verdict, dead_letter_headers, handler_headers, provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +27,7 @@ class Target:
         return partition if self.keeps_partition and partition < self.partitions else None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the result of a review says."""
-
-    review_id: str
-    sentiment: Literal["positive", "negative"]
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one record became, and which record it was."""
 
     partition: TopicPartition
@@ -54,7 +36,8 @@ class Outcome:
     size_bytes: int  # of the record: what finishing it gives back to the budget
     timestamp_ms: int | None  # of the record
     message: Outgoing
-    verdict: Verdict | None = None  # of a result
+    review_id: str | None = None  # of a result, as its `verdict`
+    verdict: Verdict | None = None
     dead_because: Reason | None = None  # of a dead letter, as `error`
     error: str | None = None
 
@@ -74,23 +57,23 @@ class Outcomes:
 
     def serve(self, model: ModelInfo) -> None:
         """Name this model in what is made from now on."""
-        self._model = Model(name=model.name, version=model.version, sha256=model.sha256)
+        made_by = Model(name=model.name, version=model.version, sha256=model.sha256)
+        self._encoder = ScoredEncoder(made_by)
+        self._handled_by = handler_headers(worker_version=worker.__version__, model=made_by)
 
     def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:
         """Return the result of a review scored at `at_s`, epoch seconds."""
-        result = ScoredReview.of(
+        verdict, value = self._encoder.encode(
+            record,
             review_id=review_id,
             probability=score.probability,
             tokens=score.tokens,
             truncated=score.truncated,
             out_of_domain=score.out_of_domain,
-            model=self._model,
-            scored_at=datetime.fromtimestamp(at_s, tz=UTC),
-            source=SourceRef.of(record),
+            scored_at_s=at_s,
         )
-        message = self._address(self._output, record, encode_scored(result), self._provenance(record))
-        verdict = Verdict(review_id, result.sentiment, result.score)
-        return _outcome(record, generation, message, verdict=verdict)
+        message = self._address(self._output, record, value, provenance(record, self._handled_by))
+        return _outcome(record, generation, message, review_id=review_id, verdict=verdict)
 
     def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
         """Return the record's own bytes, with headers that say what was wrong with them."""
@@ -99,8 +82,7 @@ class Outcomes:
             reason=reason,
             error=error,
             failed_at=datetime.fromtimestamp(at_s, tz=UTC),
-            worker_version=worker.__version__,
-            model=self._model,
+            handled_by=self._handled_by,
         )
         # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
         value = b"" if record.value is None and record.key is None else record.value
@@ -109,11 +91,8 @@ class Outcomes:
 
     def tombstone(self, record: Record, generation: int) -> Outcome:
         """Return a null value under the same key, so that compaction removes the result as well."""
-        message = self._address(self._output, record, None, self._provenance(record))
+        message = self._address(self._output, record, None, provenance(record, self._handled_by))
         return _outcome(record, generation, message)
-
-    def _provenance(self, record: Record) -> Headers:
-        return provenance(record, worker_version=worker.__version__, model=self._model)
 
     @staticmethod
     def _address(target: Target, record: Record, value: bytes | None, headers: Headers) -> Outgoing:
@@ -125,6 +104,7 @@ def _outcome(
     generation: int,
     message: Outgoing,
     *,
+    review_id: str | None = None,
     verdict: Verdict | None = None,
     dead_because: Reason | None = None,
     error: str | None = None,
@@ -136,6 +116,7 @@ def _outcome(
         size_bytes=record.size_bytes,
         timestamp_ms=record.timestamp_ms,
         message=message,
+        review_id=review_id,
         verdict=verdict,
         dead_because=dead_because,
         error=error,

@@ -6,8 +6,7 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from model.errors import EngineBroken
 from model.predictor import ModelInfo, TokenizedText
@@ -51,8 +50,7 @@ REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One review on its way through the engine."""
 
     record: Record
@@ -444,7 +442,7 @@ class Worker:
         if self._cache is not None:
             waiting = sorted(waiting + self._cache.clear(), key=lambda work: work.arrived_s)
         texts = self._engine.predictor.tokenize([decode_review(work.record.value or b"").text for work in waiting])
-        for work in self._to_compute([replace(work, text=text) for work, text in zip(waiting, texts, strict=True)]):
+        for work in self._to_compute([work._replace(text=text) for work, text in zip(waiting, texts, strict=True)]):
             self._batcher.add(work)
 
     # Deliver
@@ -454,8 +452,10 @@ class Worker:
         if self._ordering is None:
             self._delivery.publish(outcomes)
             return
+        leaving: list[Outcome] = []
         for outcome in outcomes:
-            self._delivery.publish(self._ordering.complete(outcome.partition, outcome.offset, outcome))
+            leaving += self._ordering.complete(outcome.partition, outcome.offset, outcome)
+        self._delivery.publish(leaving)
 
     def _finish(self, stored: Sequence[Outcome]) -> None:
         """Count what the broker has, and give its room back."""

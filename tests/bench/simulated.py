@@ -15,9 +15,9 @@ from math import inf
 from typing import Final
 
 from deploy.demo.sample import SAMPLE
-from tests.bench.figures import percentile
 from tests.bench.texts import load_texts
 from worker.batcher import Batch, Batcher, BatchLimits
+from worker.bench.figures import percentile
 from worker.inference import CAPACITY
 from worker.pricing import Prices, Pricing
 from worker.settings import Settings

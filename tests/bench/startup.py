@@ -22,10 +22,10 @@ from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
 from model.engines.choice import AUTO, ENGINES
 from model.errors import EngineUnavailable
-from tests.bench.figures import Spread
 from tests.bench.parts import START_LIMIT_S
 from tests.bench.processes import started
 from tests.bench.topics import Topics
+from worker.bench.figures import Spread
 
 ANSWER_LIMIT_S = 1.0
 

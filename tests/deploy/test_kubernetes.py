@@ -117,7 +117,7 @@ def test_a_pod_may_drain_and_start_before_its_partitions_move(tmp_path: Path) ->
 def test_probes_ask_for_pages_that_there_are() -> None:
     probes = [container_of("base")[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
     health = Health(stall_timeout_s=60, now_s=0)
-    with serve("127.0.0.1", 0, registry=CollectorRegistry(), health=health) as (host, port):
+    with serve("127.0.0.1", 0, registry=CollectorRegistry(), health=health, pages={}) as (host, port):
         for probe in probes:
             with pytest.raises(HTTPError) as refused:  # not found would be 404
                 urlopen(f"http://{host}:{port}{probe['path']}", timeout=5)

@@ -13,8 +13,8 @@ from worker.batcher import Batch, Trigger
 from worker.broker import Outgoing, TopicPartition
 from worker.health import Health
 from worker.inference import ScoredBatch
-from worker.messages import Reason
-from worker.outcomes import Outcome, Verdict
+from worker.messages import Reason, Verdict
+from worker.outcomes import Outcome
 from worker.settings import Settings
 from worker.status.document import StatusDocument, status_document
 from worker.status.history import SLOT_S, SLOTS
@@ -54,7 +54,7 @@ class Row:
 def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Reason | None = None) -> Outcome:
     """What one record became, `took_s` before WALL_S."""
     score = SCORES[offset % len(SCORES)]
-    verdict = None if dead_because else Verdict(review_id, "positive" if score >= 0.5 else "negative", score)
+    verdict = None if dead_because else Verdict.of(score)
     return Outcome(
         partition=TopicPartition(RAW, offset % 4),
         generation=1,
@@ -62,6 +62,7 @@ def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Re
         size_bytes=800,
         timestamp_ms=round((WALL_S - took_s) * 1000),
         message=Outgoing("reviews.scored", None, None),
+        review_id=review_id,
         verdict=verdict,
         dead_because=dead_because,
         error=ERRORS[dead_because] if dead_because else None,

@@ -69,7 +69,7 @@ def test_the_page_of_commands_is_the_help_of_today() -> None:
 
 def test_the_overview_lists_the_commands_untruncated_and_every_exit_status() -> None:
     output = invoke("--help").output
-    expected = ["completion", "config", "doctor", "lag", "model"]
+    expected = ["bench", "completion", "config", "doctor", "lag", "model"]
     expected += ["produce", "replay", "run", "schema", "score", "tail", "topics"]
     assert [name for name in expected if name in output] == expected == COMMANDS
     assert "..." not in output.partition("Commands:")[2].replace("COMMAND [ARGS]...", "")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -99,7 +98,7 @@ def test_of_everything_the_last_ones_are_kept_newest_first(recorder: Recorder) -
 
 
 def test_long_ids_and_errors_are_cut_where_they_are_kept(recorder: Recorder) -> None:
-    long_one = replace(outcome(2, took_s=0.1, dead_because=Reason.UNSCORABLE), error="e" * 100_000)
+    long_one = outcome(2, took_s=0.1, dead_because=Reason.UNSCORABLE)._replace(error="e" * 100_000)
     recorder.stored([outcome(1, took_s=0.1, review_id="r" * 100_000), long_one], now_s=NOW_S, at_s=WALL_S)
     seen = recorder.seen(NOW_S)
     assert [len(review.review_id) for review in seen.reviews or []] == [MAX_ID]

@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 import click
 
 from worker.broker import Headers, Record, TopicPartition
-from worker.messages import Model, Reason, dead_letter_headers
+from worker.messages import Model, Reason, dead_letter_headers, handler_headers
 from worker.tailing import line_for_people
 
-MODEL = Model(name="m", version="1", sha256="00")
+HANDLED_BY = handler_headers(worker_version="1", model=Model(name="m", version="1", sha256="00"))
 FAILED_AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
 
 
 def dead_letter(error: str, headers: Headers = ()) -> Record:
     record = Record(TopicPartition("reviews.raw", 3), 1201, None, b"k", b"canary text", headers)
     written = dead_letter_headers(
-        record, reason=Reason.INVALID_JSON, error=error, failed_at=FAILED_AT, worker_version="1", model=MODEL
+        record, reason=Reason.INVALID_JSON, error=error, failed_at=FAILED_AT, handled_by=HANDLED_BY
     )
     return Record(TopicPartition("reviews.dlq", 0), 7, None, b"k", b"canary text", written)
 

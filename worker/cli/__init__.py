@@ -3,6 +3,7 @@
 import click
 
 import worker
+from worker.cli.benching import bench
 from worker.cli.checkup import doctor
 from worker.cli.files import score
 from worker.cli.group import Commands, exit_statuses_for_help
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (run, doctor, lag, topics, produce, tail, replay, score, model, config, schema, completion):
+for command in (run, doctor, lag, topics, produce, tail, replay, score, bench, model, config, schema, completion):
     main.add_command(command)

@@ -117,19 +117,19 @@ class Recorder:
             for one in outcomes
             if one.dead_because is not None
         ]
-        verdicts = [outcome.verdict for outcome in outcomes if outcome.verdict is not None]
+        found = [(one.review_id or "", one.verdict) for one in outcomes if one.verdict is not None]
         with self._lock:
             self._history.add(
                 now_s,
-                scored=len(verdicts),
+                scored=len(found),
                 dead_letters=len(dead_letters),
                 latencies_s=latencies_s(outcomes, at_s),
             )
             self._dead_letters.extendleft(dead_letters[-LAST:])
             if self._reviews is not None:
                 self._reviews.extendleft(
-                    SeenReview(now_s, _cut(verdict.review_id, MAX_ID), verdict.sentiment, verdict.score)
-                    for verdict in verdicts[-LAST:]
+                    SeenReview(now_s, _cut(review_id, MAX_ID), verdict.sentiment, verdict.score)
+                    for review_id, verdict in found[-LAST:]
                 )
 
     def stands(
