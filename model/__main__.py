@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import click
-import torch
+import numpy as np
 
 from model.artifact import Artifact, Calibration, load_artifact, save_artifact
 from model.artifact_parts import config_to_json
 from model.errors import ModelError
-from model.notebook import load_state_dict, load_vocabulary
 
 _IMPORT_CARD = """# {title}
 
@@ -35,6 +34,9 @@ def main() -> None:
 @click.option("--max-tokens", default=200, show_default=True, type=click.IntRange(1, 100_000), help="Words read.")
 def import_notebook(state_dict: Path, vocab: Path, out: Path, name: str, version: str, max_tokens: int) -> None:
     """Make an artifact of the reference notebook's files."""
+    from model.networks import config_of, weights_of  # the one command that needs torch
+    from model.notebook import load_state_dict, load_vocabulary
+
     try:
         network = load_state_dict(state_dict)
         tokenizer = load_vocabulary(vocab, network, max_tokens)
@@ -45,11 +47,12 @@ def import_notebook(state_dict: Path, vocab: Path, out: Path, name: str, version
             out,
             name=name,
             version=version,
-            network=network,
+            network=config_of(network),
+            weights=weights_of(network),
             tokenizer=tokenizer,
             calibration=Calibration(),
             card=card,
-            storage_dtype=torch.float32,  # half would change the notebook's numbers
+            storage_dtype=np.float32,  # half would change the notebook's numbers
         )
     except ModelError as error:
         raise click.ClickException(str(error)) from error

@@ -3,7 +3,7 @@
     manifest.json         size and sha256 of the files below; its own sha256 names the model in every result
     config.json           `ArtifactConfig`
     tokenizer.json        `Tokenizer.to_json`
-    weights.safetensors   the network's state dict, float16 or float32
+    weights.safetensors   the network's weights by name, float16 or float32
     MODEL_CARD.md         for people: data, recipe, figures, limits
 
 Nothing is parsed before its size and digest were checked, and no format is read that can carry code.
@@ -20,31 +20,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from model.artifact_parts import (
     FORMAT_VERSION,
     ArtifactConfig,
     Calibration,
-    Network,
+    StorageDtype,
     architecture_of,
     check_tokenizer,
     config_from_json,
-    config_of,
     config_to_json,
-    network_from_bytes,
     object_from_json,
     to_json,
+    weights_from_bytes,
     weights_to_bytes,
 )
 from model.errors import ArtifactError
+from model.network_config import AnyNetworkConfig, Weights
 from model.tokenizer import Tokenizer, tokenizer_from_json
 
 __all__ = [
     "Artifact",
     "ArtifactConfig",
     "Calibration",
-    "Network",
+    "StorageDtype",
     "architecture_of",
     "load_artifact",
     "save_artifact",
@@ -68,7 +68,7 @@ class Artifact:
 
     config: ArtifactConfig
     tokenizer: Tokenizer
-    network: Network  # float32, on the CPU, in evaluation mode
+    weights: Weights  # those that `config.network` asks for, all finite
     card: str
     sha256: str  # of manifest.json
     directory: Path
@@ -79,24 +79,25 @@ def save_artifact(
     *,
     name: str,
     version: str,
-    network: Network,
+    network: AnyNetworkConfig,
+    weights: Weights,
     tokenizer: Tokenizer,
     calibration: Calibration,
     card: str,
-    storage_dtype: torch.dtype = torch.float16,
+    storage_dtype: StorageDtype = np.float16,
 ) -> Artifact:
     """Write an artifact and return it as it will be loaded: with the weights rounded to `storage_dtype`.
 
-    `storage_dtype` is torch.float16 or torch.float32. An artifact in that place is replaced, by a whole one or not
+    An artifact in that place is replaced, by a whole one or not
     at all. Raises ArtifactError where the parts do not fit together or the directory cannot be written.
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    config = ArtifactConfig(name, version, created, config_of(network), calibration)
+    config = ArtifactConfig(name, version, created, network, calibration)
     with _blame(directory, "nothing was written; give parts that fit together"):
         files = {
             CONFIG: to_json(config_to_json(config)),
             TOKENIZER: to_json(tokenizer.to_json()),
-            WEIGHTS: weights_to_bytes(network, storage_dtype),
+            WEIGHTS: weights_to_bytes(weights, storage_dtype),
             CARD: card.encode(),
         }
     files[MANIFEST] = _manifest({name: (len(content), _sha256(content)) for name, content in files.items()})
@@ -111,7 +112,7 @@ def save_artifact(
 
 
 def load_artifact(directory: Path) -> Artifact:
-    """Read, check and build. Raises ArtifactError, naming the file, what is wrong with it and what to do."""
+    """Read and check. Raises ArtifactError, naming the file, what is wrong with it and what to do."""
     _check_directory(directory)
     files = {MANIFEST: _read(directory / MANIFEST, max_bytes=_MAX_MANIFEST_BYTES)}
     with _blame(directory / MANIFEST):
@@ -191,10 +192,10 @@ def _decode(files: Mapping[str, bytes], directory: Path) -> Artifact:
         tokenizer = tokenizer_from_json(object_from_json(files[TOKENIZER]))
         check_tokenizer(tokenizer, config)
     with _blame(directory / WEIGHTS):
-        network = network_from_bytes(config, files[WEIGHTS])
+        weights = weights_from_bytes(config, files[WEIGHTS])
     with _blame(directory / CARD):
         card = files[CARD].decode()
-    return Artifact(config, tokenizer, network, card, _sha256(files[MANIFEST]), directory)
+    return Artifact(config, tokenizer, weights, card, _sha256(files[MANIFEST]), directory)
 
 
 def _write_then_swap(directory: Path, files: Mapping[str, bytes]) -> None:

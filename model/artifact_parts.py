@@ -11,14 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
-import safetensors.torch
-import torch
+import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from torch import Tensor, nn
+from safetensors import SafetensorError, deserialize
 
-from model.network import BiLstmClassifier, NetworkConfig
-from model.sentiment_rnn import SentimentRNN, SentimentRnnConfig
+from model.network_config import AnyNetworkConfig, NetworkConfig, SentimentRnnConfig, Shapes, Weights
 from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
 
 FORMAT_VERSION = 1
@@ -27,7 +24,11 @@ FORMAT_VERSION = 1
 _MAX_SIZE = 10_000_000
 _MAX_SIZES = {"network.n_layers": 64}
 
-Network = BiLstmClassifier | SentimentRNN
+# How weights may be stored, as numpy and as safetensors name it. They are always computed with as float32.
+_STORED = {"F16": np.float16, "F32": np.float32}
+
+StorageDtype = type[np.float16] | type[np.float32]
+Numbers = Mapping[str, NDArray[np.floating[Any]]]
 T = TypeVar("T")
 
 
@@ -57,7 +58,7 @@ class ArtifactConfig:
     name: str
     version: str
     created: str  # RFC 3339
-    network: NetworkConfig | SentimentRnnConfig
+    network: AnyNetworkConfig
     calibration: Calibration
 
 
@@ -133,7 +134,7 @@ def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
     kind = _ARCHITECTURES[architecture]
     if document.get("padding") != kind.padding:
         raise ValueError(f"padding must be {kind.padding!r} for {architecture}")
-    network: NetworkConfig | SentimentRnnConfig = _read_fields(kind.config, document.get("network"), "network")
+    network: AnyNetworkConfig = _read_fields(kind.config, document.get("network"), "network")
     calibration = _read_fields(Calibration, document.get("calibration"), "calibration")
     match document:
         case {"name": str(name), "version": str(version), "created": str(created)} if name and version:
@@ -163,55 +164,47 @@ def _read_value(value: Any, wanted: type, name: str) -> Any:
     return value
 
 
-def config_of(network: Network) -> NetworkConfig | SentimentRnnConfig:
-    """The sizes of a network."""
-    return SentimentRnnConfig.of(network) if isinstance(network, SentimentRNN) else network.config
+def weights_to_bytes(weights: Weights, storage_dtype: StorageDtype) -> bytes:
+    """Weights as safetensors, rounded to `storage_dtype`. Raises ValueError for those that are not finite in it."""
+    with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+        rounded: Numbers = {name: weight.astype(storage_dtype) for name, weight in weights.items()}
+    _check_finite(rounded)
+    return safetensors.numpy.save(dict(rounded))
 
 
-def weights_to_bytes(network: nn.Module, dtype: torch.dtype) -> bytes:
-    """The state dict as safetensors, rounded to `dtype`. Raises ValueError for weights that are not finite in it."""
-    weights = {name: weight.detach().to("cpu", dtype).contiguous() for name, weight in network.state_dict().items()}
-    _check_finite(weights)
-    return safetensors.torch.save(weights)
-
-
-def network_from_bytes(config: ArtifactConfig, content: bytes) -> Network:
-    """The network of `config` with these weights, as float32 on the CPU, in evaluation mode."""
+def weights_from_bytes(config: ArtifactConfig, content: bytes) -> Weights:
+    """The weights of `config`'s network, as float32; nobody can change them."""
     try:
-        stored = safetensors.torch.load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type of number that torch does not have
+        stored = dict(deserialize(content))  # type: ignore[no-untyped-call]  # its stub gives no types
+    except SafetensorError as error:
         raise ValueError(f"it is not a safetensors file that can be read ({error})") from error
-    network = _build_without_memory(config.network)
-    _check_shapes(stored, network.state_dict())
-    _check_finite(stored)
-    network.load_state_dict({name: weight.float() for name, weight in stored.items()}, assign=True)
-    return network.eval()
+    _check_shapes({name: (entry["dtype"], tuple(entry["shape"])) for name, entry in stored.items()}, config)
+    numbers: Numbers = {
+        name: np.frombuffer(entry["data"], _STORED[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in stored.items()
+    }
+    _check_finite(numbers)
+    weights = {name: weight.astype(np.float32) for name, weight in numbers.items()}
+    for weight in weights.values():
+        weight.setflags(write=False)
+    return weights
 
 
-def _build_without_memory(config: NetworkConfig | SentimentRnnConfig) -> Network:
-    """Shapes alone: a config that lies about its sizes costs nothing."""
-    try:
-        with torch.device("meta"):
-            return config.build() if isinstance(config, SentimentRnnConfig) else BiLstmClassifier(config)
-    except ValueError as error:
-        raise ValueError(f"config.json asks for a network that cannot be built ({error})") from error
-
-
-def _check_shapes(stored: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def _check_shapes(stored: Mapping[str, tuple[str, tuple[int, ...]]], config: ArtifactConfig) -> None:
+    wanted: Shapes = config.network.weight_shapes()
     if stored.keys() != wanted.keys():
         differing = ", ".join(sorted(stored.keys() ^ wanted.keys())[:3])
         raise ValueError(f"it does not hold the weights of the network in config.json (see {differing})")
-    for name, weight in stored.items():
-        if weight.shape != wanted[name].shape:
-            expected = tuple(wanted[name].shape)
-            raise ValueError(f"{name} has the shape {tuple(weight.shape)}; config.json asks for {expected}")
-        if weight.dtype not in (torch.float16, torch.float32):
-            raise ValueError(f"{name} is stored as {weight.dtype}, not as float16 or float32")
+    for name, (dtype, shape) in stored.items():
+        if shape != wanted[name]:
+            raise ValueError(f"{name} has the shape {shape}; config.json asks for {wanted[name]}")
+        if dtype not in _STORED:
+            raise ValueError(f"{name} is stored as {dtype}, not as {' or '.join(_STORED)}")
 
 
-def _check_finite(weights: Mapping[str, Tensor]) -> None:
+def _check_finite(weights: Numbers) -> None:
     for name, weight in weights.items():
-        if not weight.isfinite().all():
+        if not np.isfinite(weight).all():
             raise ValueError(f"{name} has values that are not finite in {weight.dtype}")
 
 

@@ -5,25 +5,13 @@ CPU kernel; here the backward direction reads each row reversed within its own l
 padding comes after the last word and cannot touch a state that is pooled.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from model.network_config import NetworkConfig
+
 PADDING_ID = 0
 UNKNOWN_ID = 1
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Sizes, and what training switches off at random (probabilities)."""
-
-    vocab_size: int = 20_002  # words + padding + unknown
-    embedding_dim: int = 128
-    hidden_dim: int = 128  # of each direction
-    word_dropout: float = 0.05  # words read as unknown
-    embedding_dropout: float = 0.3  # channels of the embedding, the same ones in all words of a review
-    dropout: float = 0.5  # of the pooled vector
 
 
 class BiLstmClassifier(nn.Module):

@@ -3,9 +3,6 @@
 Parameter names and arithmetic are those of the Udacity "Sentiment RNN" notebook: its state dict loads as it is.
 """
 
-from dataclasses import dataclass
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
@@ -51,33 +48,3 @@ class SentimentRNN(nn.Module):
         weight = self.fc.weight
         zeros = weight.new_zeros(self.n_layers, batch_size, self.hidden_dim)
         return zeros, torch.zeros_like(zeros)
-
-
-@dataclass(frozen=True, slots=True)
-class SentimentRnnConfig:
-    """The constructor's arguments, as an artifact stores them."""
-
-    vocab_size: int
-    output_size: int
-    embedding_dim: int
-    hidden_dim: int
-    n_layers: int
-    drop_prob: float
-
-    @classmethod
-    def of(cls, network: SentimentRNN) -> Self:
-        """Read back from a network."""
-        return cls(
-            vocab_size=network.embedding.num_embeddings,
-            output_size=network.output_size,
-            embedding_dim=network.embedding.embedding_dim,
-            hidden_dim=network.hidden_dim,
-            n_layers=network.n_layers,
-            drop_prob=network.lstm.dropout,
-        )
-
-    def build(self) -> SentimentRNN:
-        """A network of these sizes, with random weights."""
-        return SentimentRNN(
-            self.vocab_size, self.output_size, self.embedding_dim, self.hidden_dim, self.n_layers, self.drop_prob
-        )

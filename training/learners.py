@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from model.artifact import Network
-from model.network import BiLstmClassifier, NetworkConfig
+from model.network import BiLstmClassifier
+from model.network_config import NetworkConfig
+from model.networks import Network
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import FIRST_WORD_ID, ReferenceTokenizer, Tokenizer, WordTokenizer
 from training import augment

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from model.artifact import Artifact, Calibration, save_artifact
+from model.artifact import Artifact, Calibration, StorageDtype, save_artifact
 from model.engines import load_predictor
+from model.networks import config_of, weights_of
 from model.predictor import Predictor
 from training.analysis import Scores, score_reviews
 from training.calibrate import fit_calibration
@@ -59,7 +60,7 @@ class _Product:
     recipe: Recipe
     learner: Learner
     calibration: Calibration
-    storage: torch.dtype
+    storage_dtype: StorageDtype
     dev_accuracy_before_storage: float
 
     def store(self, directory: Path, card: str) -> Artifact:
@@ -67,11 +68,12 @@ class _Product:
             directory,
             name=ARTIFACT_NAMES[self.recipe.name],
             version=datetime.now(UTC).strftime("%Y.%m.%d"),
-            network=self.learner.network,
+            network=config_of(self.learner.network),
+            weights=weights_of(self.learner.network),
             tokenizer=self.learner.tokenizer,
             calibration=self.calibration,
             card=card,
-            storage_dtype=self.storage,
+            storage_dtype=self.storage_dtype,
         )
 
 
@@ -185,10 +187,11 @@ def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
     """Round the weights as storing will, and only then calibrate: what is measured is what is stored."""
     labels = hard_targets(splits.dev)
     before_storage = float(np.mean((learner.dev_logits() >= 0) == (labels == 1)))
-    storage = torch.float16 if recipe.fp16_storage else torch.float32
-    learner.network.to(storage).float()
+    storage_dtype: StorageDtype = np.float16 if recipe.fp16_storage else np.float32
+    if storage_dtype is np.float16:
+        learner.network.half().float()
     calibration = fit_calibration(learner.dev_logits(), labels) if recipe.calibrated else Calibration()
-    return _Product(recipe, learner, calibration, storage, before_storage)
+    return _Product(recipe, learner, calibration, storage_dtype, before_storage)
 
 
 def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[str, Scores]:

@@ -33,14 +33,24 @@ def load_predictor(
 
     # Imported here: who only names the contract must not wait seconds for torch.
     from model.artifact import load_artifact
-    from model.engines.torch_engine import TorchPredictor, choose_device
+    from model.engines.engine import EnginePredictor
+    from model.engines.torch_engine import TorchEngine, choose_device
+    from model.networks import build_network
 
     chosen = choose_device(device)
     if precision == "auto":
         precision = "fp16" if chosen.type == "cuda" else "fp32"
     if precision == "fp16" and chosen.type == "cpu":
         raise ModelError("precision fp16 needs CUDA; on a CPU the choices are auto, fp32")
-    return TorchPredictor(load_artifact(directory), device=chosen, precision=precision, threads=threads)
+    artifact = load_artifact(directory)
+    torch_engine = TorchEngine(
+        build_network(artifact.config.network, artifact.weights),
+        max_tokens=artifact.tokenizer.max_tokens,
+        device=chosen,
+        precision=precision,
+        threads=threads,
+    )
+    return EnginePredictor(artifact, torch_engine)
 
 
 def _require(name: str, value: str, allowed: Collection[str]) -> None:

@@ -20,11 +20,10 @@ class Lanes:
 
     def __init__(self, count: int, initializer: Callable[[], None]) -> None:
         """Start the threads; each calls `initializer` first."""
+        self.count = count
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         for number in range(count):
-            threading.Thread(
-                target=_run, args=(self._tasks, initializer), name=f"torch-lane-{number}", daemon=True
-            ).start()
+            threading.Thread(target=_run, args=(self._tasks, initializer), name=f"lane-{number}", daemon=True).start()
         weakref.finalize(self, _end, self._tasks, count)
 
     def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "Future[R]":

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 
 from model.artifact import Calibration, save_artifact
+from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
 from tests.bench.texts import load_texts
@@ -38,10 +40,11 @@ def reference_subject(directory: Path, data: Path) -> Subject:
         directory,
         name=REFERENCE,
         version="random",
-        network=network.eval(),
+        network=config_of(network),
+        weights=weights_of(network),
         tokenizer=tokenizer,
         calibration=Calibration(),
         card="Random weights, for measuring speed.",
-        storage_dtype=torch.float32,
+        storage_dtype=np.float32,
     )
     return Subject(REFERENCE, directory)

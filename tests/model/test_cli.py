@@ -88,8 +88,8 @@ def test_sizes_are_read_from_the_shapes(layers: int, vocab: Path, tmp_path: Path
     network = SentimentRNN(len(VOCAB_TO_INT) + 1, 2, 5, 7, layers)
     torch.save(network.state_dict(), tmp_path / "state.pt")
     assert run_import(tmp_path / "state.pt", vocab, tmp_path / "out").exit_code == 0
-    imported = load_artifact(tmp_path / "out").network
-    assert {name: weight.shape for name, weight in imported.state_dict().items()} == {
+    imported = load_artifact(tmp_path / "out").weights
+    assert {name: weight.shape for name, weight in imported.items()} == {
         name: weight.shape for name, weight in network.state_dict().items()
     }
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from model.network import UNKNOWN_ID, BiLstmClassifier, NetworkConfig
+from model.network import UNKNOWN_ID, BiLstmClassifier
+from model.network_config import NetworkConfig
 
 CONFIG = NetworkConfig(vocab_size=30, embedding_dim=10, hidden_dim=12)
 ROWS = st.lists(st.lists(st.integers(1, 29), min_size=1, max_size=25), min_size=1, max_size=8)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model.sentiment_rnn import SentimentRNN, SentimentRnnConfig
+from model.sentiment_rnn import SentimentRNN
 from tests.model import notebook_numpy
 
 VOCAB, EMBEDDING, HIDDEN, LAYERS = 50, 12, 16, 2
@@ -111,9 +111,3 @@ def test_hidden_and_cell_do_not_share_memory(network: SentimentRNN) -> None:
 
 def test_a_single_layer_is_built_without_a_warning() -> None:
     assert SentimentRNN(VOCAB, 1, EMBEDDING, HIDDEN, 1).lstm.num_layers == 1
-
-
-def test_its_sizes_build_another_of_the_same_shape(network: SentimentRNN) -> None:
-    config = SentimentRnnConfig.of(network)
-    assert config == SentimentRnnConfig(VOCAB, 1, EMBEDDING, HIDDEN, LAYERS, 0.5)
-    config.build().load_state_dict(network.state_dict())

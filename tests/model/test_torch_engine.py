@@ -1,6 +1,5 @@
 """The torch engine: the right numbers, and the right error for each way in which a computation can fail."""
 
-import copy
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -13,9 +12,11 @@ from torch import Tensor
 
 from model.artifact import Artifact
 from model.engines import load_predictor
-from model.engines.torch_engine import TorchPredictor
+from model.engines.engine import EnginePredictor
+from model.engines.torch_engine import TorchEngine
 from model.errors import ArtifactError, BatchFailed, EngineBroken, ModelError
 from model.network import BiLstmClassifier
+from model.networks import Network, build_network
 from model.predictor import Predictor, TokenizedText, score_texts
 from model.sentiment_rnn import SentimentRNN
 from tests.model import notebook_numpy
@@ -42,20 +43,29 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return tiny_reference(tmp_path_factory.mktemp("model") / "reference")
 
 
+def network_of(artifact: Artifact) -> Network:
+    return build_network(artifact.config.network, artifact.weights)
+
+
+def torch_predictor(artifact: Artifact, network: Network | None = None, threads: int | None = None) -> Predictor:
+    engine = TorchEngine(
+        network or network_of(artifact), max_tokens=artifact.tokenizer.max_tokens, device=CPU, threads=threads
+    )
+    return EnginePredictor(artifact, engine)
+
+
 # The numbers
 
 
 def test_the_production_score_is_the_calibrated_sigmoid_of_the_networks_logit(bilstm: Artifact) -> None:
-    assert isinstance(bilstm.network, BiLstmClassifier)
-    ids = torch.tensor([[5, 3]])
     with torch.inference_mode():
-        logit = bilstm.network(ids, torch.tensor([2])).item()
-    score = score_texts(TorchPredictor(bilstm, device=CPU), ["good film"]).probabilities[0]
+        logit = network_of(bilstm)(torch.tensor([[5, 3]]), torch.tensor([2])).item()
+    score = score_texts(torch_predictor(bilstm), ["good film"]).probabilities[0]
     assert score == pytest.approx(1 / (1 + np.exp(-(logit / 1.5 + 0.25))), abs=1e-6)
 
 
 def test_unknown_words_draw_the_score_towards_the_middle(bilstm: Artifact) -> None:
-    predictor = TorchPredictor(bilstm, device=CPU)
+    predictor = torch_predictor(bilstm)
     known, half, none = predictor.tokenize(["good film", "good qqqq", "qqqq zzzz"])
     sure = dataclasses.replace(half, known_share=1.0)
     p = predictor.predict([known, half, none, sure]).probabilities.astype(float)
@@ -68,20 +78,20 @@ def test_reference_scores_are_the_notebooks_numbers(reference: Artifact) -> None
     texts = [text for text in TEXTS if set(notebook_numpy.words(text)) & set(WORDS)]
     vocab_to_int = {word: i for i, word in enumerate(WORDS, 1)}
     rows = [[vocab_to_int[w] for w in notebook_numpy.words(text) if w in vocab_to_int] for text in texts]
-    weights = {name: w.double().numpy() for name, w in reference.network.state_dict().items()}
+    weights = {name: weight.astype(float) for name, weight in reference.weights.items()}
     expected = notebook_numpy.probabilities(weights, notebook_numpy.pad_features(rows, 9))
-    scores = score_texts(TorchPredictor(reference, device=CPU), texts).probabilities
+    scores = score_texts(torch_predictor(reference), texts).probabilities
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("weight", [1e4, -1e4])
 def test_a_reference_score_that_rounds_to_0_or_1_stays_finite(reference: Artifact, weight: float) -> None:
-    network = copy.deepcopy(reference.network)
+    network = network_of(reference)
     assert isinstance(network, SentimentRNN)
     with torch.no_grad():
         network.fc.bias.fill_(weight)
-    score = score_texts(TorchPredictor(dataclasses.replace(reference, network=network), device=CPU), ["good"])
+    score = score_texts(torch_predictor(reference, network), ["good"])
     assert score.probabilities[0] == pytest.approx(float(weight > 0), abs=1e-6)
 
 
@@ -89,19 +99,21 @@ def test_a_reference_score_that_rounds_to_0_or_1_stays_finite(reference: Artifac
 def test_the_number_of_threads_changes_no_score(bilstm: Artifact, threads: int) -> None:
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(WORDS, n)) for n in rng.integers(0, 30, 3_000)]
-    one = score_texts(TorchPredictor(bilstm, device=CPU, threads=1), texts).probabilities
-    several = score_texts(TorchPredictor(bilstm, device=CPU, threads=threads), texts).probabilities
+    one = score_texts(torch_predictor(bilstm, threads=1), texts).probabilities
+    several = score_texts(torch_predictor(bilstm, threads=threads), texts).probabilities
     np.testing.assert_allclose(several, one, rtol=0, atol=1e-5)
 
 
-def test_the_artifacts_network_is_not_changed_by_the_engine(bilstm: Artifact) -> None:
-    before = {name: weight.clone() for name, weight in bilstm.network.state_dict().items()}
-    score_texts(TorchPredictor(bilstm, device=CPU), TEXTS)
-    assert all(torch.equal(before[name], weight) for name, weight in bilstm.network.state_dict().items())
+def test_a_network_shares_no_memory_with_the_artifact(bilstm: Artifact) -> None:
+    before = {name: weight.copy() for name, weight in bilstm.weights.items()}
+    with torch.no_grad():
+        for parameter in network_of(bilstm).parameters():
+            parameter.zero_()
+    assert all(np.array_equal(before[name], weight) for name, weight in bilstm.weights.items())
 
 
 def test_it_says_what_runs_it(bilstm: Artifact) -> None:
-    info = TorchPredictor(bilstm, device=CPU, threads=3).info
+    info = torch_predictor(bilstm, threads=3).info
     assert (info.name, info.version, info.sha256) == ("tiny", "1", bilstm.sha256)
     assert info.engine == "torch cpu fp32, 3 threads"
     assert info.tolerance == 1e-5
@@ -112,7 +124,7 @@ def test_it_says_what_runs_it(bilstm: Artifact) -> None:
 
 def test_the_callers_torch_settings_are_left_alone(bilstm: Artifact) -> None:
     threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
-    predictor = TorchPredictor(bilstm, device=CPU, threads=1)
+    predictor = torch_predictor(bilstm, threads=1)
     predictor.warm_up()
     assert torch.get_num_threads() == threads
     assert torch.is_grad_enabled() == grad
@@ -121,7 +133,7 @@ def test_the_callers_torch_settings_are_left_alone(bilstm: Artifact) -> None:
 
 
 def test_it_may_be_called_from_a_thread_that_is_not_the_main_one(bilstm: Artifact) -> None:
-    predictor = TorchPredictor(bilstm, device=CPU)
+    predictor = torch_predictor(bilstm)
     answers: list[float] = []
     thread = threading.Thread(target=lambda: answers.extend(score_texts(predictor, TEXTS).probabilities.tolist()))
     thread.start()
@@ -146,11 +158,12 @@ class FailsOnPoison(BiLstmClassifier):
 
 
 def failing(artifact: Artifact, fail: Callable[[], object]) -> Predictor:
-    assert isinstance(artifact.network, BiLstmClassifier)
-    network = FailsOnPoison(artifact.network.config).eval()
-    network.load_state_dict(artifact.network.state_dict())
+    healthy = network_of(artifact)
+    assert isinstance(healthy, BiLstmClassifier)
+    network = FailsOnPoison(healthy.config).eval()
+    network.load_state_dict(healthy.state_dict())
     network.fail = fail
-    return TorchPredictor(dataclasses.replace(artifact, network=network), device=CPU, threads=2)
+    return torch_predictor(artifact, network, threads=2)
 
 
 def raise_(error: Exception) -> None:
@@ -199,11 +212,11 @@ def test_no_error_repeats_a_reviews_text(bilstm: Artifact) -> None:
 
 
 def test_a_result_that_is_not_finite_fails_the_batch(bilstm: Artifact) -> None:
-    network = copy.deepcopy(bilstm.network)
+    network = network_of(bilstm)
     assert isinstance(network, BiLstmClassifier)
     with torch.no_grad():
         network.head.weight.fill_(3e38)
-    predictor = TorchPredictor(dataclasses.replace(bilstm, network=network), device=CPU)
+    predictor = torch_predictor(bilstm, network)
     with pytest.raises(BatchFailed, match="not finite for 2 of 2"):
         score_texts(predictor, ["good film", "see it", ""])
 
@@ -245,7 +258,7 @@ def test_a_missing_artifact_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_rows_of_one_length_are_scored_like_rows_of_many(bilstm: Artifact) -> None:
-    predictor = TorchPredictor(bilstm, device=CPU, threads=2)
+    predictor = torch_predictor(bilstm, threads=2)
     rng = np.random.default_rng(1)
     rows = [TokenizedText(rng.integers(1, 13, 12).astype(np.int32), 0, truncated=False) for _ in range(500)]
     together = predictor.predict(rows).probabilities

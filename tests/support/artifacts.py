@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from model.artifact import Artifact, Calibration, save_artifact
-from model.network import BiLstmClassifier, NetworkConfig
+from model.network import BiLstmClassifier
+from model.network_config import NetworkConfig
+from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer, WordTokenizer
 
@@ -24,7 +27,8 @@ def tiny_bilstm(directory: Path) -> Artifact:
         directory,
         name="tiny",
         version="1",
-        network=_louder(BiLstmClassifier(config)),
+        network=config,
+        weights=weights_of(_louder(BiLstmClassifier(config))),
         tokenizer=tokenizer,
         calibration=Calibration(temperature=1.5, bias=0.25),
         card="# Tiny\n\nRandom weights.\n\n## More\n\nNothing.\n",
@@ -35,15 +39,17 @@ def tiny_reference(directory: Path) -> Artifact:
     """The reference network in small, reading up to 9 tokens."""
     torch.manual_seed(2)
     tokenizer = ReferenceTokenizer(WORDS, max_tokens=9)
+    network = _louder(SentimentRNN(tokenizer.vocab_size, 1, 6, 8, 2))
     return save_artifact(
         directory,
         name="tiny-reference",
         version="1",
-        network=_louder(SentimentRNN(tokenizer.vocab_size, 1, 6, 8, 2)),
+        network=config_of(network),
+        weights=weights_of(network),
         tokenizer=tokenizer,
         calibration=Calibration(),
         card="# Tiny reference\n",
-        storage_dtype=torch.float32,
+        storage_dtype=np.float32,
     )
 
 

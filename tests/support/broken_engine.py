@@ -3,17 +3,21 @@
 The real torch engine computes in its own threads and translates what they raise; only the network is not itself.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.artifact import Artifact
+from model.artifact import load_artifact
 from model.engines import torch_engine
 from model.engines.packing import Ids
+from model.networks import Network
+from model.tokenizer import Tokenizer
 
 MOST_ROWS = 8  # that a memory, said to be small, has room for
 
@@ -53,9 +57,9 @@ NOT_A_NUMBER = "nan"  # the score of a review with this word
 class _GoesWrong:
     """A scorer as the torch engine has them."""
 
-    def __init__(self, network: torch_engine._Scorer, artifact: Artifact) -> None:
+    def __init__(self, network: torch_engine._Scorer, tokenizer: Tokenizer) -> None:
         def id_of(word: str) -> int:
-            return int(artifact.tokenizer.tokenize(word).ids[0])
+            return int(tokenizer.tokenize(word).ids[0])
 
         self._network = network
         self._wrong = {id_of(word): fault for word, fault in WRONG.items()}
@@ -74,14 +78,16 @@ class _GoesWrong:
 def main() -> None:
     make_scorer = torch_engine._make_scorer
 
-    def make_wrong(artifact: Artifact, device: torch.device, dtype: torch.dtype) -> _GoesWrong:
-        return _GoesWrong(make_scorer(artifact, device, dtype), artifact)
+    tokenizer = load_artifact(Path(os.environ["SENTIMENT_MODEL"])).tokenizer
+
+    def make_wrong(network: Network, max_tokens: int) -> _GoesWrong:
+        return _GoesWrong(make_scorer(network, max_tokens), tokenizer)
 
     torch_engine._make_scorer = make_wrong
 
     from worker.cli import main as run
 
-    sys.exit(run())
+    sys.exit(run([*sys.argv[1:], "--engine", "torch"]))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ import pytest
 from deploy.kafka.broker import Broker
 from model.artifact import save_artifact
 from model.artifact_parts import Calibration
-from model.network import BiLstmClassifier, NetworkConfig
+from model.network import BiLstmClassifier
+from model.network_config import NetworkConfig
+from model.networks import weights_of
 from model.tokenizer import WordTokenizer
 from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
@@ -109,12 +111,13 @@ MakeStage = Callable[..., Stage]
 def save_tiny_artifact(directory: Path) -> Path:
     """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
     tokenizer = WordTokenizer((*WORDS, *WRONG, NOT_A_NUMBER))
-    network = BiLstmClassifier(NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16))
+    network = NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16)
     save_artifact(
         directory,
         name="tiny",
         version="1",
         network=network,
+        weights=weights_of(BiLstmClassifier(network)),
         tokenizer=tokenizer,
         calibration=Calibration(),
         card="Random weights, for tests.\n",

@@ -1,0 +1,87 @@
+"""What every engine shares: tokenizing before the numbers, and calibration, evidence and checks after them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.artifact import Artifact
+from model.engines.packing import Ids
+from model.errors import BatchFailed
+from model.predictor import ModelInfo, Predictions, TokenizedText
+
+_WARM_UP_ROWS = 64
+
+
+class Engine(Protocol):
+    """Computes one network, and nothing else."""
+
+    @property
+    def description(self) -> str:
+        """For people and logs, e.g. "torch cpu fp32, 2 threads"."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of a probability from the fp32 result of the same review alone."""
+        ...
+
+    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, perhaps not finite.
+
+        Blocks; called from one thread only. Raises BatchFailed and EngineBroken, as `Predictor.predict`.
+        """
+        ...
+
+
+class EnginePredictor:
+    """See `model.predictor.Predictor`: an artifact, its numbers computed by any engine."""
+
+    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+        self._tokenizer = artifact.tokenizer
+        self._calibration = artifact.config.calibration
+        self._engine = engine
+        self._info = ModelInfo(
+            name=artifact.config.name,
+            version=artifact.config.version,
+            sha256=artifact.sha256,
+            engine=engine.description,
+            tolerance=engine.tolerance,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        """See `Predictor`."""
+        return self._info
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """See `Predictor`."""
+        return [self._tokenizer.tokenize(text) for text in texts]
+
+    def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
+        """See `Predictor`."""
+        tokens = np.fromiter(map(len, rows), np.int32, len(rows))
+        probabilities = np.full(len(rows), 0.5)
+        scored = [i for i, row in enumerate(rows) if len(row)]
+        if scored:
+            logits = self._finite_logits([rows[i].ids for i in scored])
+            evidence = np.array([rows[i].evidence for i in scored])
+            probabilities[scored] = 0.5 + evidence * (self._calibration.probabilities(logits) - 0.5)
+        return Predictions(
+            probabilities=probabilities.astype(np.float32),
+            tokens=tokens,
+            truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
+            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
+        )
+
+    def warm_up(self) -> None:
+        """See `Predictor`."""
+        lengths = np.linspace(1, self._tokenizer.max_tokens, _WARM_UP_ROWS, dtype=int)
+        self.predict([TokenizedText(np.ones(length, np.int32), 0, truncated=False) for length in lengths])
+
+    def _finite_logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+        logits = self._engine.logits(rows)
+        if not np.isfinite(logits).all():
+            raise BatchFailed(f"the network's result is not finite for {np.sum(~np.isfinite(logits))} of {len(rows)}")
+        return logits
