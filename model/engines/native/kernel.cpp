@@ -1,4 +1,4 @@
-// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h. Called from library.py.
+// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h. Called from binding.py.
 //
 // lstm.h is compiled once for each instruction set, in a namespace of its own. What the processor has is asked at run
 // time, so one file runs everywhere. All functions may be called from any thread; nothing is kept between calls.
@@ -80,7 +80,7 @@ bool has_avx512() {
 
 extern "C" {
 
-// Numbers that library.py knows, too.
+// Numbers that binding.py knows, too.
 enum Level : int32_t { kNone = 0, kAvx2 = 1, kAvx512 = 2 };
 enum PrecisionName : int32_t { kFp32 = 0, kInt16 = 1 };
 enum Outcome : int32_t { kDone = 0, kNoMemory = 1, kNotSupported = 2 };

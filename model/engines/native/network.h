@@ -1,4 +1,4 @@
-// What the caller hands over: plain C, mirrored field by field in library.py. All memory is the caller's.
+// What the caller hands over: plain C, mirrored field by field in binding.py. All memory is the caller's.
 //
 // H is the number of units of a layer, filled up with units whose weights are 0 to a multiple of the vector width.
 // The four gates are in torch's order: input, forget, cell, output. Three of them are sigmoids, which are computed as

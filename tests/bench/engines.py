@@ -1,0 +1,128 @@
+"""`python -m tests.bench.engines`: torch and the native engine on the same word ids. See docs/performance.md."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from deploy.demo.sample import SAMPLE
+from model.artifact import Artifact, load_artifact
+from model.artifacts import DEFAULT_ARTIFACT
+from model.engines.engine import Engine
+from model.engines.native_engine import NativeEngine
+from model.engines.packing import Ids
+from model.engines.torch_engine import TorchEngine
+from model.networks import build_network
+from tests.bench.figures import Spread
+from tests.bench.machine import machine_facts, usable_cores
+from tests.bench.subjects import SHIPPED, Subject, reference_subject
+from tests.bench.texts import load_texts
+
+BATCHES: Final = (1, 16, 64, 256)
+SINGLE_REVIEWS: Final = 64  # a batch of one takes long enough
+CLOCKS: Final = {"wall": time.perf_counter, "cpu": time.process_time}
+BASELINE: Final = "torch fp32"
+ENGINES: Final[Mapping[str, Callable[[Artifact, int], Engine]]] = {
+    BASELINE: lambda artifact, threads: TorchEngine(
+        build_network(artifact.config.network, artifact.weights),
+        max_tokens=artifact.tokenizer.max_tokens,
+        device=torch.device("cpu"),
+        threads=threads,
+    ),
+    "native fp32": lambda artifact, threads: NativeEngine(
+        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision="fp32", threads=threads
+    ),
+    "native int16": lambda artifact, threads: NativeEngine(
+        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision="int16", threads=threads
+    ),
+}
+
+Rates = dict[str, dict[int, float]]  # reviews/s, by engine and batch
+
+
+def main() -> int:
+    """Run the command line; the exit status."""
+    arguments = _arguments(sys.argv[1:])
+    subjects = [Subject(SHIPPED, arguments.artifact)]
+    results: list[dict[str, object]] = []
+    with TemporaryDirectory(prefix="sentiment-bench-") as directory:
+        subjects.append(reference_subject(Path(directory) / "reference", arguments.data))
+        for subject in subjects:
+            artifact = load_artifact(subject.artifact)
+            texts = load_texts(arguments.data, arguments.reviews)
+            rows = [row for text in texts if len(row := artifact.tokenizer.tokenize(text).ids)]
+            for threads in sorted({1, usable_cores()}):
+                engines = {name: make(artifact, threads) for name, make in ENGINES.items()}
+                rounds = measure(engines, rows, CLOCKS[arguments.clock], arguments.rounds)
+                title = f"{subject.name}, {threads} threads"
+                Console().print(_table(title, engines, rounds))
+                results.append({"network": subject.name, "threads": threads, "rounds": rounds})
+    if arguments.out:
+        facts = {"machine": machine_facts(), "clock": arguments.clock, "reviews": arguments.reviews, "results": results}
+        arguments.out.write_text(json.dumps(facts, indent=1) + "\n")
+    return 0
+
+
+def measure(engines: Mapping[str, Engine], rows: Sequence[Ids], clock: Callable[[], float], rounds: int) -> list[Rates]:
+    """All engines with all batches in each round, so that a machine that changes its pace hits all alike."""
+    for engine in engines.values():
+        engine.logits(rows[: max(BATCHES)])
+    return [
+        {name: {batch: _rate(engine, rows, batch, clock) for batch in BATCHES} for name, engine in engines.items()}
+        for _ in range(rounds)
+    ]
+
+
+def ratios(rounds: Sequence[Rates], name: str, batch: int) -> list[float]:
+    """In each round: the engine's pace over that of torch at its best batch; of single reviews, over torch's."""
+    return [
+        rates[name][batch] / (rates[BASELINE][1] if batch == 1 else max(rates[BASELINE].values())) for rates in rounds
+    ]
+
+
+def _rate(engine: Engine, rows: Sequence[Ids], batch: int, clock: Callable[[], float]) -> float:
+    some = rows[:SINGLE_REVIEWS] if batch == 1 else rows
+    began_s = clock()
+    for start in range(0, len(some), batch):
+        engine.logits(some[start : start + batch])
+    return len(some) / (clock() - began_s)
+
+
+def _table(title: str, engines: Mapping[str, Engine], rounds: Sequence[Rates]) -> Table:
+    table = Table("engine", "batch", "reviews/s", "/ torch at its best (single: / torch)", "ms a review", title=title)
+    for name, engine in engines.items():
+        for batch in BATCHES:
+            pace, ratio = Spread.of([rates[name][batch] for rates in rounds]), Spread.of(ratios(rounds, name, batch))
+            table.add_row(
+                engine.description,
+                str(batch),
+                f"{pace.median:,.0f} ({pace.min:,.0f} to {pace.max:,.0f})",
+                f"{ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})",
+                f"{1000 / pace.median:.2f}",
+            )
+    return table
+
+
+def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.engines", description="Measure the engines alone.")
+    parser.add_argument("--reviews", type=int, default=512, help="in each measurement (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu: the time that this process ran; for a busy machine"
+    )
+    parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
+    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
+    parser.add_argument("--out", type=Path, help="file to save every rate to, as JSON")
+    return parser.parse_args(command_line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
