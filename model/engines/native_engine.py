@@ -7,7 +7,7 @@ slows down takes fewer.
 
 from collections.abc import Sequence
 from concurrent.futures import wait
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,8 @@ class NativeEngine:
         self._kernel = kernel or Kernel()
         self._max_tokens = max_tokens
         self._vocab_size = len(weights["embedding.weight"])
-        network = _SentimentRnn if "fc.weight" in weights else _BiLstm
-        self._network: _Network = network(weights, max_tokens, precision, self._kernel.lanes)
+        network: type[_SentimentRnn | _BiLstm] = _SentimentRnn if "fc.weight" in weights else _BiLstm
+        self._network = network(weights, max_tokens, precision, self._kernel.lanes)
         self._threads = threads or physical_cores()
         self._pool = Lanes(self._threads - 1, lambda: None)  # the calling thread is the first lane
         self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
@@ -95,18 +95,6 @@ class NativeEngine:
         return [rows.pooled for _, rows in passes]
 
 
-class _Network(Protocol):
-    lstms: Sequence[tuple[Network, bool]]  # each with whether it reads backwards
-
-    def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
-        """(B,): with which of the LSTMs' initial states rows of these lengths begin."""
-        ...
-
-    def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
-        """(B,) of what each LSTM made of the rows."""
-        ...
-
-
 class _BiLstm:
     """See `model.network.BiLstmClassifier`."""
 
@@ -121,9 +109,11 @@ class _BiLstm:
         self._bias = float(weights["head.bias"][0])
 
     def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+        """With which of the LSTMs' initial states rows of these lengths begin: (B,)."""
         return np.zeros(len(lengths), np.int32)
 
     def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
+        """(B,) of what each LSTM made of the rows."""
         states = np.concatenate([each[:, :, : self._units].reshape(len(each), -1) for each in pooled], axis=1)
         return _weighted_sums(states, self._head) + self._bias
 
@@ -143,9 +133,11 @@ class _SentimentRnn:
         self._bias = float(weights["fc.bias"][-1])
 
     def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+        """With which of the LSTM's initial states rows of these lengths begin: (B,)."""
         return (self._max_tokens - lengths).astype(np.int32)
 
     def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
+        """(B,) of what the LSTM made of the rows."""
         last = pooled[0][:, 2, : self._units]
         return _weighted_sums(last, self._head) + self._bias
 

@@ -78,9 +78,9 @@ def torch_probability(network: Network, row: Ids) -> float:
     """Of one review alone, as the network's own module computes it."""
     ids = torch.from_numpy(row).long()
     if isinstance(network, BiLstmClassifier):
-        return torch.sigmoid(network(ids.unsqueeze(0), torch.tensor([len(row)]))).item()
+        return float(torch.sigmoid(network(ids.unsqueeze(0), torch.tensor([len(row)]))))
     padded = torch.cat([torch.zeros(MAX_TOKENS - len(row), dtype=torch.int64), ids])
-    return network(padded.unsqueeze(0), network.init_hidden(1))[0].item()
+    return float(network(padded.unsqueeze(0), network.init_hidden(1))[0])
 
 
 # The numbers
@@ -225,7 +225,7 @@ def test_rows_that_would_lead_out_of_memory_are_refused(rows: list[Ids], message
 
 def test_ids_of_another_type_are_refused() -> None:
     with pytest.raises(TypeError, match="int64"):
-        engine(CONFIGS[1], "avx2", "fp32").logits([np.array([1, 2])])  # type: ignore[list-item]  # the point
+        engine(CONFIGS[1], "avx2", "fp32").logits([np.array([1, 2])])
 
 
 def test_weights_of_different_sizes_are_refused() -> None:

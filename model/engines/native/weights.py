@@ -66,7 +66,8 @@ def _layer_count(weights: Weights, name: str) -> int:
 
 
 def _bias(weights: Weights, name: str, layer: int) -> Floats:
-    return weights[f"{name}.bias_ih_l{layer}"] + weights[f"{name}.bias_hh_l{layer}"]
+    bias: Floats = weights[f"{name}.bias_ih_l{layer}"] + weights[f"{name}.bias_hh_l{layer}"]
+    return bias
 
 
 def _sigmoid(z: Floats) -> Floats:
@@ -97,8 +98,9 @@ def _pack_layer(weights: Weights, name: str, layer: int, precision: str, lanes: 
 
 def _by_gate(weight: Floats) -> Floats:
     """(4 H, ...) as (4, H, ...), the sigmoids' halved."""
-    by_gate = weight.reshape(4, -1, *weight.shape[1:])
-    return by_gate * _HALVED.reshape(4, *(1,) * (by_gate.ndim - 1))
+    by_gate: Floats = weight.reshape(4, -1, *weight.shape[1:])
+    halved: Floats = by_gate * _HALVED.reshape(4, *(1,) * (by_gate.ndim - 1))
+    return halved
 
 
 def _filled(weight: Floats, *sizes: int) -> Floats:
@@ -121,7 +123,7 @@ def _for_products(weight: NDArray[Any], lanes: int, *, group: int) -> NDArray[An
 
 def _table(embedding: Floats, columns: Floats, bias: Floats, dtype: type) -> NDArray[Any]:
     """embedding @ columns + bias."""
-    table = np.empty((len(embedding), len(bias)), dtype)
+    table: NDArray[Any] = np.empty((len(embedding), len(bias)), dtype)
     for begin in range(0, len(table), _WORDS_AT_ONCE):
         some = slice(begin, begin + _WORDS_AT_ONCE)
         table[some] = _rounded(embedding[some] @ columns + bias, dtype)
