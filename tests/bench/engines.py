@@ -17,6 +17,7 @@ from deploy.demo.sample import SAMPLE
 from model.artifact import Artifact, load_artifact
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines.engine import Engine
+from model.engines.native.binding import LEVELS, PRECISIONS, Kernel
 from model.engines.native_engine import NativeEngine
 from model.engines.packing import Ids
 from model.engines.torch_engine import TorchEngine
@@ -30,20 +31,6 @@ BATCHES: Final = (1, 16, 64, 256)
 SINGLE_REVIEWS: Final = 64  # a batch of one takes long enough
 CLOCKS: Final = {"wall": time.perf_counter, "cpu": time.process_time}
 BASELINE: Final = "torch fp32"
-ENGINES: Final[Mapping[str, Callable[[Artifact, int], Engine]]] = {
-    BASELINE: lambda artifact, threads: TorchEngine(
-        build_network(artifact.config.network, artifact.weights),
-        max_tokens=artifact.tokenizer.max_tokens,
-        device=torch.device("cpu"),
-        threads=threads,
-    ),
-    "native fp32": lambda artifact, threads: NativeEngine(
-        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision="fp32", threads=threads
-    ),
-    "native int16": lambda artifact, threads: NativeEngine(
-        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision="int16", threads=threads
-    ),
-}
 
 Rates = dict[str, dict[int, float]]  # reviews/s, by engine and batch
 
@@ -60,7 +47,7 @@ def main() -> int:
             texts = load_texts(arguments.data, arguments.reviews)
             rows = [row for text in texts if len(row := artifact.tokenizer.tokenize(text).ids)]
             for threads in sorted({1, usable_cores()}):
-                engines = {name: make(artifact, threads) for name, make in ENGINES.items()}
+                engines = make_engines(artifact, threads, arguments.level)
                 rounds = measure(engines, rows, CLOCKS[arguments.clock], arguments.rounds)
                 title = f"{subject.name}, {threads} threads"
                 Console().print(_table(title, engines, rounds))
@@ -69,6 +56,20 @@ def main() -> int:
         facts = {"machine": machine_facts(), "clock": arguments.clock, "reviews": arguments.reviews, "results": results}
         arguments.out.write_text(json.dumps(facts, indent=1) + "\n")
     return 0
+
+
+def make_engines(artifact: Artifact, threads: int, level: str | None) -> dict[str, Engine]:
+    """Torch, and the native engine in each of its precisions."""
+    max_tokens = artifact.tokenizer.max_tokens
+    network = build_network(artifact.config.network, artifact.weights)
+    engines: dict[str, Engine] = {
+        BASELINE: TorchEngine(network, max_tokens=max_tokens, device=torch.device("cpu"), threads=threads)
+    }
+    for precision in PRECISIONS:
+        engines[f"native {precision}"] = NativeEngine(
+            artifact.weights, max_tokens=max_tokens, precision=precision, threads=threads, kernel=Kernel(level)
+        )
+    return engines
 
 
 def measure(engines: Mapping[str, Engine], rows: Sequence[Ids], clock: Callable[[], float], rounds: int) -> list[Rates]:
@@ -97,7 +98,7 @@ def _rate(engine: Engine, rows: Sequence[Ids], batch: int, clock: Callable[[], f
 
 
 def _table(title: str, engines: Mapping[str, Engine], rounds: Sequence[Rates]) -> Table:
-    table = Table("engine", "batch", "reviews/s", "/ torch at its best (single: / torch)", "ms a review", title=title)
+    table = Table("engine", "batch", "reviews/s", "/ torch at its best batch, or single", "ms a review", title=title)
     for name, engine in engines.items():
         for batch in BATCHES:
             pace, ratio = Spread.of([rates[name][batch] for rates in rounds]), Spread.of(ratios(rounds, name, batch))
@@ -118,6 +119,7 @@ def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--clock", choices=CLOCKS, default="wall", help="cpu: the time that this process ran; for a busy machine"
     )
+    parser.add_argument("--level", choices=LEVELS[1:], help="of the native engine (default: the processor's best)")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
     parser.add_argument("--out", type=Path, help="file to save every rate to, as JSON")

@@ -71,7 +71,9 @@ def _bias(weights: Weights, name: str, layer: int) -> Floats:
 
 
 def _sigmoid(z: Floats) -> Floats:
-    return np.float32(0.5) * np.tanh(np.float32(0.5) * z) + np.float32(0.5)
+    half = np.float32(0.5)
+    sigmoid: Floats = half * np.tanh(half * z) + half
+    return sigmoid
 
 
 def _pack_layer(weights: Weights, name: str, layer: int, precision: str, lanes: int) -> PackedLayer:
