@@ -195,11 +195,7 @@ class Tile {
                 slot.word += direction();
                 if (--slot.left > 0) continue;
                 finish(slot);
-                if (!take_row(slot)) {
-                    --used;
-                    active_[s] = active_[used];
-                    active_[used] = &slot;
-                }
+                if (!take_row(slot)) active_[s] = active_[--used];
             }
         }
     }
