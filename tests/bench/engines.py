@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -49,9 +50,11 @@ def main() -> int:
             for threads in sorted({1, usable_cores()}):
                 engines = make_engines(artifact, threads, arguments.level)
                 rounds = measure(engines, rows, CLOCKS[arguments.clock], arguments.rounds)
-                title = f"{subject.name}, {threads} threads"
+                apart = {name: difference(engine, engines[BASELINE], rows) for name, engine in engines.items()}
+                told = ", ".join(f"{name} {largest:.1g}" for name, largest in apart.items() if name != BASELINE)
+                title = f"{subject.name}, {threads} threads; largest difference of a probability: {told}"
                 Console().print(_table(title, engines, rounds))
-                results.append({"network": subject.name, "threads": threads, "rounds": rounds})
+                results.append({"network": subject.name, "threads": threads, "differences": apart, "rounds": rounds})
     if arguments.out:
         facts = {"machine": machine_facts(), "clock": arguments.clock, "reviews": arguments.reviews, "results": results}
         arguments.out.write_text(json.dumps(facts, indent=1) + "\n")
@@ -80,6 +83,12 @@ def measure(engines: Mapping[str, Engine], rows: Sequence[Ids], clock: Callable[
         {name: {batch: _rate(engine, rows, batch, clock) for batch in BATCHES} for name, engine in engines.items()}
         for _ in range(rounds)
     ]
+
+
+def difference(engine: Engine, other: Engine, rows: Sequence[Ids]) -> float:
+    """The largest one between the uncalibrated probabilities of two engines."""
+    one, two = (0.5 * np.tanh(0.5 * each.logits(rows)) for each in (engine, other))
+    return float(np.abs(one - two).max())
 
 
 def ratios(rounds: Sequence[Rates], name: str, batch: int) -> list[float]:
