@@ -1,6 +1,7 @@
 """The composition root of `run`: the only place where the worker's parts are chosen and joined."""
 
 import logging
+import signal
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -21,12 +22,14 @@ from worker.health import Health
 from worker.http import serve
 from worker.inference import InferenceThread
 from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.reloading import Reloader
 from worker.settings import Settings
-from worker.shutdown import capture_signals
-from worker.worker import Worker
+from worker.shadow import Shadow
+from worker.shutdown import capture_signals, handled_by
+from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,11 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
         metrics = Metrics(registry)
         metrics.serving(predictor.info)
-        build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
+        reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
+        with handled_by(reloader.on_signal, signal.SIGHUP):
+            shadow = open_shadow(settings, registry)
+            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, shadow)
+            worker.run(stop, until_empty=until_empty)
 
 
 def connect_with(settings: Settings) -> Connection:
@@ -92,8 +99,28 @@ def open_predictor(settings: Settings) -> Predictor:
         raise ModelUnusable(str(exc)) from exc
 
 
+def inference_thread(settings: Settings, predictor: Predictor) -> InferenceThread[Work]:
+    """Make the thread that runs a predictor; it is not started."""
+    return InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
+
+
+def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
+    """Load the second model, if there is to be one, into one lane: the live one has the cores. Raises ModelUnusable."""
+    if settings.shadow_model is None:
+        return None
+    predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
+    comparisons = ShadowMetrics(registry, predictor.info)
+    return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
+
+
 def build_worker(
-    settings: Settings, predictor: Predictor, partitions: dict[str, int], metrics: Metrics, health: Health
+    settings: Settings,
+    predictor: Predictor,
+    reloader: Reloader[Work],
+    partitions: dict[str, int],
+    metrics: Metrics,
+    health: Health,
+    shadow: Shadow | None = None,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
@@ -113,8 +140,9 @@ def build_worker(
     return Worker(
         source=source,
         delivery=_delivery(settings, connection, source, offsets),
-        predictor=predictor,
-        engine=InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000),
+        engine=inference_thread(settings, predictor),
+        reloader=reloader,
+        shadow=shadow,
         offsets=offsets,
         batcher=Batcher(
             BatchLimits(

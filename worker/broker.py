@@ -5,7 +5,7 @@ Both protocols have a real implementation (`worker.kafka_broker`) and a fake (`t
 contract suite.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -88,6 +88,11 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def silence_s(self) -> float:
+        """How long no broker has said anything. While one is there, a member hears from it every few seconds."""
+        ...
+
     def rewind(self, *, timeout_s: float) -> None:
         """Read every owned partition again from its committed offset. Raises BrokerUnavailable."""
         ...
@@ -142,8 +147,11 @@ class Sink(Protocol):
         """Hand over one message without waiting for the broker; refusals are told by the receipt."""
         ...
 
-    def flush(self, *, timeout_s: float) -> None:
-        """Wait until every receipt is done. Raises BrokerUnavailable when some are not by then."""
+    def flush(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Wait until every receipt is done.
+
+        Raises BrokerUnavailable when some are not by then, or soon after it became `hurried`.
+        """
         ...
 
     def partition_count(self, topic: str) -> int:

@@ -23,7 +23,6 @@ from worker.outcomes import Outcome
 log = logging.getLogger(__name__)
 
 LEAST_COMMIT_S: Final = 0.5  # what a commit gets, though the time was spent on what it needs
-LOOK_UP_S: Final = 0.1  # how often a wait for messages asks whether it is still wanted
 ONE_NAME_EACH: Final = "Give each worker a transactional_id of its own"
 
 
@@ -113,7 +112,7 @@ class AtLeastOnce(Delivery):
         deadline_s = time.monotonic() + timeout_s
         try:
             if self._in_flight:  # else there may be no sink: it was let go of by `restart`
-                _flush(self._sink, deadline_s, hurried)
+                self._sink.flush(timeout_s=timeout_s, hurried=hurried)
         finally:
             self._collect()
             left_s = 0.0 if hurried() else deadline_s - time.monotonic()
@@ -243,7 +242,7 @@ class ExactlyOnce(Delivery):
         try:
             while self.unfinished:
                 self._send(self._clock())
-                _flush(self._sink, deadline_s, hurried)
+                self._sink.flush(timeout_s=deadline_s - time.monotonic(), hurried=hurried)
                 self._refuse_failures()
                 self._checkpoint(min(deadline_s - time.monotonic(), self._commit_timeout_s))
         except Fenced as exc:
@@ -325,17 +324,6 @@ class ExactlyOnce(Delivery):
     def _begin_anew(self) -> None:
         self._transaction = []
         self._due = False
-
-
-def _flush(sink: Sink, deadline_s: float, hurried: Callable[[], bool]) -> None:
-    """Wait for what is in flight. Raises BrokerUnavailable when the time is over, or nobody wants to wait."""
-    while True:
-        left_s = max(0.0, deadline_s - time.monotonic())
-        try:
-            return sink.flush(timeout_s=min(left_s, LOOK_UP_S))
-        except BrokerUnavailable:
-            if left_s <= LOOK_UP_S or hurried():
-                raise
 
 
 def _worst_failure(in_flight: Iterable[tuple[Outcome, Receipt]]) -> tuple[Outcome, WorkerError]:

@@ -5,6 +5,7 @@ WorkerError
 ├── BrokerUnavailable      the broker did not answer in time      -> keep the work, try again later
 ├── AssignmentLost         the group moved on without us          -> drop work of partitions we no longer own
 ├── DeliveryFailed         a result was not stored                -> rewind to the committed offsets, replay
+├── ReloadFailed           another model cannot be served         -> the present one goes on
 ├── Fenced                 our transactional id is taken          -> replay if we were late, else exit
 └── Fatal                  going on would lose or corrupt         -> one clear line, exit with `exit_code`
     ├── SettingsRejected   2  a setting is wrong
@@ -49,6 +50,10 @@ class DeliveryFailed(WorkerError):
 
 class Fenced(WorkerError):
     """The broker takes nothing more under our transactional id: it gave up on us, or another producer has it."""
+
+
+class ReloadFailed(WorkerError):
+    """The model that was to take the present one's place cannot be served."""
 
 
 class Fatal(WorkerError):

@@ -1,10 +1,15 @@
 """Whether the worker is alive and ready. Written by the loop, read by the HTTP threads; the time is an argument."""
 
+from typing import Final
+
 from worker.http import HealthView
+
+_SILENCE_S: Final = 10.0  # three heartbeats
 
 
 class Health(HealthView):
-    """Live: the loop turns, and what waits makes progress. Ready: warm, assigned, live and not stopping.
+    """Live: the loop turns, and what waits makes progress. Ready: warm, assigned, in touch with a broker, live and not
+    stopping.
 
     Each field is written by one thread and read as a whole, so no lock is needed.
     """
@@ -15,6 +20,7 @@ class Health(HealthView):
         self._progressed_s = now_s
         self.warm = False
         self.partitions = 0
+        self.broker_silence_s = 0.0
         self.stopping = False
 
     def turned(self, now_s: float, *, work_waits: bool) -> None:
@@ -43,4 +49,6 @@ class Health(HealthView):
             return False, "the model is not warm yet"
         if self.partitions == 0:
             return False, "no partition is assigned"
+        if self.broker_silence_s > _SILENCE_S:  # no reason to restart: another process would hear as little
+            return False, f"no broker has answered for more than {_SILENCE_S:.0f} s"
         return self.live(now_s)

@@ -42,6 +42,11 @@ class Engine(Protocol[W]):
     """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""
 
     @property
+    def predictor(self) -> Predictor:
+        """What it runs: for its `info`, and to tokenize beside it."""
+        ...
+
+    @property
     def warm(self) -> bool:
         """Whether the engine has run once and takes work at full speed."""
         ...
@@ -88,6 +93,11 @@ class InferenceThread(Engine[W]):
         self._inside = 0
         # A daemon: a hung engine must not keep a process alive that was told to exit.
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    @property
+    def predictor(self) -> Predictor:
+        """See Engine."""
+        return self._predictor
 
     @property
     def warm(self) -> bool:

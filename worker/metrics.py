@@ -23,6 +23,7 @@ from worker.outcomes import Outcome
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+DIFFERENCES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TENTHS: Final = tuple(tenth / 10 for tenth in range(1, 11))
 
 
@@ -143,6 +144,13 @@ class Metrics:
             "sentiment_skipped_records_total", "Records deleted from the topic before they were read."
         )
         self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
+        reloads = Counter(
+            "sentiment_model_reloads_total",
+            "Wishes for another model, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
+        self.reloads = {result: reloads.labels(result) for result in ("done", "failed")}
         self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
 
         self._model = Gauge(
@@ -153,7 +161,8 @@ class Metrics:
         )
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model in `sentiment_model_info`."""
+        """Name the model in `sentiment_model_info`, and no other."""
+        self._model.clear()
         self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
 
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
@@ -200,3 +209,46 @@ class Metrics:
         """A partition that is someone else's now has its lag shown there."""
         with suppress(KeyError):  # never shown
             self.lag.remove(partition.topic, str(partition.partition))
+
+
+class ShadowMetrics:
+    """How a shadow model compares with the live one; see `worker.shadow.Comparisons`."""
+
+    def __init__(self, registry: CollectorRegistry, model: ModelInfo) -> None:
+        reviews = Counter(
+            "sentiment_shadow_reviews_total",
+            "Reviews chosen for the shadow model, by whether it finds the live model's sentiment; failed: it could "
+            "not score them; skipped: it was too slow, or is broken.",
+            ["result"],
+            registry=registry,
+        )
+        self._reviews = {result: reviews.labels(result) for result in ("agrees", "differs", "failed", "skipped")}
+        self._difference = BatchHistogram(
+            "sentiment_shadow_difference",
+            "Difference between P(positive) of the shadow model and of the live one, without its sign.",
+            DIFFERENCES,
+            registry,
+        )
+        info = Gauge(
+            "sentiment_shadow_model_info",
+            "Constant 1, labelled with the shadow model.",
+            ["name", "version", "sha256", "engine"],
+            registry=registry,
+        )
+        info.labels(model.name, model.version, model.sha256, model.engine).set(1)
+
+    def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
+        """See Comparisons."""
+        pairs = list(zip(live, shadow, strict=True))
+        agreeing = sum((ours >= 0.5) == (other >= 0.5) for ours, other in pairs)
+        self._reviews["agrees"].inc(agreeing)
+        self._reviews["differs"].inc(len(pairs) - agreeing)
+        self._difference.observe_all(abs(ours - other) for ours, other in pairs)
+
+    def failed(self, reviews: int) -> None:
+        """See Comparisons."""
+        self._reviews["failed"].inc(reviews)
+
+    def skipped(self, reviews: int) -> None:
+        """See Comparisons."""
+        self._reviews["skipped"].inc(reviews)

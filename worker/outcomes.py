@@ -54,6 +54,10 @@ class Outcomes:
     def __init__(self, *, output: Target, dlq: Target, model: ModelInfo) -> None:
         self._output = output
         self._dlq = dlq
+        self.serve(model)
+
+    def serve(self, model: ModelInfo) -> None:
+        """Name this model in what is made from now on."""
         self._model = Model(name=model.name, version=model.version, sha256=model.sha256)
 
     def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:

@@ -110,6 +110,12 @@ class Settings(BaseModel):
     model: Annotated[Path, Allowed("a directory")] = Field(
         default=DEFAULT_ARTIFACT, description="The artifact to score with."
     )
+    shadow_model: Annotated[Path | None, Allowed("a directory")] = Field(
+        default=None, description="A second artifact, whose scores are compared in the metrics and never published."
+    )
+    shadow_share: float = Field(
+        default=0.1, ge=0.001, le=1, description="The share of the reviews that the second artifact scores as well."
+    )
     engine: Literal["auto", "torch"] = Field(default="auto", description="What runs the network.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where; `auto` takes a GPU if there is one."

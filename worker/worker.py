@@ -6,11 +6,11 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from model.errors import EngineBroken
-from model.predictor import Predictor, TokenizedText
+from model.predictor import ModelInfo, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
 from worker.breaker import Breaker
@@ -21,6 +21,7 @@ from worker.errors import (
     BrokerUnavailable,
     DeliveryFailed,
     ModelUnusable,
+    ReloadFailed,
     TooManyDeadLetters,
     UnreadableReview,
 )
@@ -32,6 +33,8 @@ from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.ordering import Ordering
 from worker.outcomes import Outcome, Outcomes
+from worker.reloading import Reloader
+from worker.shadow import Shadow
 from worker.shutdown import Stop
 
 log = logging.getLogger(__name__)
@@ -69,8 +72,9 @@ class Worker:
         *,
         source: Source,
         delivery: Delivery,
-        predictor: Predictor,
         engine: Engine["Work"],
+        reloader: Reloader["Work"],
+        shadow: Shadow | None = None,
         offsets: Offsets,
         batcher: Batcher[Work],
         backpressure: Backpressure,
@@ -87,8 +91,10 @@ class Worker:
     ) -> None:
         self._source = source
         self._delivery = delivery
-        self._predictor = predictor
         self._engine = engine
+        self._reloader = reloader
+        self._shadow = shadow
+        self._next_engine: Engine[Work] | None = None  # takes over when the present one is idle
         self._offsets = offsets
         self._batcher = batcher
         self._backpressure = backpressure
@@ -103,6 +109,7 @@ class Worker:
         self._clock = clock
         self._wall_clock = wall_clock
         self._housekeeping_due_s = 0.0
+        self._ready = False  # as last told
         self._must_reopen = False
         self._must_rewind = False
 
@@ -119,16 +126,22 @@ class Worker:
                 self.turn()
             self._drain(stop)
         except EngineBroken as exc:
-            raise ModelUnusable(f"the engine {self._predictor.info.engine} broke: {exc}. Restart the worker") from exc
+            raise ModelUnusable(
+                f"the engine {self._engine.predictor.info.engine} broke: {exc}. Restart the worker"
+            ) from exc
         finally:
             self._health.stopping = True
             self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            if self._shadow is not None:
+                self._shadow.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._source.close(timeout_s=CLOSE_TIMEOUT_S)
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
         self._engine.start()
+        if self._shadow is not None:
+            self._shadow.start()
 
     def turn(self) -> None:
         """Go round once. A result that the broker did not store sends everything back to the committed offsets."""
@@ -139,6 +152,7 @@ class Worker:
                 self._rewind()
             else:
                 self._admit(self._poll())
+            self._change_model()
             self._dispatch()
             self._collect(timeout_s=0 if self._engine.idle else BUSY_POLL_S)
             self._finish(self._delivery.settle(self._clock()))
@@ -149,6 +163,7 @@ class Worker:
     def _drain(self, stop: Stop) -> None:
         """Finish what was read, within the budget; what does not fit is scored again by whoever comes next."""
         self._health.stopping = True
+        self._next_engine = None
         deadline_s = self._clock() + self._drain_timeout_s
         try:
             while (self._batcher or not self._engine.idle) and self._clock() < deadline_s and not stop.forced:
@@ -217,7 +232,7 @@ class Worker:
             review = self._read(record, generation)
             if review is not None:
                 readable.append((record, generation, review))
-        texts = self._predictor.tokenize([review.text for _, _, review in readable])
+        texts = self._engine.predictor.tokenize([review.text for _, _, review in readable])
         for (record, generation, review), text in zip(readable, texts, strict=True):
             self._batcher.add(Work(record, generation, review_id_of(review, record), text, arrived_s))
         self._metrics.read.inc(len(polled.records))
@@ -311,7 +326,7 @@ class Worker:
 
     def _dispatch(self, *, draining: bool = False) -> None:
         """Give the engine what the batcher finds worth going; a busy engine has one batch lying ready."""
-        while self._engine.has_room:
+        while self._next_engine is None and self._engine.has_room:
             now_s = self._clock()
             batch = self._batcher.take(now_s, engine_idle=self._engine.idle, draining=draining)
             if batch is None:
@@ -330,7 +345,7 @@ class Worker:
 
     def _take_over(self, scored: ScoredBatch[Work]) -> None:
         at_s = self._wall_clock()
-        outcomes, scores, unknown = [], [], 0
+        outcomes, records, scores, unknown = [], [], [], 0
         for work, result in zip(scored.batch.rows, scored.results, strict=True):
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
@@ -339,12 +354,49 @@ class Worker:
             else:
                 outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
                 scores.append(result)
+                records.append(work.record)
                 unknown += work.text.unknown
         self._publish(outcomes)
         self._metrics.scored(scores, unknown=unknown)
+        if self._shadow is not None:
+            self._shadow.offer(records, scores)
 
     def _is_current(self, work: Work) -> bool:
         return self._offsets.is_current(work.record.partition, work.generation)
+
+    # Another model
+
+    @property
+    def changing_model(self) -> bool:
+        """Whether another model is ready and waits for the present one to finish what it has."""
+        return self._next_engine is not None
+
+    def _change_model(self) -> None:
+        """Go on with the model that was asked for, between two batches; one that is of no use is only told."""
+        if self._next_engine is None:
+            try:
+                self._next_engine = self._reloader.take()
+            except ReloadFailed as exc:
+                self._metrics.reloads["failed"].inc()
+                log.error("the model stays as it is, another one cannot be served: %s", exc)  # noqa: TRY400
+        if self._next_engine is not None and self._engine.idle:
+            self._engine.close(timeout_s=CLOSE_TIMEOUT_S)
+            self._engine, self._next_engine = self._next_engine, None
+            self._serve(self._engine.predictor.info)
+            self._read_waiting_anew()
+
+    def _serve(self, model: ModelInfo) -> None:
+        self._outcomes.serve(model)
+        self._metrics.serving(model)
+        self._metrics.reloads["done"].inc()
+        log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
+
+    def _read_waiting_anew(self) -> None:
+        """What waits was made into words of another vocabulary."""
+        waiting = self._batcher.discard(lambda _: True)
+        texts = self._engine.predictor.tokenize([decode_review(work.record.value or b"").text for work in waiting])
+        for work, text in zip(waiting, texts, strict=True):
+            self._batcher.add(replace(work, text=text))
 
     # Deliver
 
@@ -399,12 +451,23 @@ class Worker:
             steer(self._offsets.partitions)
         if now_s >= self._housekeeping_due_s:
             self._housekeeping_due_s = now_s + HOUSEKEEPING_S
+            self._health.broker_silence_s = self._source.silence_s
+            self._tell_readiness(now_s)
             self._metrics.state(
                 lag=self._source.lag(),
                 partitions=len(self._offsets.partitions),
                 held=self._backpressure,
-                ready=self._health.ready(now_s)[0],
+                ready=self._ready,
             )
+
+    def _tell_readiness(self, now_s: float) -> None:
+        ready, why = self._health.ready(now_s)
+        if ready != self._ready:
+            self._ready = ready
+            if ready:
+                log.info("ready")
+            else:
+                log.warning("not ready: %s", why)
 
 
 def _name(record: Record) -> str:

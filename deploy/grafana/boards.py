@@ -261,6 +261,29 @@ def model() -> Json:
                     stacked=True,
                 ),
             ],
+            [
+                lines(
+                    "Shadow model",
+                    "cps",
+                    ("{{result}}", rate("sentiment_shadow_reviews_total", by="result")),
+                    text="Reviews a second that a shadow model scored as well: does it find the same sentiment?.",
+                    stacked=True,
+                ),
+                heat_map(
+                    "Difference of the shadow model",
+                    "percentunit",
+                    rate("sentiment_shadow_difference_bucket", by="le"),
+                    text="Between its P(positive) and the live model's.",
+                ),
+                lines(
+                    "Model reloads",
+                    "short",
+                    (
+                        "{{instance}}, {{result}}",
+                        f"increase({gauge('sentiment_model_reloads_total')}[$__rate_interval])",
+                    ),
+                ),
+            ],
         ],
     )
 

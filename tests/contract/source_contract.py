@@ -309,6 +309,19 @@ class SourceContract:
         assert again == [(0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2), (1, 3), (1, 4)]
         assert frozenset().union(*(polled.lost for polled in reader.polls[before:])) == reader.owned
 
+    # Silence
+
+    def test_a_broker_that_is_there_is_heard_again_and_again(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
+    ) -> None:
+        reader = open_reader(rig.topic())
+        heard = []
+        reader.poll_until(lambda: bool(reader.owned), "a partition")
+        for _ in range(20):
+            reader.poll()
+            heard.append(reader.source.silence_s)
+        assert max(heard) < 5  # s; worker.health allows ten
+
     # Lag
 
     def test_lag_is_what_is_still_to_be_read(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:

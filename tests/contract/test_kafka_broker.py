@@ -329,6 +329,9 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker
         receipts += [sink.send(Outgoing(topic, None, b"%d" % n, partition=n % 2)) for n in range(100, 200)]
         with pytest.raises(BrokerUnavailable, match="100 messages"):
             sink.flush(timeout_s=0.2)
+        with pytest.raises(BrokerUnavailable, match="100 messages"):
+            sink.flush(timeout_s=3600, hurried=lambda: True)
+        reader.poll_until(lambda: reader.source.silence_s > 1, "silence")
         assert not reader.poll().records
 
         own_broker.start()

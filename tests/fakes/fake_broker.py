@@ -6,9 +6,10 @@ back acknowledgements and settle them partition by partition (`FakeSink.hold`), 
 (`FakeSource.commit_errors`), and leave gaps in a log (`compact`).
 """
 
+import math
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from worker.broker import Headers, Outgoing, Polled, Receipt, Record, TopicPartition
 from worker.errors import (
@@ -218,6 +219,11 @@ class FakeSource:
         """See Source."""
         return self
 
+    @property
+    def silence_s(self) -> float:
+        """See Source."""
+        return 0.0 if self._broker.available else math.inf
+
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """See Source."""
         self._refuse_if_closed()
@@ -371,13 +377,13 @@ class FakeSink:
             self.settle_all()
         return receipt
 
-    def flush(self, *, timeout_s: float) -> None:
+    def flush(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
         """See Sink."""
         self._refuse_if_closed()
         if not self.hold:
             self.settle_all()
         if any(self.held.values()):
-            raise BrokerUnavailable(f"messages without an answer after {timeout_s:g} s")
+            raise BrokerUnavailable(f"messages without an answer after {0 if hurried() else timeout_s:g} s")
         self._ended = False
 
     def settle_oldest(self, partition: TopicPartition, error: WorkerError | None = None) -> None:

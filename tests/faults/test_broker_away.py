@@ -40,6 +40,18 @@ def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broke
     assert stage.faults(begun_again=[before]) == []
 
 
+def test_a_worker_without_work_is_not_ready_while_its_broker_is_away(own_broker: Broker, stage: Stage) -> None:
+    """It says so, waits, and is ready again when the broker is."""
+    worker = stage.start().until_ready()
+    own_broker.kill()
+    silent = (503, "no broker has answered for more than 10 s\n")
+    until(lambda: worker.get("/readyz") == silent, 60, "the worker notices")
+    assert worker.get("/livez")[0] == 200
+    own_broker.start()
+    worker.until_ready()
+    assert worker.stop() == 0
+
+
 def test_results_that_were_not_stored_in_time_are_scored_again_from_the_committed_offset(
     own_broker: Broker, stage: Stage
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
+from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_engine import FakeEngine
 from tests.fakes.fake_predictor import FakePredictor
@@ -17,9 +18,11 @@ from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.errors import WorkerError
 from worker.health import Health
 from worker.inference import InferenceThread
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.reloading import Reloader
+from worker.shadow import Shadow
 from worker.shutdown import Stop
 from worker.worker import Work, Worker
 
@@ -30,6 +33,10 @@ LIMIT_S = 10.0
 
 def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
+
+
+def inference_thread(predictor: Predictor) -> InferenceThread[Work]:
+    return InferenceThread(predictor, isolation_timeout_s=LIMIT_S)
 
 
 class Rig:
@@ -48,6 +55,7 @@ class Rig:
         dead_letters: int = 100,
         threadless: bool = False,
         checkpoint_interval_s: float = 0.0,
+        shadow_share: float | None = None,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -61,11 +69,14 @@ class Rig:
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
         self.stop = Stop()
+        self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
+        self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
         self.worker = Worker(
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            predictor=self.predictor,
-            engine=self.engine if threadless else InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
+            engine=self.engine if threadless else inference_thread(self.predictor),
+            reloader=self.reloader,
+            shadow=None if shadow_share is None else self._shadow(shadow_share),
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
             backpressure=self.held,
@@ -84,6 +95,10 @@ class Rig:
             clock=lambda: self.now_s,
             wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
         )
+
+    def _shadow(self, share: float) -> Shadow:
+        comparisons = ShadowMetrics(self.registry, self.next_predictor.info)
+        return Shadow(self.next_predictor, share=share, comparisons=comparisons)
 
     @staticmethod
     def _new_broker(partitions: int) -> FakeBroker:
@@ -149,7 +164,7 @@ class Rig:
         """The group's next offset."""
         return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """One sample of the worker's metrics; 0 when it was never touched."""
         return self.registry.get_sample_value(name, labels) or 0.0
 

@@ -34,7 +34,7 @@ def test_last_words_that_come_with_the_end_of_a_connection_are_heard() -> None:
     theirs.sendall(b"no: wrong password")
     theirs.close()
     transport, heard = KafkaTCPTransport(net, ours), Heard()
-    data_before_end(transport)
+    data_before_end(transport, lambda: None)
     transport.set_protocol(heard)
     transport.resume_reading()
 

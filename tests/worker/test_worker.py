@@ -434,6 +434,20 @@ def test_ready_means_warm_and_assigned() -> None:
     assert rig.health.ready(rig.now_s)[0]
 
 
+def test_what_makes_an_idle_worker_unready_is_logged_once_and_so_is_the_end_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "worker.worker")
+    rig = started(Rig())
+    for available in (True, False, True):
+        rig.broker.available = available
+        for _ in range(3):
+            rig.now_s += 1.0
+            rig.worker.turn()
+    told = [message for message in caplog.messages if "ready" in message]
+    assert told == ["ready", "not ready: no broker has answered for more than 10 s", "ready"]
+
+
 def test_a_broker_that_is_away_makes_nobody_dead() -> None:
     rig = started(Rig(partitions=1))
     rig.sinks[0].hold = True

@@ -11,6 +11,7 @@ What the library (3.0.12) does not do by itself and this file does, each seen on
 
 import re
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -60,17 +61,25 @@ class Network(KafkaNetClient):  # type: ignore[misc]
         failure: Exception | None = self._manager.last_failure
         return failure
 
+    @property
+    def heard_s(self) -> float:
+        """When anything came from a broker for the last time, monotonic; of this client's birth if nothing did."""
+        heard_s: float = self._manager.heard_s
+        return heard_s
+
     def on_refusal(self, tell: Callable[[Exception], None]) -> None:
         """Call `tell` on the library's thread, once, when a refusal comes."""
         self._manager.tell = tell
 
 
-def data_before_end(transport: KafkaTCPTransport) -> None:
-    """Let data and the end of the connection be two reads, though one brought both."""
+def data_before_end(transport: KafkaTCPTransport, on_data: Callable[[], None]) -> None:
+    """Let data and the end of the connection be two reads, though one brought both. Calls `on_data` for each data."""
     receive = transport._sock_recv
 
     def data_or_end() -> tuple[bytes, Exception | None]:
         data, end = receive()
+        if data:
+            on_data()
         return data, None if data else end  # the next read will meet it again
 
     transport._sock_recv = data_or_end
@@ -81,6 +90,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         self.refusal: Exception | None = None
         self.last_failure: Exception | None = None
         self.tell: Callable[[Exception], None] = lambda _: None
+        self.heard_s = time.monotonic()
         super().__init__(net, **config)
 
     def get_connection(self, node_id: Any, **options: Any) -> KafkaConnection:
@@ -95,8 +105,11 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
 
     async def _build_transport(self, node: Any, **options: Any) -> KafkaTCPTransport:
         transport = await super()._build_transport(node, **options)
-        data_before_end(transport)
+        data_before_end(transport, self._heard)
         return transport
+
+    def _heard(self) -> None:
+        self.heard_s = time.monotonic()
 
     def _ended(self, failure: Exception) -> None:
         self.last_failure = failure

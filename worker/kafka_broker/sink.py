@@ -181,25 +181,26 @@ class KafkaSink:
             receipt.settle(self._network.refusal)
         return receipt
 
-    def flush(self, *, timeout_s: float) -> None:
+    def flush(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
         """See Sink."""
         self._refuse_if_closed()
-        self._await_fates(timeout_s)
+        self._await_fates(timeout_s, hurried)
         if self._ended:
             self._recover()
 
-    def _await_fates(self, timeout_s: float) -> None:
-        deadline_s = time.monotonic() + timeout_s
+    def _await_fates(self, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
+        begun_s = time.monotonic()
         while True:
             while self._in_flight and self._in_flight[0].done:
                 self._in_flight.popleft()
             if not self._in_flight:
                 return
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
+            waited_s = time.monotonic() - begun_s
+            left_s = timeout_s - waited_s
+            if left_s <= 0 or hurried():
                 waiting = sum(not receipt.done for receipt in self._in_flight)
                 raise BrokerUnavailable(
-                    f"{waiting} messages are without an answer after {timeout_s:g} s. Check the broker and the network"
+                    f"{waiting} messages are without an answer after {waited_s:.1f} s. Check the broker and the network"
                 )
             with contextlib.suppress(KafkaError):  # the slice is over, or a batch was split: look again
                 self._producer.flush(min(left_s, _FLUSH_SLICE_S))

@@ -215,6 +215,11 @@ class KafkaSource:
         """See Source."""
         return self._membership if self._consumer.group_metadata() == self._membership else None
 
+    @property
+    def silence_s(self) -> float:
+        """See Source. A heartbeat is answered every 3 s at the latest, a fetch several times a second."""
+        return time.monotonic() - self._network.heard_s
+
     def rewind(self, *, timeout_s: float) -> None:
         """See Source. When it raises, some partitions may be back already: call again."""
         self._refuse_if_closed()
