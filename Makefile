@@ -18,9 +18,9 @@ INSTALLED := .venv/.installed
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies have changed
+setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies or the native engine have changed
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/engines/native/*.cpp model/engines/native/*.h)
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or later is needed; $(PYTHON3) is $$($(PYTHON3) --version 2>&1)." >&2; \
 	  echo "Install one, or name the one to take: make setup PYTHON3=/path/to/python3" >&2; exit 1; }

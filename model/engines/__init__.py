@@ -1,7 +1,6 @@
 """Predictors: the same artifact, computed in different ways. `load_predictor` chooses."""
 
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,13 +53,11 @@ def load_predictor(
 
 
 def _native(artifact: "Artifact", choice: Choice, threads: int | None) -> "Engine":
-    name = "model.engines.native_engine"
-    if find_spec(name) is None:
-        raise EngineUnavailable("the engine native is not part of this installation: choose the engine onnx or torch")
-    engine: Engine = import_module(name).NativeEngine(
+    from model.engines.native_engine import NativeEngine
+
+    return NativeEngine(
         artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision=choice.precision, threads=threads
     )
-    return engine
 
 
 def _onnx(artifact: "Artifact", _choice: Choice, threads: int | None) -> "Engine":
