@@ -187,8 +187,10 @@ def test_a_flipped_byte_is_noticed(pristine: Artifact, name: str, data: st.DataO
     flip = data.draw(st.integers(1, 255))
     try:
         path.write_bytes(content[:position] + bytes([content[position] ^ flip]) + content[position + 1 :])
-        with pytest.raises(ArtifactError, match=name):
+        with pytest.raises(ArtifactError) as refused:
             load_artifact(pristine.directory)
+        # A manifest that says another size of a file speaks against that file.
+        assert name == MANIFEST or name in str(refused.value)
     finally:
         path.write_bytes(content)
 

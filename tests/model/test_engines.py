@@ -14,6 +14,7 @@ from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
 from model.engines.choice import WAYS
 from model.engines.gpu import gpu_in_sight
+from model.engines.native import binding
 from model.errors import ArtifactError, EngineUnavailable, ModelError
 from model.predictor import score_texts
 from tests.support.artifacts import tiny_bilstm
@@ -70,11 +71,16 @@ def test_torch_is_not_imported_by_an_engine_that_does_not_need_it(engine: str) -
     subprocess.run([sys.executable, "-c", SCORING.format(engine=engine)], check=True, timeout=120)
 
 
+def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the kernel had not been compiled when the worker was installed."""
+    monkeypatch.setattr(binding, "EXTENSION_SUFFIXES", [])
+
+
 def test_auto_takes_the_first_engine_that_can_be_had_and_says_why(
     bilstm: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("model.engines.native_engine", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    without_compiler(monkeypatch)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     info = load_predictor(bilstm.directory, device="cpu").info
     assert info.engine.startswith("torch cpu fp32")
     assert "the engine onnx needs onnxruntime: pip install 'sentiment-worker[cpu]'" in info.why
@@ -89,7 +95,8 @@ def test_an_engine_that_is_not_installed_is_refused_with_what_to_install(
 
 
 def test_without_any_engine_all_are_named(bilstm: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("model.engines.native_engine", "onnxruntime", "torch"):
+    without_compiler(monkeypatch)
+    for module in ("onnxruntime", "torch"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModelError, match=r"native.*onnx.*torch"):
         load_predictor(bilstm.directory, device="cpu")

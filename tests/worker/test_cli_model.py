@@ -256,11 +256,12 @@ def test_an_artifact_that_is_not_there_is_one_line_and_status_6(command: str, tm
 
 
 def test_verify_says_that_files_and_scores_are_as_they_must_be(tiny_artifact: Path) -> None:
-    result = invoke("verify", str(tiny_artifact), "--device", "cpu")
+    how = ("--engine", "torch", "--device", "cpu")
+    result = invoke("verify", str(tiny_artifact), *how)
     assert result.exit_code == 0
     assert load_artifact(tiny_artifact).sha256 in result.stdout
     assert "torch cpu fp32" in result.stdout
-    shown = json.loads(invoke("verify", str(tiny_artifact), "--device", "cpu", "--json").stdout)
+    shown = json.loads(invoke("verify", str(tiny_artifact), *how, "--json").stdout)
     assert 0 <= shown["difference"] <= shown["tolerance"]
 
 
