@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from model.errors import EngineBroken
+from model.errors import EngineBroken, ModelError
 from model.predictor import ModelInfo, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
@@ -136,6 +136,8 @@ class Worker:
             raise ModelUnusable(
                 f"the engine {self._engine.predictor.info.engine} broke: {exc}. Restart the worker"
             ) from exc
+        except ModelError as exc:
+            raise ModelUnusable(str(exc)) from exc
         finally:
             self._health.stopping = True
             self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
