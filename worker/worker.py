@@ -509,7 +509,9 @@ class Worker:
             self._tell_readiness(now_s)
             lag, owned = self._source.lag(), self._offsets.partitions
             self._metrics.state(lag=lag, partitions=len(owned), held=self._backpressure, budget=self._pricing.budget)
-            self._recorder.stands(now_s, partitions=owned, lag=lag, held=self._backpressure)
+            self._recorder.stands(
+                now_s, partitions=owned, lag=lag, held=self._backpressure, budget=self._pricing.budget
+            )
 
     def _tell_readiness(self, now_s: float) -> None:
         ready, why = self._health.ready(now_s)
