@@ -113,7 +113,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
         partitions={TopicPartition(RAW, number) for number in range(4)},
         lag={TopicPartition(RAW, number): 120 * number + 8 for number in range(4)},
         held=held,
-        budget=Budget(8_192, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=1.6e-6)),
+        budget=Budget(49_152, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=2.5e-6)),
     )
     return recorder
 

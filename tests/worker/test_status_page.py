@@ -104,8 +104,8 @@ def test_the_size_of_the_next_batch_is_explained(busy: StatusDocument, why: Why)
     batching = busy.batching
     assert batching is not None
     html = page(busy.model_copy(update={"batching": batching.model_copy(update={"why": why})}))
-    expected = BUDGETS[why].format(tokens="8,192", target="500 ms")
-    assert f"{expected} The engine takes 1.2 ms for a batch and 1.6 ms for each 1,000 tokens." in html
+    expected = BUDGETS[why].format(tokens="49,152", target="500 ms")
+    assert f"{expected} The engine takes 1.2 ms for a batch and 2.5 ms for each 1,000 tokens." in html
 
 
 def test_an_empty_worker_has_a_page_that_says_so() -> None:
