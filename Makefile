@@ -13,19 +13,19 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench chaos soak nightly fuzz pin clean
+.PHONY: help setup demo check test bench peers chaos soak nightly fuzz pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies have changed
+setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies or the native engine have changed
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/engines/native/*.cpp model/engines/native/*.h)
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or later is needed; $(PYTHON3) is $$($(PYTHON3) --version 2>&1)." >&2; \
 	  echo "Install one, or name the one to take: make setup PYTHON3=/path/to/python3" >&2; exit 1; }
 	$(PYTHON3) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,training]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,training,bench]'
 	@touch $@
 
 demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
@@ -41,9 +41,15 @@ check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that
 test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
 	$(BIN)/python -m pytest -m broker
 
-bench: $(INSTALLED) ## measure throughput, latency, memory; prints tables, saves FIGURES=var/figures.json
+bench: $(INSTALLED) peers ## measure all of docs/performance.md; prints tables, saves FIGURES=var/figures.json and a plot
 	@mkdir -p $(dir $(FIGURES))
 	@exec $(BIN)/python -m tests.bench --out $(FIGURES)
+
+peers: var/peers/.installed ## the stream frameworks that `make bench` compares with, in var/peers
+
+var/peers/.installed: tests/bench/peers/requirements.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target var/peers -r tests/bench/peers/requirements.txt
+	@touch $@
 
 chaos: $(INSTALLED) ## kill workers KILLS=100 times, the broker every fifth, and all other faults; results into docs/guarantees.md
 	SENTIMENT_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -m broker tests/faults
@@ -59,7 +65,7 @@ fuzz: $(INSTALLED) ## feed all that reads foreign bytes with INPUTS=1000000; SEE
 	@exec $(BIN)/python -m tests.fuzz --inputs $(INPUTS) $(if $(SEED),--seed $(SEED))
 
 pin: $(INSTALLED) ## upgrade every package and write its version into constraints.txt
-	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training]'
+	$(BIN)/python -m pip install --upgrade --upgrade-strategy eager -e '.[dev,training,bench]'
 	{ sed '/^[^#]/d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep '=='; } > constraints.new
 	mv constraints.new constraints.txt
 	@touch $(INSTALLED)

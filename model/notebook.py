@@ -1,16 +1,53 @@
-"""Reads what the reference notebook leaves behind: a state dict and its word list."""
+"""Reads what the reference notebook leaves behind, a state dict and its word list, and makes an artifact of them."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from model.artifact_parts import from_json
+from model.artifact import Artifact, save_artifact
+from model.artifact_parts import Calibration, from_json
 from model.errors import ModelError
+from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
+
+_IMPORT_CARD = """# {title}
+
+Imported from a state dict of the reference network "Sentiment RNN" ({state_dict}) and its vocabulary ({vocab}).
+
+- Network: embedding {network.embedding}, {network.n_layers} LSTM layers of {network.hidden_dim}; reads {words} words
+- Training data, recipe and accuracy: not known to this program; ask whoever trained it
+- Calibration: none; the score is the network's own sigmoid
+"""
+
+
+def import_notebook(
+    state_dict: Path, vocab: Path, directory: Path, *, name: str, version: str, max_tokens: int
+) -> Artifact:
+    """Write an artifact to `directory` that scores as the notebook did; of each review it reads `max_tokens` words.
+
+    Raises ModelError.
+    """
+    network = load_state_dict(state_dict)
+    tokenizer = load_vocabulary(vocab, network, max_tokens)
+    card = _IMPORT_CARD.format(
+        title=f"{name} {version}", state_dict=state_dict.name, vocab=vocab.name, network=network, words=max_tokens
+    )
+    return save_artifact(
+        directory,
+        name=name,
+        version=version,
+        network=config_of(network),
+        weights=weights_of(network),
+        tokenizer=tokenizer,
+        calibration=Calibration(),
+        card=card,
+        storage_dtype=np.float32,  # half would change the notebook's numbers
+    )
 
 
 def load_state_dict(path: Path) -> SentimentRNN:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
+from model.comparison import mcnemar
 from model.predictor import Predictor, score_texts
 from training.datasets import Example
 from training.evaluate import Floats, Metrics, measure, reliability
@@ -97,7 +97,7 @@ def comparison(name: str, models: tuple[str, str], scores: tuple[Scores, Scores]
 
 
 def _verdict(models: tuple[str, str], wins: tuple[int, int]) -> str:
-    p = float(binomtest(wins[0], sum(wins)).pvalue) if sum(wins) else 1.0
+    p = mcnemar(*wins)
     chance = "may be" if p >= _SIGNIFICANT else "is hardly"
     return (
         f"Right where the other is wrong: {models[0]} {wins[0]:,} times, {models[1]} {wins[1]:,} times. "

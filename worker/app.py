@@ -1,34 +1,46 @@
 """The composition root of `run`: the only place where the worker's parts are chosen and joined."""
 
+import gc
 import logging
+import signal
 import time
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from pydantic import SecretStr
 
+import worker
 from model.engines import load_predictor
 from model.errors import ModelError
-from model.predictor import Predictor
+from model.predictor import ModelInfo, Predictor
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
 from worker.broker import Source
+from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable
 from worker.health import Health
 from worker.http import serve
 from worker.inference import InferenceThread
 from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.pricing import Pricing
+from worker.reloading import Reloader
 from worker.settings import Settings
-from worker.shutdown import capture_signals
-from worker.worker import Worker
+from worker.shadow import Shadow
+from worker.shutdown import capture_signals, handled_by
+from worker.status.pages import status_pages
+from worker.status.recorder import Recorder
+from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
+
+GARBAGE_EVERY: Final = 50_000  # objects; the 700 of the interpreter are a few dozen reviews
 
 
 def run(settings: Settings, *, until_empty: bool = False) -> None:
@@ -39,20 +51,54 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=time.monotonic())
+    now_s = time.monotonic()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
+    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    pages = status_pages(recorder, health, settings)
     with (
         capture_signals() as stop,
-        serve(settings.http_host, settings.http_port, registry=registry, health=health) as (host, port),
+        serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
         predictor = open_predictor(settings)
-        log.info("model loaded", extra={"model": predictor.info.name, "engine": predictor.info.engine})
+        info = predictor.info
+        log.info("starting", extra=_plan(settings, info))
         metrics = Metrics(registry)
-        metrics.serving(predictor.info)
-        build_worker(settings, predictor, partitions, metrics, health).run(stop, until_empty=until_empty)
+        metrics.serving(info)
+        metrics.watch(health, time.monotonic)
+        recorder.serving(info)
+        reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
+        with handled_by(reloader.on_signal, signal.SIGHUP):
+            shadow = open_shadow(settings, registry)
+            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow)
+            look_for_garbage_less_often()
+            worker.run(stop, until_empty=until_empty)
+
+
+def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
+    """Say for the log what this worker is going to do, and with what."""
+    limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
+    return {
+        "version": worker.__version__,
+        "input": settings.input_topic,
+        "output": settings.output_topic,
+        "dead_letters": settings.dlq_topic,
+        "group": settings.group_id,
+        "delivery": settings.delivery,
+        "model": f"{info.name}@{info.version}",
+        "sha256": info.sha256,
+        "engine": info.engine,
+        "why": info.why,
+        **{name: getattr(settings, name) for name in limits},
+    }
+
+
+def look_for_garbage_less_often() -> None:
+    """Reviews on their way are thousands of objects and no cycles: to look among them took a tenth of the time."""
+    gc.set_threshold(GARBAGE_EVERY)
 
 
 def connect_with(settings: Settings) -> Connection:
@@ -92,8 +138,29 @@ def open_predictor(settings: Settings) -> Predictor:
         raise ModelUnusable(str(exc)) from exc
 
 
+def inference_thread(settings: Settings, predictor: Predictor) -> InferenceThread[Work]:
+    """Make the thread that runs a predictor; it is not started."""
+    return InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
+
+
+def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
+    """Load the second model, if there is to be one, into one lane: the live one has the cores. Raises ModelUnusable."""
+    if settings.shadow_model is None:
+        return None
+    predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
+    comparisons = ShadowMetrics(registry, predictor.info)
+    return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
+
+
 def build_worker(
-    settings: Settings, predictor: Predictor, partitions: dict[str, int], metrics: Metrics, health: Health
+    settings: Settings,
+    predictor: Predictor,
+    reloader: Reloader[Work],
+    partitions: dict[str, int],
+    metrics: Metrics,
+    health: Health,
+    recorder: Recorder,
+    shadow: Shadow | None = None,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
@@ -113,17 +180,22 @@ def build_worker(
     return Worker(
         source=source,
         delivery=_delivery(settings, connection, source, offsets),
-        predictor=predictor,
-        engine=InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000),
+        engine=inference_thread(settings, predictor),
+        reloader=reloader,
+        shadow=shadow,
         offsets=offsets,
         batcher=Batcher(
             BatchLimits(
                 max_reviews=settings.max_batch_reviews,
-                max_tokens=settings.max_batch_tokens,
                 linger_s=settings.linger_ms / 1000,
                 max_wait_s=settings.max_wait_ms / 1000,
             )
         ),
+        pricing=Pricing(
+            max_tokens=settings.max_batch_tokens,
+            target_s=None if settings.target_p99_ms is None else settings.target_p99_ms / 1000,
+        ),
+        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else None,
         backpressure=Backpressure(
             HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
         ),
@@ -131,6 +203,7 @@ def build_worker(
         outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
         metrics=metrics,
         health=health,
+        recorder=recorder,
         preserve_order=settings.preserve_order,
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,

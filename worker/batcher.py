@@ -5,7 +5,7 @@ always goes, and takes the ones nearest to it in length along. A review that has
 only to others that have, so being short or long never keeps one waiting for ever.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import nsmallest
@@ -44,7 +44,6 @@ class BatchLimits:
     """When a batch is full and how long a review may wait."""
 
     max_reviews: int
-    max_tokens: int  # padded: reviews x the longest of them
     linger_s: float  # an idle engine waits this long for company of the oldest review
     max_wait_s: float  # after this a review yields only to others that waited as long
 
@@ -66,6 +65,11 @@ class Batch(Generic[W]):
         """What the engine computes over."""
         return len(self.rows) * max(row.tokens for row in self.rows)
 
+    @property
+    def padding_ratio(self) -> float | None:
+        """The share of `padded_tokens` that is padding; None when there are none."""
+        return 1 - self.tokens / padded if (padded := self.padded_tokens) else None
+
 
 class Batcher(Generic[W]):
     """The reviews that wait, oldest first."""
@@ -73,6 +77,7 @@ class Batcher(Generic[W]):
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._waiting: list[W] = []
+        self.tokens = 0  # of all that wait, without padding
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -80,11 +85,12 @@ class Batcher(Generic[W]):
     def add(self, row: W) -> None:
         """Let one more wait; rows are added in the order of `arrived_s`."""
         self._waiting.append(row)
+        self.tokens += row.tokens
 
     def discard(self, unwanted: Callable[[W], bool]) -> list[W]:
         """Forget the rows for which `unwanted` says so, and return them."""
         discarded = [row for row in self._waiting if unwanted(row)]
-        self._waiting = [row for row in self._waiting if not unwanted(row)]
+        self._remove(discarded)
         return discarded
 
     def lingers_for(self, now_s: float) -> float | None:
@@ -93,20 +99,25 @@ class Batcher(Generic[W]):
             return None
         return max(0.0, self._lingered_s - now_s)
 
-    def take(self, now_s: float, *, engine_idle: bool, draining: bool = False) -> Batch[W] | None:
+    def take(self, now_s: float, *, max_tokens: int, engine_idle: bool, draining: bool = False) -> Batch[W] | None:
         """Remove and return the next batch, or None while it pays to wait.
 
+        It has at most `max_tokens`, padded (reviews x the longest of them), but for a single review that is longer.
         A busy engine is given full batches only: what waits meanwhile will be its next one.
         """
         if not self._waiting:
             return None
-        rows, full = self._choose(now_s)
+        rows, full = self._choose(now_s, max_tokens)
         trigger = full or self._why_now(now_s, engine_idle=engine_idle, draining=draining)
         if trigger is None:
             return None
-        taken = {id(row) for row in rows}
-        self._waiting = [row for row in self._waiting if id(row) not in taken]
+        self._remove(rows)
         return Batch(rows, trigger)
+
+    def _remove(self, rows: Sequence[W]) -> None:
+        leaving = {id(row) for row in rows}
+        self._waiting = [row for row in self._waiting if id(row) not in leaving]
+        self.tokens -= sum(row.tokens for row in rows)
 
     def _why_now(self, now_s: float, *, engine_idle: bool, draining: bool) -> Trigger | None:
         if draining:
@@ -121,7 +132,7 @@ class Batcher(Generic[W]):
         """When the oldest will have had its chance of company."""
         return self._waiting[0].arrived_s + self._limits.linger_s
 
-    def _choose(self, now_s: float) -> tuple[tuple[W, ...], Trigger | None]:
+    def _choose(self, now_s: float, max_tokens: int) -> tuple[tuple[W, ...], Trigger | None]:
         """Return the oldest row and its company, and what made the batch full, if it is."""
         limits, oldest = self._limits, self._waiting[0]
 
@@ -134,7 +145,7 @@ class Batcher(Generic[W]):
         for row in nsmallest(limits.max_reviews, self._waiting, key=rank):
             longest = max(longest, row.tokens)
             # The oldest goes whatever it costs: a review longer than the budget must not block the queue.
-            if rows and (len(rows) + 1) * longest > limits.max_tokens:
+            if rows and (len(rows) + 1) * longest > max_tokens:
                 return tuple(rows), Trigger.TOKENS
             rows.append(row)
         return tuple(rows), Trigger.SIZE if len(rows) == limits.max_reviews else None

@@ -6,7 +6,7 @@ contract suite.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from worker.errors import WorkerError
@@ -21,9 +21,8 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One message as it was read."""
+class Record(NamedTuple):
+    """One message as it was read. A named tuple is made in a fifth of the time of a frozen dataclass."""
 
     partition: TopicPartition
     offset: int
@@ -35,8 +34,10 @@ class Record:
     @property
     def size_bytes(self) -> int:
         """What holding this record costs."""
-        headers_bytes = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers_bytes
+        size_bytes = len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            size_bytes += len(name) + len(value or b"")
+        return size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message to be written."""
 
     topic: str
@@ -115,7 +115,7 @@ class Outgoing:
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None  # None: by the hash of the key, as Kafka's default partitioner does
-    timestamp_ms: int | None = field(default=None)  # None: now
+    timestamp_ms: int | None = None  # None: now
 
 
 class Receipt(Protocol):

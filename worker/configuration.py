@@ -30,6 +30,7 @@ from worker.settings import (
 
 SECRET_FILES: Final = {f"{env_name(name)}_FILE": name for name in Settings.model_fields if is_secret(name)}
 CONFIG: Final = "config"  # names the TOML file, as a flag or in the environment; not a setting itself
+DEFAULT: Final = "default"  # the origin of what nobody has chosen
 MAX_SHOWN: Final = 100  # characters of a wrong value
 
 
@@ -46,6 +47,10 @@ class Effective:
 
     settings: Settings
     origins: Mapping[str, str]  # setting to the spelling of its source, "default" where there was none
+
+    def asked(self, name: str) -> bool:
+        """Whether somebody has chosen the value."""
+        return self.origins[name] != DEFAULT
 
 
 def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
@@ -72,7 +77,7 @@ def load_effective(flags: Mapping[str, object], environ: Mapping[str, str]) -> E
         raise SettingsRejected(_summary(problems + list(_problems_of(exc, given)))) from None
     if problems:
         raise SettingsRejected(_summary(problems))
-    origins = {name: given[name].spelled if name in given else "default" for name in Settings.model_fields}
+    origins = {name: given[name].spelled if name in given else DEFAULT for name in Settings.model_fields}
     return Effective(settings, origins)
 
 

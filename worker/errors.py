@@ -5,6 +5,7 @@ WorkerError
 ├── BrokerUnavailable      the broker did not answer in time      -> keep the work, try again later
 ├── AssignmentLost         the group moved on without us          -> drop work of partitions we no longer own
 ├── DeliveryFailed         a result was not stored                -> rewind to the committed offsets, replay
+├── ReloadFailed           another model cannot be served         -> the present one goes on
 ├── Fenced                 our transactional id is taken          -> replay if we were late, else exit
 └── Fatal                  going on would lose or corrupt         -> one clear line, exit with `exit_code`
     ├── SettingsRejected   2  a setting is wrong
@@ -15,7 +16,8 @@ WorkerError
     ├── PortInUse          7
     ├── DeadLetterRefused  8  a dead letter could not be stored: stopping is better than losing it
     ├── BrokerRefused      9  any other answer that no retry can change
-    └── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
+    ├── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
+    └── ChecksFailed       11 `doctor` found what keeps a worker from its work
 
 Anything that is not a WorkerError is a bug or an unknown: it ends the process with a traceback and status 1.
 """
@@ -49,6 +51,10 @@ class DeliveryFailed(WorkerError):
 
 class Fenced(WorkerError):
     """The broker takes nothing more under our transactional id: it gave up on us, or another producer has it."""
+
+
+class ReloadFailed(WorkerError):
+    """The model that was to take the present one's place cannot be served."""
 
 
 class Fatal(WorkerError):
@@ -109,3 +115,9 @@ class TooManyDeadLetters(Fatal):
     """More dead letters in a minute than allowed: the input or the model is broken."""
 
     exit_code = 10
+
+
+class ChecksFailed(Fatal):
+    """`doctor` found something that does not work."""
+
+    exit_code = 11

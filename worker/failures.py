@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
@@ -9,8 +10,7 @@ from model.predictor import Predictions, TokenizedText
 Predict = Callable[[Sequence[TokenizedText]], Predictions]
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """What the model says of one review."""
 
     probability: float

@@ -1,4 +1,5 @@
-"""The worker's small HTTP face: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts us.
+"""The worker's small HTTP face: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts us, and the
+pages that it is given.
 
 One request a connection, each in its own daemon thread. What a client sends is bounded in size, time and
 number of connections, so none can keep the others from an answer.
@@ -11,7 +12,7 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +30,17 @@ MAX_REQUEST_BYTES: Final = 8192
 CLIENT_TIMEOUT_S: Final = 5.0
 
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
-INDEX: Final = "/metrics  what the worker does, for Prometheus\n/livez    alive?\n/readyz   scoring?\n"
+HEADERS: Final = {
+    # No page is to be stored, taken for anything but what it says it is, or to run or load what is not ours.
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+Page = tuple[str, bytes]  # content type and body
+Pages = Mapping[str, Callable[[], Page]]  # by path; called from any thread, and must not block
 
 
 class HealthView(Protocol):
@@ -45,11 +56,13 @@ class HealthView(Protocol):
 
 
 @contextmanager
-def serve(host: str, port: int, *, registry: CollectorRegistry, health: HealthView) -> Iterator[tuple[str, int]]:
+def serve(
+    host: str, port: int, *, registry: CollectorRegistry, health: HealthView, pages: Pages
+) -> Iterator[tuple[str, int]]:
     """Answer while inside; yields the address, which tells the port when `port` is 0. Raises PortInUse."""
 
     class Handler(_Handler):
-        pages = _Pages(registry, health)
+        answers = _Answers(registry, health, pages)
 
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -70,22 +83,23 @@ def serve(host: str, port: int, *, registry: CollectorRegistry, health: HealthVi
         server.server_close()
 
 
-class _Pages:
+class _Answers:
     """Path to (status, content type, body)."""
 
-    def __init__(self, registry: CollectorRegistry, health: HealthView) -> None:
+    def __init__(self, registry: CollectorRegistry, health: HealthView, pages: Pages) -> None:
         self._registry = registry
         self._health = health
+        self._pages = pages
 
-    def answer(self, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:
+    def to(self, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:
         if path == "/metrics":
             return self._metrics(accept)
         if path == "/livez":
             return _verdict(*self._health.live(time.monotonic()))
         if path == "/readyz":
             return _verdict(*self._health.ready(time.monotonic()))
-        if path == "/":
-            return HTTPStatus.OK, PLAIN_TEXT, INDEX.encode()
+        if make := self._pages.get(path):
+            return HTTPStatus.OK, *make()
         return HTTPStatus.NOT_FOUND, PLAIN_TEXT, b"no such page; see /\n"
 
     def _metrics(self, accept: str) -> tuple[HTTPStatus, str, bytes]:
@@ -104,7 +118,7 @@ def _verdict(good: bool, reason: str) -> tuple[HTTPStatus, str, bytes]:
 class _Handler(BaseHTTPRequestHandler):
     """Answers one GET or HEAD request."""
 
-    pages: ClassVar[_Pages]
+    answers: ClassVar[_Answers]
     default_request_version = "HTTP/1.0"  # of a request that names none: an answer of HTTP/0.9 has no status
     error_content_type = PLAIN_TEXT
     error_message_format = "%(code)d %(message)s\n"
@@ -134,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send a page."""
-        status, content_type, body = self.pages.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
+        status, content_type, body = self.answers.to(self.path.partition("?")[0], self.headers.get("Accept", ""))
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -145,9 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def end_headers(self) -> None:
-        """No page is to be stored, or taken for anything but what it says it is."""
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
+        """Add what goes with every answer."""
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
         super().end_headers()
 
     def send_error(self, code: int, _message: str | None = None, _explain: str | None = None) -> None:

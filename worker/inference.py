@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
 
 from model.predictor import Predictor, TokenizedText
+from model.self_test import self_test
 from worker.batcher import Batch, Waiting
 from worker.failures import Poison, Score, score_or_isolate
 
@@ -40,6 +41,11 @@ class ScoredBatch(Generic[W]):
 
 class Engine(Protocol[W]):
     """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""
+
+    @property
+    def predictor(self) -> Predictor:
+        """What it runs: for its `info`, and to tokenize beside it."""
+        ...
 
     @property
     def warm(self) -> bool:
@@ -90,6 +96,11 @@ class InferenceThread(Engine[W]):
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     @property
+    def predictor(self) -> Predictor:
+        """See Engine."""
+        return self._predictor
+
+    @property
     def warm(self) -> bool:
         """See Engine."""
         return self._warm.is_set()
@@ -134,6 +145,7 @@ class InferenceThread(Engine[W]):
     def _run(self) -> None:
         try:
             self._predictor.warm_up()
+            self_test(self._predictor)
             self._warm.set()
             while (batch := self._inbox.get()) is not None:
                 began_s = time.perf_counter()

@@ -3,10 +3,17 @@
 import json
 import logging
 import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 LogFormat = Literal["auto", "text", "json"]
+
+REPEAT_S: Final = 10.0  # a warning that says the same is told so often
+_REMEMBERED: Final = 6  # times as long: whoever comes back later begins anew
 
 # What every record carries; anything beyond came in by `extra=` and belongs to the event.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -17,10 +24,52 @@ def configure(level: str, fmt: LogFormat) -> None:
     handler = logging.StreamHandler()
     as_text = fmt == "text" or (fmt == "auto" and sys.stderr.isatty())
     handler.setFormatter(_TextFormatter() if as_text else _JsonFormatter())
+    handler.addFilter(Repeats(REPEAT_S))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
     # topic is away, and at DEBUG it shows keys, values, passwords and tokens.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+class Repeats(logging.Filter):
+    """Lets a warning or an error that says the same as an earlier one pass once in `every_s`, from any thread.
+
+    The next one that passes tells in `repeated` how many were held back.
+    """
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told: dict[tuple[str, ...], _Told] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Decide about one record; what is below WARNING always passes."""
+        if record.levelno < logging.WARNING:
+            return True
+        said = (record.name, record.levelname, record.getMessage(), str(_extra(record)), _error(record))
+        with self._lock:
+            now_s = self._clock()
+            told = self._told.get(said)
+            if told is not None and now_s < told.at_s + self._every_s:
+                told.held_back += 1
+                return False
+            self._forget(now_s)
+            self._told[said] = _Told(now_s)
+        if told is not None and told.held_back:
+            record.repeated = told.held_back
+        return True
+
+    def _forget(self, now_s: float) -> None:
+        long_ago_s = now_s - _REMEMBERED * self._every_s
+        self._told = {said: told for said, told in self._told.items() if told.at_s > long_ago_s}
+
+
+@dataclass(slots=True)
+class _Told:
+    at_s: float
+    held_back: int = 0
 
 
 class _JsonFormatter(logging.Formatter):
@@ -44,15 +93,23 @@ class _TextFormatter(logging.Formatter):
     """Time, level, event and `name=value` pairs; a traceback follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Line breaks inside an event are escaped, so that nobody can forge a second one."""
+        """What does not print is escaped: nobody can forge a second line, or steer the terminal."""
         pairs = "".join(f" {name}={value}" for name, value in _extra(record).items())
-        event = f"{record.getMessage()}{pairs}".replace("\r", "\\r").replace("\n", "\\n")
+        event = "".join(map(_escaped, f"{record.getMessage()}{pairs}"))
         line = f"{_time(record)} {record.levelname:<7} {event}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+
+
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds")
+
+
+def _error(record: logging.LogRecord) -> str:
+    return repr(record.exc_info[1]) if record.exc_info else ""
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -5,7 +5,7 @@ Observed per batch, never per review: one call of prometheus-client costs as muc
 
 from bisect import bisect_left
 from collections import Counter as TallyCounter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,11 +18,14 @@ from worker.backpressure import Backpressure
 from worker.batcher import Batch, Trigger, W
 from worker.broker import TopicPartition
 from worker.failures import Score
+from worker.health import Health
 from worker.messages import Reason
-from worker.outcomes import Outcome
+from worker.outcomes import Outcome, latencies_s
+from worker.pricing import Budget
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+DIFFERENCES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TENTHS: Final = tuple(tenth / 10 for tenth in range(1, 11))
 
 
@@ -97,6 +100,13 @@ class Metrics:
             registry=registry,
         )
         self.batches = {trigger: batches.labels(trigger.value) for trigger in Trigger}
+        self.budget = gauge("sentiment_batch_budget_tokens", "Padded tokens that the next batch may have.")
+        self.batch_price = gauge(
+            "sentiment_price_batch_seconds", "What a batch costs the engine whatever is in it, as fitted."
+        )
+        self.token_price = gauge(
+            "sentiment_price_token_seconds", "What each padded token of a batch costs the engine, as fitted."
+        )
         self.batch_size = histogram("sentiment_batch_size_reviews", "Reviews in a batch.", COUNTS)
         self.padding = histogram("sentiment_batch_padding_ratio", "Padding / padded tokens of a batch.", TENTHS)
         self.tokens = counter("sentiment_tokens_total", "Words the model read.")
@@ -105,6 +115,13 @@ class Metrics:
         self.out_of_domain = counter(
             "sentiment_out_of_domain_reviews_total", "Scored texts that are hardly English reviews: few known words."
         )
+
+        # The result cache; all zero where none is in use
+        self.cache_hits = counter("sentiment_cache_hits_total", "Reviews answered by a result that was kept.")
+        self.cache_joined = counter(
+            "sentiment_cache_joined_total", "Reviews answered together with another of the same text."
+        )
+        self.cache_misses = counter("sentiment_cache_misses_total", "Reviews that had to be computed.")
 
         # Time
         stages = Histogram(
@@ -135,7 +152,9 @@ class Metrics:
         self.held_records = gauge("sentiment_held_records", "Records read and not yet finished.")
         self.held_bytes = gauge("sentiment_held_bytes", "Bytes of the records read and not yet finished.")
         self.paused = gauge("sentiment_paused", "1 while fetching is paused because the worker holds enough.")
+        # Asked at each scrape: what a loop that hangs has written last says nothing of it.
         self.ready = gauge("sentiment_ready", "1 while the worker scores reviews.")
+        self.turn_age_s = gauge("sentiment_last_turn_age_seconds", "Since the loop last came around; it hangs if long.")
 
         # Events
         self.rebalances = counter("sentiment_rebalances_total", "Changes of the assignment.")
@@ -143,6 +162,13 @@ class Metrics:
             "sentiment_skipped_records_total", "Records deleted from the topic before they were read."
         )
         self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
+        reloads = Counter(
+            "sentiment_model_reloads_total",
+            "Wishes for another model, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
+        self.reloads = {result: reloads.labels(result) for result in ("done", "failed")}
         self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
 
         self._model = Gauge(
@@ -153,16 +179,28 @@ class Metrics:
         )
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model in `sentiment_model_info`."""
+        """Name the model in `sentiment_model_info`, and no other."""
+        self._model.clear()
         self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
+
+    def watch(self, health: Health, clock: Callable[[], float]) -> None:
+        """Show what `health` says at the moment of each scrape."""
+        self.ready.set_function(lambda: health.ready(clock())[0])
+        self.turn_age_s.set_function(lambda: health.turn_age_s(clock()))
 
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
         """Count a batch that goes to the engine."""
         self.batches[batch.trigger].inc()
         self.batch_size.observe(len(batch.rows))
         self.wait_s.observe(waited_s)
-        if padded := batch.padded_tokens:
-            self.padding.observe(1 - batch.tokens / padded)
+        if (padding := batch.padding_ratio) is not None:
+            self.padding.observe(padding)
+
+    def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
+        """Count what the cache knew of the reviews of one poll."""
+        self.cache_hits.inc(hits)
+        self.cache_joined.inc(joined)
+        self.cache_misses.inc(misses)
 
     def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
         """Count what the engine made of a batch; `unknown` is the words the vocabulary does not have."""
@@ -174,7 +212,9 @@ class Metrics:
 
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:
         """Count what the broker acknowledged; `now_s` is epoch seconds, as the records' timestamps are."""
-        kinds = TallyCounter(outcome.dead_because or outcome.sentiment for outcome in outcomes)
+        kinds = TallyCounter(
+            outcome.verdict.sentiment if outcome.verdict else outcome.dead_because for outcome in outcomes
+        )
         for kind, number in kinds.items():
             if isinstance(kind, Reason):
                 self.dead_letters[kind].inc(number)
@@ -182,11 +222,9 @@ class Metrics:
                 self.tombstones.inc(number)
             else:
                 self.sentiments[kind].inc(number)
-        self.end_to_end.observe_all(
-            max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None
-        )
+        self.end_to_end.observe_all(latencies_s(outcomes, now_s))
 
-    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, ready: bool) -> None:
+    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, budget: Budget) -> None:
         """Show how things stand."""
         for (topic, partition), records in lag.items():
             self.lag.labels(topic, str(partition)).set(records)
@@ -194,9 +232,55 @@ class Metrics:
         self.held_records.set(held.records)
         self.held_bytes.set(held.size_bytes)
         self.paused.set(held.paused)
-        self.ready.set(ready)
+        self.budget.set(budget.tokens)
+        if budget.prices is not None:
+            self.batch_price.set(budget.prices.batch_s)
+            self.token_price.set(budget.prices.token_s)
 
     def forget_lag(self, partition: TopicPartition) -> None:
         """A partition that is someone else's now has its lag shown there."""
         with suppress(KeyError):  # never shown
             self.lag.remove(partition.topic, str(partition.partition))
+
+
+class ShadowMetrics:
+    """How a shadow model compares with the live one; see `worker.shadow.Comparisons`."""
+
+    def __init__(self, registry: CollectorRegistry, model: ModelInfo) -> None:
+        reviews = Counter(
+            "sentiment_shadow_reviews_total",
+            "Reviews chosen for the shadow model, by whether it finds the live model's sentiment; failed: it could "
+            "not score them; skipped: it was too slow, or is broken.",
+            ["result"],
+            registry=registry,
+        )
+        self._reviews = {result: reviews.labels(result) for result in ("agrees", "differs", "failed", "skipped")}
+        self._difference = BatchHistogram(
+            "sentiment_shadow_difference",
+            "Difference between P(positive) of the shadow model and of the live one, without its sign.",
+            DIFFERENCES,
+            registry,
+        )
+        info = Gauge(
+            "sentiment_shadow_model_info",
+            "Constant 1, labelled with the shadow model.",
+            ["name", "version", "sha256", "engine"],
+            registry=registry,
+        )
+        info.labels(model.name, model.version, model.sha256, model.engine).set(1)
+
+    def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
+        """See Comparisons."""
+        pairs = list(zip(live, shadow, strict=True))
+        agreeing = sum((ours >= 0.5) == (other >= 0.5) for ours, other in pairs)
+        self._reviews["agrees"].inc(agreeing)
+        self._reviews["differs"].inc(len(pairs) - agreeing)
+        self._difference.observe_all(abs(ours - other) for ours, other in pairs)
+
+    def failed(self, reviews: int) -> None:
+        """See Comparisons."""
+        self._reviews["failed"].inc(reviews)
+
+    def skipped(self, reviews: int) -> None:
+        """See Comparisons."""
+        self._reviews["skipped"].inc(reviews)

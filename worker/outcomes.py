@@ -1,22 +1,15 @@
 """What each input record becomes: a result, a dead letter or a tombstone, addressed and ready to send. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import NamedTuple
 
 import worker
 from model.predictor import ModelInfo
 from worker.broker import Headers, Outgoing, Record, TopicPartition
 from worker.failures import Score
-from worker.messages import (
-    Model,
-    Reason,
-    ScoredReview,
-    SourceRef,
-    dead_letter_headers,
-    encode_scored,
-    provenance,
-)
+from worker.messages import Model, Reason, ScoredEncoder, Verdict, dead_letter_headers, handler_headers, provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +27,7 @@ class Target:
         return partition if self.keeps_partition and partition < self.partitions else None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one record became, and which record it was."""
 
     partition: TopicPartition
@@ -44,8 +36,15 @@ class Outcome:
     size_bytes: int  # of the record: what finishing it gives back to the budget
     timestamp_ms: int | None  # of the record
     message: Outgoing
-    sentiment: Literal["positive", "negative"] | None = None  # of a result
-    dead_because: Reason | None = None  # of a dead letter
+    review_id: str | None = None  # of a result, as its `verdict`
+    verdict: Verdict | None = None
+    dead_because: Reason | None = None  # of a dead letter, as `error`
+    error: str | None = None
+
+
+def latencies_s(outcomes: Iterable[Outcome], now_s: float) -> list[float]:
+    """From the timestamp of each record that has one until `now_s`, epoch seconds; 0 where it lies in the future."""
+    return [max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None]
 
 
 class Outcomes:
@@ -54,22 +53,27 @@ class Outcomes:
     def __init__(self, *, output: Target, dlq: Target, model: ModelInfo) -> None:
         self._output = output
         self._dlq = dlq
-        self._model = Model(name=model.name, version=model.version, sha256=model.sha256)
+        self.serve(model)
+
+    def serve(self, model: ModelInfo) -> None:
+        """Name this model in what is made from now on."""
+        made_by = Model(name=model.name, version=model.version, sha256=model.sha256)
+        self._encoder = ScoredEncoder(made_by)
+        self._handled_by = handler_headers(worker_version=worker.__version__, model=made_by)
 
     def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:
         """Return the result of a review scored at `at_s`, epoch seconds."""
-        result = ScoredReview.of(
+        verdict, value = self._encoder.encode(
+            record,
             review_id=review_id,
             probability=score.probability,
             tokens=score.tokens,
             truncated=score.truncated,
             out_of_domain=score.out_of_domain,
-            model=self._model,
-            scored_at=datetime.fromtimestamp(at_s, tz=UTC),
-            source=SourceRef.of(record),
+            scored_at_s=at_s,
         )
-        message = self._address(self._output, record, encode_scored(result), self._provenance(record))
-        return _outcome(record, generation, message, sentiment=result.sentiment)
+        message = self._address(self._output, record, value, provenance(record, self._handled_by))
+        return _outcome(record, generation, message, review_id=review_id, verdict=verdict)
 
     def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
         """Return the record's own bytes, with headers that say what was wrong with them."""
@@ -78,20 +82,17 @@ class Outcomes:
             reason=reason,
             error=error,
             failed_at=datetime.fromtimestamp(at_s, tz=UTC),
-            worker_version=worker.__version__,
-            model=self._model,
+            handled_by=self._handled_by,
         )
         # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
         value = b"" if record.value is None and record.key is None else record.value
-        return _outcome(record, generation, self._address(self._dlq, record, value, headers), dead_because=reason)
+        message = self._address(self._dlq, record, value, headers)
+        return _outcome(record, generation, message, dead_because=reason, error=error)
 
     def tombstone(self, record: Record, generation: int) -> Outcome:
         """Return a null value under the same key, so that compaction removes the result as well."""
-        message = self._address(self._output, record, None, self._provenance(record))
+        message = self._address(self._output, record, None, provenance(record, self._handled_by))
         return _outcome(record, generation, message)
-
-    def _provenance(self, record: Record) -> Headers:
-        return provenance(record, worker_version=worker.__version__, model=self._model)
 
     @staticmethod
     def _address(target: Target, record: Record, value: bytes | None, headers: Headers) -> Outgoing:
@@ -103,8 +104,10 @@ def _outcome(
     generation: int,
     message: Outgoing,
     *,
-    sentiment: Literal["positive", "negative"] | None = None,
+    review_id: str | None = None,
+    verdict: Verdict | None = None,
     dead_because: Reason | None = None,
+    error: str | None = None,
 ) -> Outcome:
     return Outcome(
         partition=record.partition,
@@ -113,6 +116,8 @@ def _outcome(
         size_bytes=record.size_bytes,
         timestamp_ms=record.timestamp_ms,
         message=message,
-        sentiment=sentiment,
+        review_id=review_id,
+        verdict=verdict,
         dead_because=dead_because,
+        error=error,
     )

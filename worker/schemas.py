@@ -1,4 +1,4 @@
-"""What others need to read and write our topics: JSON Schemas and an AsyncAPI document, from `worker.messages`."""
+"""What others need to read and write our topics, and to read `/status.json`: JSON Schemas and an AsyncAPI document."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 import worker
 from worker.messages import Reason, Review, ScoredReview
 from worker.settings import Settings
+from worker.status.document import StatusDocument
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -40,6 +41,11 @@ def review_schema() -> dict[str, Any]:
 def scored_schema() -> dict[str, Any]:
     """Return what a value of the output topic looks like; later versions may add fields."""
     return {"$schema": DIALECT, **ScoredReview.model_json_schema(mode="serialization")}
+
+
+def status_schema() -> dict[str, Any]:
+    """Return what `/status.json` answers; later versions may add fields."""
+    return {"$schema": DIALECT, **StatusDocument.model_json_schema(mode="serialization")}
 
 
 def asyncapi() -> dict[str, Any]:
@@ -120,6 +126,7 @@ def _headers(description: str, headers: dict[str, str]) -> dict[str, Any]:
 DOCUMENTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "review": review_schema,
     "scored": scored_schema,
+    "status": status_schema,
     "asyncapi": asyncapi,
 }
 

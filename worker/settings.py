@@ -110,11 +110,21 @@ class Settings(BaseModel):
     model: Annotated[Path, Allowed("a directory")] = Field(
         default=DEFAULT_ARTIFACT, description="The artifact to score with."
     )
-    engine: Literal["auto", "torch"] = Field(default="auto", description="What runs the network.")
+    shadow_model: Annotated[Path | None, Allowed("a directory")] = Field(
+        default=None, description="A second artifact, whose scores are compared in the metrics and never published."
+    )
+    shadow_share: float = Field(
+        default=0.1, ge=0.001, le=1, description="The share of the reviews that the second artifact scores as well."
+    )
+    engine: Literal["auto", "native", "onnx", "torch"] = Field(
+        default="auto", description="What runs the network; `auto` takes the fastest that can be had."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Where; `auto` takes a GPU if there is one."
     )
-    precision: Literal["auto", "fp32", "fp16"] = Field(default="auto", description="Of the computation.")
+    precision: Literal["auto", "fp16", "fp32", "int16"] = Field(
+        default="auto", description="Of the computation; `auto` is the engine's own."
+    )
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
     )
@@ -142,11 +152,25 @@ class Settings(BaseModel):
         le=16_777_216,
         description="Most tokens in a batch, padding included; a longer review goes alone.",
     )
+    target_p99_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=600_000,
+        description="Time from reading a review to its result that 99 of 100 are to keep: batches are made as small "
+        "as it asks for, and as large as allowed while the worker is behind it.",
+    )
     linger_ms: int = Field(
-        default=5, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
+        default=0, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
     )
     max_wait_ms: int = Field(
         default=500, ge=0, le=60_000, description="A review that waits longer goes first, whatever its length."
+    )
+    cache_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=2**40,
+        description="Memory for results of reviews that may come again, word for word; such reviews are then computed "
+        "once. 0 computes each.",
     )
     max_inflight_records: int = Field(
         default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many records read and not finished."
@@ -203,9 +227,13 @@ class Settings(BaseModel):
     )
 
     http_host: Text = Field(
-        default="127.0.0.1", description="Address of `/metrics`, `/livez`, `/readyz`; `0.0.0.0` is all."
+        default="127.0.0.1",
+        description="Address of the status page, `/metrics`, `/livez` and `/readyz`; `0.0.0.0` is all.",
     )
     http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same; 0 takes any free one.")
+    status_reviews: bool = Field(
+        default=True, description="Name the last scored reviews on the status page: id, sentiment and score, no text."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity logged."
     )

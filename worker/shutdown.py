@@ -1,12 +1,11 @@
 """Signals set flags; the loop does the work."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+Handler = Callable[[int, FrameType | None], None]
 
 
 class Stop:
@@ -31,9 +30,16 @@ class Stop:
 def capture_signals() -> Iterator[Stop]:
     """Catch SIGTERM and SIGINT while inside; the previous handlers come back at the end."""
     stop = Stop()
-    previous = {signum: signal.signal(signum, stop.on_signal) for signum in _SIGNALS}
-    try:
+    with handled_by(stop.on_signal, signal.SIGTERM, signal.SIGINT):
         yield stop
+
+
+@contextmanager
+def handled_by(handler: Handler, *signums: signal.Signals) -> Iterator[None]:
+    """Let `handler` have these signals while inside; the previous handlers come back at the end."""
+    previous = [(signum, signal.signal(signum, handler)) for signum in signums]
+    try:
+        yield
     finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
+        for signum, before in previous:
+            signal.signal(signum, before)

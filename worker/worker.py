@@ -5,34 +5,39 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
-from model.errors import EngineBroken
-from model.predictor import Predictor, TokenizedText
+from model.errors import EngineBroken, ModelError
+from model.predictor import ModelInfo, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
 from worker.breaker import Breaker
 from worker.broker import Polled, Record, Source, TopicPartition
+from worker.cache import ResultCache
 from worker.delivery import Delivery
 from worker.errors import (
     AssignmentLost,
     BrokerUnavailable,
     DeliveryFailed,
     ModelUnusable,
+    ReloadFailed,
     TooManyDeadLetters,
     UnreadableReview,
 )
-from worker.failures import Poison
+from worker.failures import Poison, Score
 from worker.health import Health
 from worker.inference import Engine, ScoredBatch
-from worker.messages import Reason, Review, decode_review, review_id_of
+from worker.messages import Reason, Review, decode_review, review_id_of, trace_id_of
 from worker.metrics import Metrics
 from worker.offsets import Offsets
 from worker.ordering import Ordering
 from worker.outcomes import Outcome, Outcomes
+from worker.pricing import Pricing
+from worker.reloading import Reloader
+from worker.shadow import Shadow
 from worker.shutdown import Stop
+from worker.status.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +45,12 @@ log = logging.getLogger(__name__)
 # or a due commit is seen. While results are under way the loop looks after them this often.
 IDLE_POLL_S: Final = 0.1
 BUSY_POLL_S: Final = 0.01
-HOUSEKEEPING_S: Final = 1.0  # how often lag and readiness are shown
+HOUSEKEEPING_S: Final = 1.0  # how often lag and what is held are shown
 REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One review on its way through the engine."""
 
     record: Record
@@ -69,15 +73,19 @@ class Worker:
         *,
         source: Source,
         delivery: Delivery,
-        predictor: Predictor,
         engine: Engine["Work"],
+        reloader: Reloader["Work"],
+        shadow: Shadow | None = None,
         offsets: Offsets,
         batcher: Batcher[Work],
+        pricing: Pricing,
+        cache: ResultCache[Work] | None,
         backpressure: Backpressure,
         breaker: Breaker,
         outcomes: Outcomes,
         metrics: Metrics,
         health: Health,
+        recorder: Recorder,
         preserve_order: bool,
         max_poll_records: int,
         drain_timeout_s: float,
@@ -87,16 +95,21 @@ class Worker:
     ) -> None:
         self._source = source
         self._delivery = delivery
-        self._predictor = predictor
         self._engine = engine
+        self._reloader = reloader
+        self._shadow = shadow
+        self._next_engine: Engine[Work] | None = None  # takes over when the present one is idle
         self._offsets = offsets
         self._batcher = batcher
+        self._pricing = pricing
+        self._cache = cache
         self._backpressure = backpressure
         self._breaker = breaker
         self._ordering: Ordering[Outcome] | None = Ordering() if preserve_order else None
         self._outcomes = outcomes
         self._metrics = metrics
         self._health = health
+        self._recorder = recorder
         self._max_poll_records = max_poll_records
         self._drain_timeout_s = drain_timeout_s
         self._handover_timeout_s = handover_timeout_s
@@ -120,16 +133,24 @@ class Worker:
                 self.turn()
             self._drain(stop)
         except EngineBroken as exc:
-            raise ModelUnusable(f"the engine {self._predictor.info.engine} broke: {exc}. Restart the worker") from exc
+            raise ModelUnusable(
+                f"the engine {self._engine.predictor.info.engine} broke: {exc}. Restart the worker"
+            ) from exc
+        except ModelError as exc:
+            raise ModelUnusable(str(exc)) from exc
         finally:
             self._health.stopping = True
             self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            if self._shadow is not None:
+                self._shadow.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._source.close(timeout_s=CLOSE_TIMEOUT_S)
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
         self._engine.start()
+        if self._shadow is not None:
+            self._shadow.start()
 
     def turn(self) -> None:
         """Go round once. A result that the broker did not store sends everything back to the committed offsets."""
@@ -140,6 +161,7 @@ class Worker:
                 self._rewind()
             else:
                 self._admit(self._poll())
+            self._change_model()
             self._dispatch()
             self._collect(timeout_s=0 if self._engine.idle else BUSY_POLL_S)
             self._finish(self._delivery.settle(self._clock()))
@@ -150,6 +172,7 @@ class Worker:
     def _drain(self, stop: Stop) -> None:
         """Finish what was read, within the budget; what does not fit is scored again by whoever comes next."""
         self._health.stopping = True
+        self._next_engine = None
         deadline_s = self._clock() + self._drain_timeout_s
         try:
             while (self._batcher or not self._engine.idle) and self._clock() < deadline_s and not stop.forced:
@@ -218,11 +241,24 @@ class Worker:
             review = self._read(record, generation)
             if review is not None:
                 readable.append((record, generation, review))
-        texts = self._predictor.tokenize([review.text for _, _, review in readable])
-        for (record, generation, review), text in zip(readable, texts, strict=True):
-            self._batcher.add(Work(record, generation, review_id_of(review, record), text, arrived_s))
+        texts = self._engine.predictor.tokenize([review.text for _, _, review in readable])
+        works = [
+            Work(record, generation, review_id_of(review, record), text, arrived_s)
+            for (record, generation, review), text in zip(readable, texts, strict=True)
+        ]
+        for work in self._to_compute(works):
+            self._batcher.add(work)
         self._metrics.read.inc(len(polled.records))
         self._metrics.admit_s.observe(time.perf_counter() - began_s)
+
+    def _to_compute(self, works: Sequence[Work]) -> Sequence[Work]:
+        """Answer what the cache knows; return what the engine has to compute."""
+        if self._cache is None:
+            return works
+        asked = self._cache.ask(works)
+        self._metrics.looked_up(hits=len(asked.known), joined=asked.joined, misses=len(asked.to_compute))
+        self._answer(asked.known)
+        return asked.to_compute
 
     def _read(self, record: Record, generation: int) -> Review | None:
         """Return the review; what is none is answered at once."""
@@ -237,7 +273,9 @@ class Worker:
             self._publish([self._outcomes.tombstone(record, generation)])
         return None
 
-    def _bury(self, record: Record, generation: int, reason: Reason, error: str) -> None:
+    def _bury(
+        self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
+    ) -> None:
         if not self._breaker.allows(self._clock()):
             self._commit_before("the worker stops")  # or each new start would bury the same ones again
             raise TooManyDeadLetters(
@@ -245,7 +283,9 @@ class Worker:
                 "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"
             )
         self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._wall_clock())])
-        log.warning("dead letter", extra={"record": _name(record), "reason": reason.value, "error": error})
+        about = {"record": _name(record), "review_id": review_id, "trace_id": trace_id_of(record)}
+        known = {name: value for name, value in about.items() if value is not None}
+        log.warning("dead letter", extra=known | {"reason": reason.value, "error": error})
 
     def _reassign(self, polled: Polled) -> None:
         for partition in polled.lost:
@@ -301,8 +341,15 @@ class Worker:
 
     def _drop_stale_waiting(self) -> None:
         """Reviews of a lost partition need no engine: their new owner scores them."""
-        for work in self._batcher.discard(lambda work: not self._is_current(work)):
-            self._drop(work.record.size_bytes)
+        for work in self._batcher.discard(lambda work: not self._is_wanted(work)):
+            joined = self._cache.withdraw(work) if self._cache is not None else ()
+            for one in (work, *joined):
+                self._drop(one.record.size_bytes)
+
+    def _is_wanted(self, work: Work) -> bool:
+        """Whether its result is of use: to itself, or to one that joined it."""
+        joined = self._cache.joined_to(work) if self._cache is not None else ()
+        return any(map(self._is_current, (work, *joined)))
 
     def _drop(self, size_bytes: int) -> None:
         self._backpressure.release(1, size_bytes)
@@ -312,9 +359,14 @@ class Worker:
 
     def _dispatch(self, *, draining: bool = False) -> None:
         """Give the engine what the batcher finds worth going; a busy engine has one batch lying ready."""
-        while self._engine.has_room:
+        while self._next_engine is None and self._engine.has_room:
             now_s = self._clock()
-            batch = self._batcher.take(now_s, engine_idle=self._engine.idle, draining=draining)
+            batch = self._batcher.take(
+                now_s,
+                max_tokens=self._pricing.choose(self._batcher.tokens).tokens,
+                engine_idle=self._engine.idle,
+                draining=draining,
+            )
             if batch is None:
                 return
             self._metrics.dispatched(batch, waited_s=now_s - batch.rows[0].arrived_s)
@@ -325,27 +377,75 @@ class Worker:
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
-            self._health.progressed(self._clock())
+            self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
+            now_s = self._clock()
+            self._health.progressed(now_s)
+            self._recorder.computed(scored, now_s)
             self._take_over(scored)
             scored = self._engine.collect(timeout_s=0)
 
     def _take_over(self, scored: ScoredBatch[Work]) -> None:
+        answers = zip(scored.batch.rows, scored.results, strict=True)
+        self._answer(answers if self._cache is None else self._cache.answer(answers))
+
+    def _answer(self, answers: Iterable[tuple[Work, Score | Poison]]) -> None:
+        """Make each result an outcome and publish it; what belongs to a lost assignment is dropped."""
         at_s = self._wall_clock()
-        outcomes, scores, unknown = [], [], 0
-        for work, result in zip(scored.batch.rows, scored.results, strict=True):
+        outcomes, records, scores, unknown = [], [], [], 0
+        for work, result in answers:
             if not self._is_current(work):
                 self._drop(work.record.size_bytes)
             elif isinstance(result, Poison):
-                self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error)
+                self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error, review_id=work.review_id)
             else:
                 outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
                 scores.append(result)
+                records.append(work.record)
                 unknown += work.text.unknown
         self._publish(outcomes)
         self._metrics.scored(scores, unknown=unknown)
+        if self._shadow is not None:
+            self._shadow.offer(records, scores)
 
     def _is_current(self, work: Work) -> bool:
         return self._offsets.is_current(work.record.partition, work.generation)
+
+    # Another model
+
+    @property
+    def changing_model(self) -> bool:
+        """Whether another model is ready and waits for the present one to finish what it has."""
+        return self._next_engine is not None
+
+    def _change_model(self) -> None:
+        """Go on with the model that was asked for, between two batches; one that is of no use is only told."""
+        if self._next_engine is None:
+            try:
+                self._next_engine = self._reloader.take()
+            except ReloadFailed as exc:
+                self._metrics.reloads["failed"].inc()
+                log.error("the model stays as it is, another one cannot be served: %s", exc)  # noqa: TRY400
+        if self._next_engine is not None and self._engine.idle:
+            self._engine.close(timeout_s=CLOSE_TIMEOUT_S)
+            self._engine, self._next_engine = self._next_engine, None
+            self._serve(self._engine.predictor.info)
+            self._read_waiting_anew()
+
+    def _serve(self, model: ModelInfo) -> None:
+        self._outcomes.serve(model)
+        self._metrics.serving(model)
+        self._recorder.serving(model)
+        self._metrics.reloads["done"].inc()
+        log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
+
+    def _read_waiting_anew(self) -> None:
+        """What waits was made into words of another vocabulary."""
+        waiting = self._batcher.discard(lambda _: True)
+        if self._cache is not None:
+            waiting = sorted(waiting + self._cache.clear(), key=lambda work: work.arrived_s)
+        texts = self._engine.predictor.tokenize([decode_review(work.record.value or b"").text for work in waiting])
+        for work in self._to_compute([work._replace(text=text) for work, text in zip(waiting, texts, strict=True)]):
+            self._batcher.add(work)
 
     # Deliver
 
@@ -354,15 +454,19 @@ class Worker:
         if self._ordering is None:
             self._delivery.publish(outcomes)
             return
+        leaving: list[Outcome] = []
         for outcome in outcomes:
-            self._delivery.publish(self._ordering.complete(outcome.partition, outcome.offset, outcome))
+            leaving += self._ordering.complete(outcome.partition, outcome.offset, outcome)
+        self._delivery.publish(leaving)
 
     def _finish(self, stored: Sequence[Outcome]) -> None:
         """Count what the broker has, and give its room back."""
         if not stored:
             return
         self._backpressure.release(len(stored), sum(outcome.size_bytes for outcome in stored))
-        self._metrics.stored(stored, now_s=self._wall_clock())
+        at_s = self._wall_clock()
+        self._metrics.stored(stored, now_s=at_s)
+        self._recorder.stored(stored, now_s=self._clock(), at_s=at_s)
 
     def _replay(self, failure: DeliveryFailed) -> None:
         """Forget all that is under way; it is read again from the committed offsets."""
@@ -398,15 +502,15 @@ class Worker:
         if self._backpressure.changed():
             steer = self._source.pause if self._backpressure.paused else self._source.resume
             steer(self._offsets.partitions)
+            self._health.paused = self._backpressure.paused
         if now_s >= self._housekeeping_due_s:
             self._housekeeping_due_s = now_s + HOUSEKEEPING_S
             self._health.broker_silence_s = self._source.silence_s
             self._tell_readiness(now_s)
-            self._metrics.state(
-                lag=self._source.lag(),
-                partitions=len(self._offsets.partitions),
-                held=self._backpressure,
-                ready=self._ready,
+            lag, owned = self._source.lag(), self._offsets.partitions
+            self._metrics.state(lag=lag, partitions=len(owned), held=self._backpressure, budget=self._pricing.budget)
+            self._recorder.stands(
+                now_s, partitions=owned, lag=lag, held=self._backpressure, budget=self._pricing.budget
             )
 
     def _tell_readiness(self, now_s: float) -> None:

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Docker for a CI machine that has none: `docker.sh start` before the tests, `docker.sh stop` after them.
-# start: as root and where no daemon answers, installs one (Debian packages) and starts it; then sees to an image of Kafka.
+# start: as root and where no daemon answers, installs one (Debian packages) and starts it; then sees to images of Kafka
+# and of Python.
 # stop: ends the daemon that start has started, and no other.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 state=$PWD/var/docker
 pid_file=$state/dockerd.pid
-image=apache/kafka:4.3.0
 
 say() { echo "docker.sh: $*"; }
 
@@ -33,7 +33,7 @@ install_packages() { # those of "$@" that are missing
 }
 
 start_daemon() {
-  install_packages docker.io iptables
+  install_packages docker.io docker-compose iptables
   answers && return # the package itself may have started it
   say "starting dockerd"
   setsid dockerd --pidfile "$pid_file" </dev/null >"$state/dockerd.log" 2>&1 &
@@ -47,12 +47,12 @@ start_daemon() {
   fail "dockerd does not answer; its log ends:" "$state/dockerd.log"
 }
 
-provide_image() {
-  docker image inspect "$image" >/dev/null 2>&1 && return
-  timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && return
-  say "$image cannot be pulled"
+provide_image() { # $1, or what the script $2 makes in its place
+  docker image inspect "$1" >/dev/null 2>&1 && return
+  timeout 60 docker pull --quiet "$1" >/dev/null 2>&1 && return
+  say "$1 cannot be pulled"
   install_packages debootstrap
-  deploy/kafka/build-image.sh
+  "$2"
 }
 
 start() {
@@ -63,7 +63,8 @@ start() {
     [ "$(id -u)" = 0 ] || fail "no daemon answers, and only root can start one"
     start_daemon
   fi
-  provide_image
+  provide_image apache/kafka:4.3.0 deploy/kafka/build-image.sh
+  provide_image python:3.11-slim-bookworm deploy/docker/build-base.sh || say "the worker's image cannot be built"
 }
 
 stop() {

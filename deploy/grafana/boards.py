@@ -135,6 +135,12 @@ def operations() -> Json:
                     text="Records read and not finished; at max_inflight_records fetching pauses.",
                 ),
                 lines("Fetching paused", "bool_yes_no", (worker, gauge("sentiment_paused"))),
+                lines(
+                    "Age of the last turn",
+                    "s",
+                    (worker, gauge("sentiment_last_turn_age_seconds")),
+                    text="Since the worker's loop came around; it hangs if this grows.",
+                ),
                 lines("CPU", "short", (worker, rate("process_cpu_seconds_total", by="instance")), text="Cores in use."),
                 lines(
                     "Memory",
@@ -188,7 +194,7 @@ def engine() -> Json:
                     "Engine in use",
                     "percentunit",
                     ("{{instance}}", rate("sentiment_stage_seconds_sum", by="instance", where='stage="inference"')),
-                    text="The share of the time in which the engine computes; near 100 % it is the limit.",
+                    text="The share of the time in which it computes; near 100 %, and batches full, it is the limit.",
                 ),
             ],
             [
@@ -202,6 +208,30 @@ def engine() -> Json:
                     text="Of the oldest review of a batch, until the engine takes it.",
                 ),
                 lines("Words", "cps", ("words", rate("sentiment_tokens_total")), text="Read by the model, a second."),
+            ],
+            [
+                lines(
+                    "Batch budget",
+                    "short",
+                    ("{{instance}}", gauge("sentiment_batch_budget_tokens")),
+                    text="Padded tokens that a batch may have; smaller than max_batch_tokens where target_p99_ms asks.",
+                ),
+                lines(
+                    "Price of a batch",
+                    "s",
+                    ("{{instance}}: any batch", gauge("sentiment_price_batch_seconds")),
+                    ("{{instance}}: 1,000 tokens", f"1000 * {gauge('sentiment_price_token_seconds')}"),
+                    text="What the engine takes, fitted to the batches of late: a fixed part, and one for its tokens.",
+                ),
+                lines(
+                    "Result cache",
+                    "cps",
+                    ("hits", rate("sentiment_cache_hits_total")),
+                    ("joined", rate("sentiment_cache_joined_total")),
+                    ("misses", rate("sentiment_cache_misses_total")),
+                    text="Reviews a second: with a kept result, with another's, computed. Zero without cache_bytes.",
+                    stacked=True,
+                ),
             ],
         ],
     )
@@ -259,6 +289,29 @@ def model() -> Json:
                     ),
                     text="Workers that score with it.",
                     stacked=True,
+                ),
+            ],
+            [
+                lines(
+                    "Shadow model",
+                    "cps",
+                    ("{{result}}", rate("sentiment_shadow_reviews_total", by="result")),
+                    text="Reviews a second that a shadow model scored as well: does it find the same sentiment?.",
+                    stacked=True,
+                ),
+                heat_map(
+                    "Difference of the shadow model",
+                    "percentunit",
+                    rate("sentiment_shadow_difference_bucket", by="le"),
+                    text="Between its P(positive) and the live model's.",
+                ),
+                lines(
+                    "Model reloads",
+                    "short",
+                    (
+                        "{{instance}}, {{result}}",
+                        f"increase({gauge('sentiment_model_reloads_total')}[$__rate_interval])",
+                    ),
                 ),
             ],
         ],

@@ -1,58 +1,99 @@
 """Predictors: the same artifact, computed in different ways. `load_predictor` chooses."""
 
-from collections.abc import Collection
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model.errors import ModelError
+from model.engines.choice import AUTO, Choice, choices, explain
+from model.engines.gpu import gpu_in_sight
+from model.errors import EngineUnavailable, ModelError
 from model.predictor import Predictor
 
-ENGINES = ("auto", "torch")
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "fp16")
+if TYPE_CHECKING:
+    from model.artifact import Artifact
+    from model.engines.engine import Engine
 
 
 def load_predictor(
     directory: Path,
     *,
-    engine: str = "auto",
-    device: str = "auto",
-    precision: str = "auto",
+    engine: str = AUTO,
+    device: str = AUTO,
+    precision: str = AUTO,
     threads: int | None = None,
 ) -> Predictor:
     """Load an artifact into an engine.
 
-    `device` auto: CUDA where there is one. `precision` auto: fp16 on CUDA, fp32 on a CPU. `threads`: how many cores
-    compute, None for the physical cores that this process may use; without meaning on CUDA.
-    Raises ModelError for what cannot be had here, with the values that can, and ArtifactError for the artifact.
+    `engine` auto: the fastest that can be had here, see `model.engines.choice.WAYS`. `device` auto: CUDA where there
+    is one. `precision` auto: the engine's own. `threads`: how many cores compute, None for the physical cores that
+    this process may use; without meaning on CUDA.
+    Raises ModelError for what cannot be had here, with what can, and ArtifactError for the artifact.
     """
-    _require("engine", engine, ENGINES)
-    _require("device", device, DEVICES)
-    _require("precision", precision, PRECISIONS)
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be at least 1, but is {threads}: give fewer cores or leave it out")
+    gpu = gpu_in_sight()
+    tried = choices(engine, device, precision, gpu=gpu)
 
-    # Imported here: who only names the contract must not wait seconds for torch.
+    # Imported here: who only names the contract need not wait for numbers.
     from model.artifact import load_artifact
     from model.engines.engine import EnginePredictor
-    from model.engines.torch_engine import TorchEngine, choose_device
+
+    artifact = load_artifact(directory)
+    passed_over: list[str] = []
+    for choice in tried:
+        try:
+            computing = _BUILDERS[choice.engine](artifact, choice, threads)
+        except EngineUnavailable as error:
+            passed_over.append(str(error))
+        else:
+            why = explain(choice, asked=engine, gpu=gpu, passed_over=passed_over)
+            return EnginePredictor(artifact, computing, why=why)
+    raise EngineUnavailable("; ".join(passed_over))
+
+
+def _native(artifact: "Artifact", choice: Choice, threads: int | None) -> "Engine":
+    from model.engines.native_engine import NativeEngine
+
+    return NativeEngine(
+        artifact.weights, max_tokens=artifact.tokenizer.max_tokens, precision=choice.precision, threads=threads
+    )
+
+
+def _onnx(artifact: "Artifact", _choice: Choice, threads: int | None) -> "Engine":
+    _require_packages("onnx", "onnxruntime", extra="cpu")
+    from model.engines.onnx_engine import OnnxEngine
+
+    return OnnxEngine(
+        artifact.config.network, artifact.weights, max_tokens=artifact.tokenizer.max_tokens, threads=threads
+    )
+
+
+def _torch(artifact: "Artifact", choice: Choice, threads: int | None) -> "Engine":
+    _require_packages("torch", extra="torch")
+    from model.engines.torch_engine import TorchEngine, torch_device
     from model.networks import build_network
 
-    chosen = choose_device(device)
-    if precision == "auto":
-        precision = "fp16" if chosen.type == "cuda" else "fp32"
-    if precision == "fp16" and chosen.type == "cpu":
-        raise ModelError("precision fp16 needs CUDA; on a CPU the choices are auto, fp32")
-    artifact = load_artifact(directory)
-    torch_engine = TorchEngine(
+    return TorchEngine(
         build_network(artifact.config.network, artifact.weights),
         max_tokens=artifact.tokenizer.max_tokens,
-        device=chosen,
-        precision=precision,
+        device=torch_device(choice.device),
+        precision=choice.precision,
         threads=threads,
     )
-    return EnginePredictor(artifact, torch_engine)
 
 
-def _require(name: str, value: str, allowed: Collection[str]) -> None:
-    if value not in allowed:
-        raise ModelError(f"{name} {value!r} is not known; the choices are {', '.join(allowed)}")
+_BUILDERS: "dict[str, Callable[[Artifact, Choice, int | None], Engine]]" = {
+    "native": _native,
+    "onnx": _onnx,
+    "torch": _torch,
+}
+
+
+def _require_packages(*packages: str, extra: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise EngineUnavailable(
+            f"the engine {packages[0]} needs {' and '.join(missing)}: pip install 'sentiment-worker[{extra}]', "
+            "or choose another engine"
+        )

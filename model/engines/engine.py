@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.engines.packing import Ids
 from model.errors import BatchFailed
-from model.predictor import ModelInfo, Predictions, TokenizedText
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 _WARM_UP_ROWS = 64
 
@@ -28,7 +28,7 @@ class Engine(Protocol):
         ...
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, perhaps not finite.
+        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, not checked to be finite.
 
         Blocks; called from one thread only. Raises BatchFailed and EngineBroken, as `Predictor.predict`.
         """
@@ -38,9 +38,10 @@ class Engine(Protocol):
 class EnginePredictor:
     """See `model.predictor.Predictor`: an artifact, its numbers computed by any engine."""
 
-    def __init__(self, artifact: Artifact, engine: Engine) -> None:
+    def __init__(self, artifact: Artifact, engine: Engine, *, why: str = "") -> None:
         self._tokenizer = artifact.tokenizer
         self._calibration = artifact.config.calibration
+        self._golden = artifact.config.golden
         self._engine = engine
         self._info = ModelInfo(
             name=artifact.config.name,
@@ -48,12 +49,18 @@ class EnginePredictor:
             sha256=artifact.sha256,
             engine=engine.description,
             tolerance=engine.tolerance,
+            why=why,
         )
 
     @property
     def info(self) -> ModelInfo:
         """See `Predictor`."""
         return self._info
+
+    @property
+    def golden(self) -> Sequence[GoldenReview]:
+        """See `Predictor`."""
+        return self._golden
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `Predictor`."""
@@ -67,7 +74,7 @@ class EnginePredictor:
         if scored:
             logits = self._finite_logits([rows[i].ids for i in scored])
             evidence = np.array([rows[i].evidence for i in scored])
-            probabilities[scored] = 0.5 + evidence * (self._calibration.probabilities(logits) - 0.5)
+            probabilities[scored] = self._calibration.scores(logits, evidence)
         return Predictions(
             probabilities=probabilities.astype(np.float32),
             tokens=tokens,

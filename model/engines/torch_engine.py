@@ -13,7 +13,7 @@ from model.engines.cores import physical_cores
 from model.engines.grouping import cpu_group_tokens, logits_in_groups
 from model.engines.lanes import Lanes
 from model.engines.packing import Ids, pad_left, pad_right
-from model.errors import BatchFailed, EngineBroken, ModelError
+from model.errors import BatchFailed, EngineBroken, EngineUnavailable
 from model.network import BiLstmClassifier
 from model.networks import Network
 from model.sentiment_rnn import Hidden, SentimentRNN
@@ -72,12 +72,11 @@ class TorchEngine:
                 return self._scorer.logits(rows)
 
 
-def choose_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises ModelError where CUDA is asked for and absent."""
-    has_cuda = torch.cuda.is_available()
-    if device == "cuda" and not has_cuda:
-        raise ModelError("device cuda: torch finds no CUDA device here; the choices are auto, cpu")
-    return torch.device("cuda" if has_cuda and device != "cpu" else "cpu")
+def torch_device(device: str) -> torch.device:
+    """Raises EngineUnavailable for a CUDA device that torch does not find."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineUnavailable("torch finds no CUDA device: choose the device auto or cpu, or mend the GPU's driver")
+    return torch.device(device)
 
 
 def _settle_thread() -> None:

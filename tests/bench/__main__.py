@@ -16,15 +16,16 @@ from deploy.demo.sample import SAMPLE
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
-from tests.bench.figures import NotMeasurable
-from tests.bench.machine import is_busy, machine_facts, usable_cores
+from tests.bench.figures import PEERS, NotMeasurable
 from tests.bench.parts import MEMORY_REVIEWS, Bench, memory
+from tests.bench.peers.contest import installed
+from tests.bench.plot import plot_latency
 from tests.bench.processes import BenchFailed
 from tests.bench.report import Report
 from tests.bench.rounds import MEMORY, PARTS, completed, measure_rounds
-from tests.bench.subjects import SHIPPED, Subject, reference_subject
-from tests.bench.texts import load_texts
+from tests.bench.subjects import NONE, SHIPPED, Subject, reference_subject
 from tests.bench.topics import Topics
+from worker.bench.machine import is_busy, machine_facts, usable_cores
 
 
 def main() -> int:
@@ -44,6 +45,8 @@ def main() -> int:
     if arguments.out:
         arguments.out.write_text(json.dumps(report.to_json(), indent=1) + "\n")
         to_stderr(f"saved to {arguments.out}")
+        if plot_latency(report.summary, picture := arguments.out.with_suffix(".png")):
+            to_stderr(f"drawn in {picture}")
     return 0
 
 
@@ -53,20 +56,21 @@ def measure(arguments: argparse.Namespace) -> Report:
     machine = machine_facts()
     if is_busy(os.getloadavg()[0], usable_cores()):
         to_stderr("this machine is busy: trust the ratios within a round more than single figures")
+    if "peers" in arguments.only and (absent := set(PEERS) - set(installed())):
+        to_stderr(f"left out, since `make peers` has not installed them: {', '.join(sorted(absent))}")
     with (
         choose_broker(arguments.bootstrap_servers) as broker,
         Topics(broker.address) as topics,
         TemporaryDirectory(prefix="sentiment-bench-") as directory,
     ):
         to_stderr(broker.description)
-        filled = topics.create("raw")
-        topics.fill(filled, load_texts(arguments.data, arguments.reviews))
-        bench = Bench(topics, arguments.data, arguments.reviews, filled)
+        bench = Bench(topics, arguments.data, arguments.reviews)
         shipped = Subject(SHIPPED, arguments.artifact)
         reference = reference_subject(Path(directory) / "reference", arguments.data)
         wanted = arguments.only - {MEMORY}
         rounds = arguments.rounds if wanted else 0
-        measured = measure_rounds(bench, [shipped, reference], wanted=wanted, rounds=rounds, tell=to_stderr)
+        subjects = [shipped, reference, Subject(NONE)]
+        measured = measure_rounds(bench, subjects, wanted=wanted, rounds=rounds, tell=to_stderr)
         samples = []
         if MEMORY in arguments.only:
             to_stderr(f"memory over {MEMORY_REVIEWS:,} reviews")

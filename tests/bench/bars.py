@@ -2,15 +2,34 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from tests.bench.figures import Growth, Spread
-from tests.bench.subjects import REFERENCE
+from tests.bench.figures import FIGURES, Growth
+from tests.bench.subjects import NONE, REFERENCE, SHIPPED
+from worker.bench.figures import Spread
 
-OF_ENGINE_AT_LEAST: Final = 0.85
-OF_NAIVE_AT_LEAST: Final = 3.0
-EXACTLY_ONCE_AT_LEAST: Final = 0.9
 GROWTH_AT_MOST: Final = 0.01  # of the first quarter's mean: below it, allocators and page counts make as much noise
+
+
+class Limit(NamedTuple):
+    """What a figure must reach, or must not exceed."""
+
+    figure: str
+    subjects: tuple[str, ...]
+    value: float
+    at_least: bool = True
+
+
+LIMITS: Final = (
+    Limit("end_to_end_of_engine", (SHIPPED, REFERENCE), 0.95),
+    Limit("exactly_once_of_end_to_end", (SHIPPED, REFERENCE), 0.9),
+    Limit("disturbed_of_end_to_end", (SHIPPED, REFERENCE), 0.45),
+    Limit("p99_of_p50_at_half_load", (SHIPPED, REFERENCE), 4.0, at_least=False),
+    Limit("of_naive", (REFERENCE,), 10.0),
+    Limit("of_best_peer", (REFERENCE,), 3.0),
+    Limit("peer_results_that_differ", (REFERENCE,), 0, at_least=False),
+    Limit("pipeline_of_accelerator", (NONE,), 0.8),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +43,17 @@ class Bar:
 
 def bars(summary: Mapping[str, Mapping[str, Spread]], grown: Growth | None) -> Iterator[Bar]:
     """Every bar whose figure was measured; the median counts."""
-    for subject, figures in summary.items():
-        of_engine = figures.get("end_to_end_of_engine")
-        if of_engine:
-            yield _at_least(f"{subject}: end to end / engine on text", of_engine, OF_ENGINE_AT_LEAST)
-        exactly_once = figures.get("exactly_once_of_end_to_end")
-        if exactly_once:
-            yield _at_least(f"{subject}: exactly once / at least once", exactly_once, EXACTLY_ONCE_AT_LEAST)
-        of_naive = figures.get("end_to_end_of_naive")
-        if of_naive and subject == REFERENCE:
-            yield _at_least(f"{subject}: end to end / naive consumer", of_naive, OF_NAIVE_AT_LEAST)
+    for limit in LIMITS:
+        for subject in limit.subjects:
+            spread = summary.get(subject, {}).get(limit.figure)
+            if spread is not None:
+                yield _held_against(limit, subject, spread)
     if grown:
         yield Bar(
             f"memory grows by {GROWTH_AT_MOST:.0%} at most", f"{grown.ratio:+.2%}", met=grown.ratio <= GROWTH_AT_MOST
         )
 
 
-def _at_least(what: str, spread: Spread, least: float) -> Bar:
-    figure = f"{spread.median:.2f} ({spread.min:.2f} to {spread.max:.2f})"
-    return Bar(f"{what} >= {least:g}", figure, met=spread.median >= least)
+def _held_against(limit: Limit, subject: str, spread: Spread) -> Bar:
+    sign, met = (">=", spread.median >= limit.value) if limit.at_least else ("<=", spread.median <= limit.value)
+    return Bar(f"{subject}: {FIGURES[limit.figure]} {sign} {limit.value:g}", str(spread), met=met)

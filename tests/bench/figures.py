@@ -1,51 +1,96 @@
 """What is measured, and the arithmetic that makes figures of it. Pure."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
+
+from worker.bench import engine
 
 Figures = Mapping[str, float]  # by name, see FIGURES
 
-FIGURES: Final = {
-    "engine_tokenized_reviews_per_s": "engine on word ids, reviews/s",
-    "engine_text_reviews_per_s": "engine on text, reviews/s",
-    "end_to_end_reviews_per_s": "end to end, reviews/s",
-    "exactly_once_reviews_per_s": "end to end exactly once, reviews/s",
-    "naive_reviews_per_s": "naive consumer, reviews/s",
-    "end_to_end_of_engine": "end to end / engine on text",
-    "end_to_end_of_naive": "end to end / naive consumer",
-    "exactly_once_of_end_to_end": "exactly once / at least once",
-    "half_load_reviews_per_s": "half load, reviews/s",
-    "latency_p50_ms": "latency p50, ms",
-    "latency_p99_ms": "latency p99, ms",
-    "send_lateness_p99_ms": "lateness of sending p99, ms",
+LOADS: Final = (10, 25, 50, 75, 90, 95)  # percent of what was measured end to end
+PERCENTILES: Final = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
+ACCELERATOR_PER_S: Final = 20_000
+SCALES: Final = ((1, 1), (1, 4), (2, 4), (4, 4), (1, 16))  # workers, partitions
+PEERS: Final = ("naive", "batch_loop", "faststream_batches", "quix_sink", "bytewax_flow")
+PEER_ENGINES: Final = {"torch": "torch's plain forward", "ours": "our engine"}
+
+
+def latency_name(load: int, percentile: str) -> str:
+    """Of the figure."""
+    return f"latency_{load}_{percentile}_ms"
+
+
+def scale_name(workers: int, partitions: int) -> str:
+    """Of the figure."""
+    return f"pipeline_{workers}_workers_{partitions}_partitions_reviews_per_s"
+
+
+def peer_name(peer: str, peer_engine: str) -> str:
+    """Of the figure."""
+    return f"peer_{peer}_{peer_engine}_reviews_per_s"
+
+
+GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Engine": engine.FIGURES,
+    "Kafka's client": {
+        "consume_records_per_s": "read from a filled topic, records/s",
+        "consume_processor_us": "the same, processor time of a record, us",
+        "produce_records_per_s": "write, records/s",
+        "produce_processor_us": "the same, processor time of a record, us",
+    },
+    "Whole pipeline": {
+        "end_to_end_reviews_per_s": "end to end, reviews/s",
+        "end_to_end_of_engine": "end to end / engine on text",
+        "exactly_once_reviews_per_s": "end to end exactly once, reviews/s",
+        "exactly_once_of_end_to_end": "exactly once / at least once",
+        "disturbed_reviews_per_s": "beside a busy neighbour, reviews/s",
+        "disturbed_of_end_to_end": "beside a busy neighbour / undisturbed",
+    },
+    f"Around a simulated accelerator of {ACCELERATOR_PER_S:,} reviews/s": {
+        **{
+            scale_name(workers, partitions): f"{workers} workers, {partitions} partitions, reviews/s"
+            for workers, partitions in SCALES
+        },
+        "pipeline_of_accelerator": "1 worker, 4 partitions / the accelerator alone",
+        "pipeline_processor_us": "processor time of a review in the worker, us",
+    },
+    "Peers": {
+        **{
+            peer_name(peer, key): f"{peer} with {said}, reviews/s"
+            for key, said in PEER_ENGINES.items()
+            for peer in PEERS
+        },
+        "beside_peers_reviews_per_s": "the worker on the same topic, reviews/s",
+        "of_naive": "worker / naive with torch's plain forward",
+        "of_best_peer": "worker / best peer with torch's plain forward",
+        "of_best_peer_with_our_engine": "worker / best peer with our engine",
+        "peer_results_that_differ": "results of peers that differ from the worker's",
+    },
+    "Latency": {
+        **{
+            latency_name(load, name): f"at {load} % load, {name.replace('_', '.')}, ms"
+            for load in LOADS
+            for name in PERCENTILES
+        },
+        "p99_of_p50_at_half_load": "p99 / p50 at half load",
+        "send_lateness_p99_ms": "lateness of sending p99, the worst load, ms",
+    },
+}
+FIGURES: Final = {name: label for group in GROUPS.values() for name, label in group.items()}
+
+RATIOS: Final = {
+    "end_to_end_of_engine": ("end_to_end_reviews_per_s", "engine_text_reviews_per_s"),
+    "exactly_once_of_end_to_end": ("exactly_once_reviews_per_s", "end_to_end_reviews_per_s"),
+    "disturbed_of_end_to_end": ("disturbed_reviews_per_s", "end_to_end_reviews_per_s"),
+    "of_naive": ("beside_peers_reviews_per_s", peer_name("naive", "torch")),
+    "p99_of_p50_at_half_load": (latency_name(50, "p99"), latency_name(50, "p50")),
 }
 
 
 class NotMeasurable(Exception):
     """The numbers do not allow the figure; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One figure over the rounds."""
-
-    min: float
-    median: float
-    max: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
-        """Raises ValueError where there are none."""
-        return cls(min(values), statistics.median(values), max(values))
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of `values` that at least `percent` % of them do not exceed (nearest rank), 0 < percent <= 100."""
-    rank = math.ceil(len(values) * percent / 100)
-    return sorted(values)[max(rank, 1) - 1]
 
 
 def rate_per_s(stamps_ms: Sequence[int]) -> float:
@@ -60,25 +105,26 @@ def rate_per_s(stamps_ms: Sequence[int]) -> float:
     return sum(stamp_ms > first_ms for stamp_ms in stamps_ms) / ((last_ms - first_ms) / 1000)
 
 
+def steady_rate_per_s(stamps_ms: Sequence[int]) -> float:
+    """The same without the first third, while members still join, and the last sixth, when some are done."""
+    ordered = sorted(stamps_ms)
+    return rate_per_s(ordered[len(ordered) // 3 : len(ordered) * 5 // 6])
+
+
 def with_ratios(figures: Figures) -> dict[str, float]:
     """The figures of one round and the ratios between them, where both sides were measured."""
-    ratios = {
-        "end_to_end_of_engine": ("end_to_end_reviews_per_s", "engine_text_reviews_per_s"),
-        "end_to_end_of_naive": ("end_to_end_reviews_per_s", "naive_reviews_per_s"),
-        "exactly_once_of_end_to_end": ("exactly_once_reviews_per_s", "end_to_end_reviews_per_s"),
-    }
     derived = {
         ratio: figures[over] / figures[under]
-        for ratio, (over, under) in ratios.items()
+        for ratio, (over, under) in RATIOS.items()
         if over in figures and under in figures
     }
+    if (carried := figures.get(scale_name(1, 4))) is not None:
+        derived["pipeline_of_accelerator"] = carried / ACCELERATOR_PER_S
+    for ratio, peer_engine in (("of_best_peer", "torch"), ("of_best_peer_with_our_engine", "ours")):
+        rates = [figures[name] for peer in PEERS if (name := peer_name(peer, peer_engine)) in figures]
+        if rates and "beside_peers_reviews_per_s" in figures:
+            derived[ratio] = figures["beside_peers_reviews_per_s"] / max(rates)
     return {**figures, **derived}
-
-
-def spreads(rounds: Sequence[Figures]) -> dict[str, Spread]:
-    """Each figure over the rounds that have it, in the order of FIGURES."""
-    taken = {name: [figures[name] for figures in rounds if name in figures] for name in FIGURES}
-    return {name: Spread.of(values) for name, values in taken.items() if values}
 
 
 class Resident(NamedTuple):

@@ -23,9 +23,10 @@ class BenchFailed(Exception):
 class Child:
     """A started program."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], stdout: IO[bytes], log: IO[bytes]) -> None:
         self._name = name
         self._process = process
+        self._stdout = stdout
         self._log = log
 
     @property
@@ -55,6 +56,13 @@ class Child:
                 raise BenchFailed(f"{self._name}: {what} not within {limit_s:.0f} s:\n{self._tail()}")
             time.sleep(every_s)
 
+    def answer(self) -> dict[str, Any]:
+        """The JSON object that it has printed on a line of its own: py-spy prints on the same stream."""
+        self._stdout.seek(0)
+        [line] = [line for line in self._stdout if line.startswith(b"{")]
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
     def end(self) -> None:
         """SIGTERM, then SIGKILL for one that does not listen. Nothing happens to one that has ended."""
         self._process.terminate()
@@ -70,22 +78,27 @@ class Child:
 
 
 @contextmanager
-def started(
-    name: str, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None, stdout: IO[bytes] | None = None
-) -> Iterator[Child]:
-    """`python -m` with these arguments, ended at the end. Our environment's settings of a worker are kept from it."""
+def started(name: str, arguments: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """`python -m` with these arguments, ended at the end."""
+    with run_program(name, [sys.executable, "-m", *arguments], variables=variables) as child:
+        yield child
+
+
+@contextmanager
+def run_program(name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """A program, ended at the end. Our environment's settings of a worker are kept from it."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SENTIMENT_")}
-    with TemporaryFile() as log:
+    with TemporaryFile() as stdout, TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            command,
             cwd=ROOT,
             env={**environment, **(variables or {})},
             stdin=subprocess.DEVNULL,
-            stdout=stdout or log,
+            stdout=stdout,
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is for us: we end it in order
         )
-        child = Child(name, process, log)
+        child = Child(name, process, stdout, log)
         try:
             yield child
         finally:
@@ -94,8 +107,6 @@ def started(
 
 def answer_of(name: str, arguments: Sequence[str], *, limit_s: float) -> dict[str, Any]:
     """The JSON object that a program prints. Raises BenchFailed."""
-    with TemporaryFile() as stdout, started(name, arguments, stdout=stdout) as child:
+    with started(name, arguments) as child:
         child.wait(limit_s)
-        stdout.seek(0)
-        answer: dict[str, Any] = json.loads(stdout.read())
-        return answer
+        return child.answer()

@@ -1,14 +1,15 @@
 """What was measured, for programs and for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Group
 from rich.table import Table
 
 from tests.bench.bars import Bar, bars
-from tests.bench.figures import FIGURES, Growth, Resident, Spread, growth, spreads
+from tests.bench.figures import GROUPS, Growth, Resident, growth
 from tests.bench.rounds import Measured
+from worker.bench.figures import Spread, spreads
 
 WARM_UP_PART = 0.2  # of the run over which memory is looked at
 
@@ -58,8 +59,7 @@ class Report:
     def to_tables(self) -> Group:
         """For a terminal."""
         tables = [_machine_table(self)]
-        if any(self.summary.values()):
-            tables.append(_figures_table(self.summary))
+        tables += _figures_tables(self.summary)
         if self.growth:
             tables.append(_memory_table(self.growth))
         if self.bars:
@@ -88,19 +88,26 @@ def _told(fact: object) -> str:
     return str(fact)
 
 
-def _figures_table(summary: Mapping[str, Mapping[str, Spread]]) -> Table:
-    table = Table("median (min to max)", *summary, title="Figures")
-    for figure, label in FIGURES.items():
-        if any(figure in figures for figures in summary.values()):
-            table.add_row(label, *(_shown(figures.get(figure)) for figures in summary.values()))
-    return table
+def rows(summary: Mapping[str, Mapping[str, Spread]], group: str) -> tuple[list[str], list[list[str]]]:
+    """The subjects that have figures of a group, and a row for each figure that was measured."""
+    labels = GROUPS[group]
+    subjects = [name for name, figures in summary.items() if labels.keys() & figures.keys()]
+    found = [
+        [label, *(str(summary[name].get(figure, "-")) for name in subjects)]
+        for figure, label in labels.items()
+        if any(figure in summary[name] for name in subjects)
+    ]
+    return subjects, found
 
 
-def _shown(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    decimals = 0 if spread.median >= 100 else 2
-    return f"{spread.median:,.{decimals}f} ({spread.min:,.{decimals}f} to {spread.max:,.{decimals}f})"
+def _figures_tables(summary: Mapping[str, Mapping[str, Spread]]) -> Iterator[Table]:
+    for group in GROUPS:
+        subjects, found = rows(summary, group)
+        if found:
+            table = Table("median (least to greatest)", *subjects, title=group)
+            for row in found:
+                table.add_row(*row)
+            yield table
 
 
 def _memory_table(grown: Growth) -> Table:

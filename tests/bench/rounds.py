@@ -1,21 +1,43 @@
 """Which part is measured when. Rounds are interleaved, so that a machine that changes its pace hits all alike."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.bench import parts
 from tests.bench.figures import FIGURES, Figures, with_ratios
+from tests.bench.latency import latency
 from tests.bench.parts import Bench
-from tests.bench.subjects import Subject
+from tests.bench.peers.contest import contest
+from tests.bench.subjects import NONE, REFERENCE, SHIPPED, Subject
 
 ENGINE: Final = "engine"
 END_TO_END: Final = "end-to-end"
-EXACTLY_ONCE: Final = "exactly-once"
-NAIVE: Final = "naive"
-LATENCY: Final = "latency"
 MEMORY: Final = "memory"
-PARTS: Final = (ENGINE, END_TO_END, EXACTLY_ONCE, NAIVE, LATENCY, MEMORY)
+SHOWN_AT_MOST: Final = 6  # figures in a line of progress
+
+
+class Part(NamedTuple):
+    """What is measured, and of which subjects."""
+
+    measure: Callable[[Bench, Subject, Figures], Figures]
+    subjects: frozenset[str]
+    builds_on: frozenset[str] = frozenset()
+
+
+NETWORKS: Final = frozenset({SHIPPED, REFERENCE})
+OF_END_TO_END: Final = frozenset({END_TO_END})
+ROUND: Final[Mapping[str, Part]] = {
+    ENGINE: Part(parts.engine, NETWORKS),
+    END_TO_END: Part(parts.end_to_end, NETWORKS),
+    "exactly-once": Part(parts.exactly_once, NETWORKS, OF_END_TO_END),
+    "neighbour": Part(parts.disturbed, NETWORKS, OF_END_TO_END),
+    "latency": Part(latency, NETWORKS, OF_END_TO_END),
+    "peers": Part(contest, frozenset({REFERENCE}), frozenset({ENGINE})),  # which tells the engine's tolerance
+    "client": Part(parts.client, frozenset({NONE})),
+    "simulated": Part(parts.simulated, frozenset({NONE})),
+}
+PARTS: Final = (*ROUND, MEMORY)
 
 Tell = Callable[[str], None]
 
@@ -29,40 +51,27 @@ class Measured:
 
 
 def completed(wanted: Collection[str]) -> frozenset[str]:
-    """The parts wanted and the ones they build on: half a load is half of what was measured end to end."""
-    return frozenset(wanted) | ({END_TO_END} if {LATENCY, EXACTLY_ONCE} & set(wanted) else set())
+    """The parts wanted and the ones they build on."""
+    return frozenset(wanted).union(*(ROUND[part].builds_on for part in wanted if part in ROUND))
 
 
 def measure_rounds(
     bench: Bench, subjects: Sequence[Subject], *, wanted: Collection[str], rounds: int, tell: Tell
 ) -> dict[str, Measured]:
     """Every wanted part of every subject in each round."""
-    measured = {subject.name: Measured() for subject in subjects}
+    measured = {subject.name: Measured(subject.about) for subject in subjects}
     for number in range(1, rounds + 1):
         for subject in subjects:
             figures: dict[str, float] = {}
-            for part, found in _measure(bench, subject, wanted, measured[subject.name].about):
-                figures |= found
-                shown = ", ".join(f"{FIGURES[name]}: {value:,.4g}" for name, value in found.items())
-                tell(f"round {number} of {rounds}, {subject.name}, {part}: {shown}")
+            for name, part in ROUND.items():
+                if name in wanted and subject.name in part.subjects:
+                    found = part.measure(bench, subject, figures)
+                    figures |= found
+                    tell(f"round {number} of {rounds}, {subject.name}, {name}: {_shown(found)}")
             measured[subject.name].rounds.append(with_ratios(figures))
     return measured
 
 
-def _measure(
-    bench: Bench, subject: Subject, wanted: Collection[str], about: dict[str, object]
-) -> Iterator[tuple[str, Figures]]:
-    """Each part and its figures as soon as it is over; `about` is filled with what the engine says of itself."""
-    if ENGINE in wanted:
-        rates, said = parts.engine(bench, subject)
-        about |= said
-        yield ENGINE, rates
-    if END_TO_END in wanted:
-        full = parts.end_to_end(bench, subject)
-        yield END_TO_END, full
-    if EXACTLY_ONCE in wanted:
-        yield EXACTLY_ONCE, parts.exactly_once(bench, subject)
-    if NAIVE in wanted:
-        yield NAIVE, parts.naive(bench, subject)
-    if LATENCY in wanted:
-        yield LATENCY, parts.half_load(bench, subject, full["end_to_end_reviews_per_s"])
+def _shown(found: Figures) -> str:
+    shown = [f"{FIGURES[name]}: {value:,.4g}" for name, value in found.items()]
+    return ", ".join(shown[:SHOWN_AT_MOST]) + (", ..." if len(shown) > SHOWN_AT_MOST else "")

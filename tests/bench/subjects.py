@@ -1,6 +1,6 @@
 """Which networks are measured: the artifact that ships, and one of the reference network's size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from tests.bench.texts import load_texts
 
 SHIPPED: Final = "shipped"
 REFERENCE: Final = "reference-sized"
+NONE: Final = "no network"
 SEED: Final = 20_260_101
 VOCABULARY_REVIEWS: Final = 2000
 
@@ -24,7 +25,8 @@ class Subject:
     """A network under measurement."""
 
     name: str
-    artifact: Path
+    artifact: Path | None = None  # None: of what is measured without a network
+    about: dict[str, object] = field(default_factory=dict)  # what the engine says of itself
 
 
 def reference_subject(directory: Path, data: Path) -> Subject:

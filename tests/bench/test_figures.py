@@ -1,44 +1,15 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.bench.figures import (
-    FIGURES,
     NotMeasurable,
     Resident,
-    Spread,
     growth,
-    percentile,
+    peer_name,
     rate_per_s,
-    spreads,
+    scale_name,
+    steady_rate_per_s,
     with_ratios,
 )
-
-VALUES = st.lists(st.floats(min_value=-1e6, max_value=1e6), min_size=1, max_size=200)
-PERCENTS = st.floats(min_value=0.01, max_value=100)
-
-
-@given(VALUES, PERCENTS)
-def test_a_percentile_is_the_smallest_value_that_enough_values_do_not_exceed(
-    values: list[float], percent: float
-) -> None:
-    found = percentile(values, percent)
-    assert found in values
-    assert sum(value <= found for value in values) >= len(values) * percent / 100
-    below = [value for value in values if value < found]
-    assert len(below) < len(values) * percent / 100
-
-
-def test_percentiles_of_a_hundred_values_are_these_values() -> None:
-    values = [float(value) for value in range(1, 101)]
-    assert [percentile(values, percent) for percent in (1, 50, 99, 100)] == [1, 50, 99, 100]
-
-
-@given(VALUES)
-def test_a_spread_goes_from_the_least_to_the_greatest_with_the_median_between(values: list[float]) -> None:
-    spread = Spread.of(values)
-    assert (spread.min, spread.max) == (min(values), max(values))
-    assert spread.min <= spread.median <= spread.max
 
 
 def test_a_rate_does_not_count_what_was_done_before_its_first_time_stamp() -> None:
@@ -55,25 +26,34 @@ def test_results_that_came_at_once_have_no_rate(stamps_ms: list[int]) -> None:
         rate_per_s(stamps_ms)
 
 
+def test_a_steady_rate_leaves_out_the_start_and_the_end() -> None:
+    joining, steady, ending = range(0, 30_000, 1000), range(30_000, 30_045), range(60_000, 75_000, 1000)
+    assert steady_rate_per_s([*ending, *joining, *steady]) == pytest.approx(1000)
+
+
 def test_ratios_are_taken_within_one_round() -> None:
-    measured = {"engine_text_reviews_per_s": 400.0, "naive_reviews_per_s": 90.0, "end_to_end_reviews_per_s": 360.0}
-    assert with_ratios(measured) == {**measured, "end_to_end_of_engine": 0.9, "end_to_end_of_naive": 4.0}
+    measured = {"engine_text_reviews_per_s": 400.0, "end_to_end_reviews_per_s": 360.0}
+    assert with_ratios(measured) == {**measured, "end_to_end_of_engine": 0.9}
 
 
 def test_a_ratio_is_left_out_when_a_side_of_it_was_not_measured() -> None:
     assert with_ratios({"end_to_end_reviews_per_s": 360.0}) == {"end_to_end_reviews_per_s": 360.0}
-    assert with_ratios({"naive_reviews_per_s": 90.0}) == {"naive_reviews_per_s": 90.0}
 
 
-def test_rounds_are_summed_up_by_figure_in_the_order_of_the_report() -> None:
-    rounds = [
-        {"latency_p50_ms": 9.0, "naive_reviews_per_s": 3.0},
-        {"naive_reviews_per_s": 1.0},
-        {"naive_reviews_per_s": 2.0},
-    ]
-    summary = spreads(rounds)
-    assert summary == {"naive_reviews_per_s": Spread(1.0, 2.0, 3.0), "latency_p50_ms": Spread(9.0, 9.0, 9.0)}
-    assert list(summary) == [name for name in FIGURES if name in summary]
+def test_the_worker_is_held_against_the_best_peer_with_either_engine() -> None:
+    peers = {
+        peer_name("naive", "torch"): 10.0,
+        peer_name("batch_loop", "torch"): 20.0,
+        peer_name("bytewax_flow", "torch"): 40.0,
+        peer_name("batch_loop", "ours"): 100.0,
+        peer_name("bytewax_flow", "ours"): 80.0,
+    }
+    found = with_ratios({"beside_peers_reviews_per_s": 120.0, **peers})
+    assert (found["of_naive"], found["of_best_peer"], found["of_best_peer_with_our_engine"]) == (12.0, 3.0, 1.2)
+
+
+def test_what_the_pipeline_carries_is_held_against_the_accelerator_it_was_given() -> None:
+    assert with_ratios({scale_name(1, 4): 15_000.0})["pipeline_of_accelerator"] == 0.75
 
 
 def test_memory_that_stays_does_not_grow() -> None:

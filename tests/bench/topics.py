@@ -26,21 +26,21 @@ class Topics:
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
         self._prefix = f"bench-{secrets.token_hex(4)}"
-        self._created: list[str] = []
+        self._created: dict[str, int] = {}  # to the number of partitions
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        delete_topics(self.bootstrap_servers, self._created)
+        delete_topics(self.bootstrap_servers, list(self._created))
 
-    def create(self, name: str) -> str:
+    def create(self, name: str, partitions: int = PARTITIONS) -> str:
         """Make a topic; its full name."""
         topic = f"{self._prefix}.{len(self._created)}.{name}"
         create_topics(
-            Connection(self.bootstrap_servers), {topic: PARTITIONS}, {"message.timestamp.type": "LogAppendTime"}
+            Connection(self.bootstrap_servers), {topic: partitions}, {"message.timestamp.type": "LogAppendTime"}
         )
-        self._created.append(topic)
+        self._created[topic] = partitions
         return topic
 
     def fill(self, topic: str, texts: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class Topics:
         try:
             for start in range(0, len(texts), FLUSH_EVERY):
                 ends = range(start, min(start + FLUSH_EVERY, len(texts)))
-                sent = [producer.send(topic, **review(number, texts[number])) for number in ends]
+                sent = [producer.send(topic, **review(number, texts[number], self._created[topic])) for number in ends]
                 producer.flush(timeout=SEND_LIMIT_S)
                 if not all(future.succeeded() for future in sent):
                     raise BenchFailed(f"the broker did not store every review in {topic}")
@@ -60,15 +60,22 @@ class Topics:
 
     def stamps_ms(self, topic: str, expected: int) -> list[int]:
         """When the broker stored each result. Raises BenchFailed unless there are exactly as many as expected."""
+        return [record.timestamp for record in self._read(topic, expected)]
+
+    def scores(self, topic: str, expected: int) -> dict[bytes, float]:
+        """P(positive) by key. Raises BenchFailed as `stamps_ms`."""
+        return {record.key: json.loads(record.value)["score"] for record in self._read(topic, expected)}
+
+    def _read(self, topic: str, expected: int) -> list[Any]:
         with self._consumer(topic) as (consumer, partitions):
             ends = consumer.end_offsets(partitions)  # the marks of transactions have offsets, too
-            stamps: list[int] = []
+            found: list[Any] = []
             deadline_s = time.monotonic() + SEND_LIMIT_S
             while any(consumer.position(one) < end for one, end in ends.items()) and time.monotonic() < deadline_s:
-                stamps += [record.timestamp for records in consumer.poll(POLL_MS).values() for record in records]
-            if len(stamps) != expected:
-                raise BenchFailed(f"{topic} holds {len(stamps)} results, not {expected}")
-            return stamps
+                found += [record for records in consumer.poll(POLL_MS).values() for record in records]
+            if len(found) != expected:
+                raise BenchFailed(f"{topic} holds {len(found)} results, not {expected}")
+            return found
 
     @contextmanager
     def arrivals(self, topic: str) -> Iterator[dict[bytes, float]]:
@@ -95,7 +102,7 @@ class Topics:
     def _consumer(self, topic: str) -> Iterator[tuple[Any, list[TopicPartition]]]:
         consumer = KafkaConsumer(bootstrap_servers=self.bootstrap_servers, enable_auto_commit=False)
         try:
-            partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            partitions = [TopicPartition(topic, number) for number in range(self._created[topic])]
             consumer.assign(partitions)
             consumer.seek_to_beginning()
             yield consumer, partitions
@@ -108,7 +115,7 @@ def key_of(number: int) -> bytes:
     return b"%d" % number
 
 
-def review(number: int, text: str) -> dict[str, Any]:
+def review(number: int, text: str, partitions: int = PARTITIONS) -> dict[str, Any]:
     """What `KafkaProducer.send` takes to publish a review."""
     value = {"review_id": f"review-{number}", "text": text}
-    return {"key": key_of(number), "value": json.dumps(value).encode(), "partition": number % PARTITIONS}
+    return {"key": key_of(number), "value": json.dumps(value).encode(), "partition": number % partitions}

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from deploy.grafana.__main__ import FOLDER, to_text
 from deploy.grafana.boards import DASHBOARDS
+from tests.fakes.fake_predictor import FakePredictor
 from tests.support.prometheus import ALERTS, PROMETHEUS, RECORDED, RULES, panel_queries, program
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
@@ -51,6 +52,7 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: str) -> None:
 def test_rules_and_dashboards_ask_for_what_there_is() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
+    ShadowMetrics(registry, FakePredictor().info)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     shown = {family.name + suffix for family in registry.collect() for suffix in SUFFIXES[family.type]}

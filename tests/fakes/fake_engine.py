@@ -18,6 +18,11 @@ class FakeEngine(Engine[W]):
         self._done: deque[ScoredBatch[W]] = deque()
 
     @property
+    def predictor(self) -> Predictor:
+        """See Engine."""
+        return self._predictor
+
+    @property
     def warm(self) -> bool:
         """See Engine."""
         return True

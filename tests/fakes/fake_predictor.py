@@ -10,18 +10,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.errors import BatchFailed, PredictorError
-from model.predictor import ModelInfo, Predictions, TokenizedText
+from model.golden import TEXTS
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 LIMIT_TOKENS = 400
 
 
 class FakePredictor:
-    """See model.predictor.Predictor. A text's probability is a hash of its words, of which it knows
-    all."""
+    """See model.predictor.Predictor. A text's probability is a hash of its words, of which it knows all.
 
-    info = ModelInfo(name="fake", version="1", sha256="0" * 64, engine="fake", tolerance=0.0)
+    Each version has a vocabulary of its own.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "1") -> None:
+        sha256 = f"{zlib.crc32(version.encode()):064x}"
+        self.info = ModelInfo(name="fake", version=version, sha256=sha256, engine="fake", tolerance=0.0)
+        self.golden = tuple(
+            GoldenReview(text, float(_probability(row))) for text, row in zip(TEXTS, self.tokenize(TEXTS), strict=True)
+        )
         self.gate = threading.Event()  # while clear, `predict` waits
         self.gate.set()
         self._failing: set[int] = set()  # word ids
@@ -29,17 +35,17 @@ class FakePredictor:
 
     def fail_on(self, word: str) -> None:
         """Make every batch fail that has a text with this word."""
-        self._failing.add(_id(word))
+        self._failing.add(self._id(word))
 
     def break_with(self, error: PredictorError) -> None:
-        """Let every later `predict` raise `error`."""
+        """Let every later `predict` and `warm_up` raise `error`."""
         self._broken = error
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See Predictor."""
         rows = []
         for text in texts:
-            ids = np.array([_id(word) for word in text.split()], dtype=np.int32)
+            ids = np.array([self._id(word) for word in text.split()], dtype=np.int32)
             known_share = 1.0 if len(ids) else 0.0
             rows.append(TokenizedText(ids[:LIMIT_TOKENS], 0, len(ids) > LIMIT_TOKENS, known_share))
         return rows
@@ -47,8 +53,7 @@ class FakePredictor:
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See Predictor."""
         self.gate.wait()
-        if self._broken is not None:
-            raise self._broken
+        self._refuse_if_broken()
         if any(self._failing.intersection(row.ids.tolist()) for row in rows):
             raise BatchFailed("the fake was told to fail on a word of this batch")
         return Predictions(
@@ -60,10 +65,14 @@ class FakePredictor:
 
     def warm_up(self) -> None:
         """See Predictor."""
+        self._refuse_if_broken()
 
+    def _refuse_if_broken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
 
-def _id(word: str) -> int:
-    return zlib.crc32(word.encode("utf-8", "surrogatepass")) % 20_000
+    def _id(self, word: str) -> int:
+        return zlib.crc32(f"{self.info.version} {word}".encode("utf-8", "surrogatepass")) % 20_000
 
 
 def _probability(row: TokenizedText) -> float:

@@ -8,12 +8,13 @@ import json
 import random
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from model.artifact import CARD, CONFIG, MANIFEST, TOKENIZER, WEIGHTS, load_artifact
+from model.artifact_parts import FORMAT_VERSION
 from model.engines import load_predictor
 from model.errors import ArtifactError, BatchFailed
 from model.predictor import score_texts
@@ -89,12 +90,11 @@ def _check(directory: Path, files: Mapping[str, bytes]) -> None:
 
 def _check_scores(directory: Path) -> None:
     """What was loaded can be used: a probability, or the error that makes a dead letter of one review."""
-    predictor = load_predictor(directory, engine="torch", device="cpu", threads=1)
-    try:
-        predictions = score_texts(predictor, ["the film was good", ""])
-    except BatchFailed:
-        return
-    assert ((predictions.probabilities >= 0) & (predictions.probabilities <= 1)).all()
+    for engine in ("onnx", "torch"):
+        predictor = load_predictor(directory, engine=engine, device="cpu", threads=1)
+        with suppress(BatchFailed):
+            predictions = score_texts(predictor, ["the film was good", ""])
+            assert ((predictions.probabilities >= 0) & (predictions.probabilities <= 1)).all()
 
 
 def manifest_of(files: Mapping[str, bytes]) -> bytes:
@@ -102,7 +102,7 @@ def manifest_of(files: Mapping[str, bytes]) -> bytes:
     entries = {
         name: {"size_bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()} for name in SIGNED
     }
-    return (json.dumps({"format_version": 1, "files": entries}, indent=1) + "\n").encode()
+    return (json.dumps({"format_version": FORMAT_VERSION, "files": entries}, indent=1) + "\n").encode()
 
 
 def _changed(rng: random.Random, name: str, content: bytes) -> bytes:

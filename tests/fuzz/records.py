@@ -116,9 +116,10 @@ def _check_result(record: Record, review: Review) -> None:
     outcome = OUTCOMES.scored(record, 1, review_id, score, at_s=NOW_S)
     sent = outcome.message.value
     assert sent is not None
+    assert outcome.verdict is not None
     document = json.loads(sent)
     assert document["review_id"] == review_id
-    assert ScoredReview.model_validate_json(sent).sentiment == outcome.sentiment
+    assert ScoredReview.model_validate_json(sent).sentiment == outcome.verdict.sentiment
     if checksum % CHECKED_BY_SCHEMA == 0:
         SCHEMA.validate(document)
     _check_sent(record, outcome.message, sent)

@@ -62,7 +62,8 @@ def http_requests() -> Iterator[Target]:
     """The server as the worker runs it, and its clients, each way of behaving chosen by the bytes sent."""
     registry = CollectorRegistry()
     Counter("fuzz", "A metric.", registry=registry).inc()
-    with http.serve("127.0.0.1", 0, registry=registry, health=Healthy()) as address:
+    pages = {"/": lambda: ("text/plain", b"a page\n")}
+    with http.serve("127.0.0.1", 0, registry=registry, health=Healthy(), pages=pages) as address:
         open_files = _open_files()
 
         def check(data: bytes) -> None:

@@ -33,7 +33,8 @@ def prometheus(broker: Broker, tiny_artifact: Path, tmp_path_factory: pytest.Tem
     program("prometheus")  # before a worker is started for nothing
     folder = tmp_path_factory.mktemp("prometheus")
     config = (PROMETHEUS / "prometheus.yml").read_text("utf-8")
-    with Stage(broker.address, new_topics(broker.address), folder, model=tiny_artifact) as stage:
+    models = {"model": tiny_artifact, "shadow_model": tiny_artifact, "shadow_share": 1}
+    with Stage(broker.address, new_topics(broker.address), folder, **models) as stage:
         targets = ", ".join(f"127.0.0.1:{port}" for port in (stage.start().until_ready().port, *free_ports(1)))
         for shipped, here in {"localhost:8080": targets, "15s": "1s", "rules/": f"{PROMETHEUS}/rules/"}.items():
             assert shipped in config

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.network import BiLstmClassifier
@@ -24,12 +24,14 @@ NETWORKS = BILSTMS | REFERENCES
 
 
 @given(network=NETWORKS)
+@settings(deadline=None, max_examples=50)
 def test_the_config_knows_names_and_shapes_of_all_weights(network: Network) -> None:
     expected = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
     assert config_of(network).weight_shapes() == expected
 
 
 @given(network=NETWORKS)
+@settings(deadline=None, max_examples=50)
 def test_a_network_built_again_is_the_same_and_ready_to_score(network: Network) -> None:
     again = build_network(config_of(network), weights_of(network))
     assert config_of(again) == config_of(network)

@@ -3,7 +3,6 @@
 import dataclasses
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +10,9 @@ import torch
 from torch import Tensor
 
 from model.artifact import Artifact
-from model.engines import load_predictor
 from model.engines.engine import EnginePredictor
 from model.engines.torch_engine import TorchEngine
-from model.errors import ArtifactError, BatchFailed, EngineBroken, ModelError
+from model.errors import BatchFailed, EngineBroken, ModelError
 from model.network import BiLstmClassifier
 from model.networks import Network, build_network
 from model.predictor import Predictor, TokenizedText, score_texts
@@ -219,42 +217,6 @@ def test_a_result_that_is_not_finite_fails_the_batch(bilstm: Artifact) -> None:
     predictor = torch_predictor(bilstm, network)
     with pytest.raises(BatchFailed, match="not finite for 2 of 2"):
         score_texts(predictor, ["good film", "see it", ""])
-
-
-# Choosing an engine
-
-
-def test_auto_takes_the_device_and_precision_that_suit_the_machine(bilstm: Artifact) -> None:
-    info = load_predictor(bilstm.directory).info
-    assert info.engine.startswith("torch cuda fp16" if torch.cuda.is_available() else "torch cpu fp32")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"engine": "abacus"}, "engine 'abacus' is not known; the choices are auto, torch"),
-        ({"device": "tpu"}, "device 'tpu' is not known; the choices are auto, cpu, cuda"),
-        ({"precision": "fp8"}, "precision 'fp8' is not known; the choices are auto, fp32, fp16"),
-        ({"device": "cpu", "precision": "fp16"}, "precision fp16 needs CUDA; on a CPU the choices are auto, fp32"),
-        ({"threads": 0}, "threads must be at least 1, but is 0"),
-    ],
-)
-def test_a_choice_that_cannot_be_had_is_refused_with_those_that_can(
-    bilstm: Artifact, options: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ModelError, match=message):
-        load_predictor(bilstm.directory, **options)  # type: ignore[arg-type]  # wrong values are the point
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_cuda_is_refused_where_there_is_none(bilstm: Artifact) -> None:
-    with pytest.raises(ModelError, match="torch finds no CUDA device here; the choices are auto, cpu"):
-        load_predictor(bilstm.directory, device="cuda")
-
-
-def test_a_missing_artifact_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="no such directory"):
-        load_predictor(tmp_path / "absent")
 
 
 def test_rows_of_one_length_are_scored_like_rows_of_many(bilstm: Artifact) -> None:

@@ -7,9 +7,10 @@ import pytest
 from deploy.kafka.broker import Broker
 from tests.conftest import open_broker
 from tests.security.cluster import PASSWORD, Pki, SecuredListeners, set_scram_password
+from tests.support.logs import logging_as_it_was
 from tests.support.stage import MakeStage, Stage, make_stage, tiny_artifact
 
-__all__ = ["make_stage", "tiny_artifact"]
+__all__ = ["logging_as_it_was", "make_stage", "tiny_artifact"]
 
 
 @pytest.fixture(scope="session")

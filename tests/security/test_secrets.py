@@ -17,7 +17,7 @@ from tests.support.worker_process import ROOT, environment
 pytestmark = pytest.mark.broker
 
 BAD = Message(b"no review", key=b"bad", partition=0)
-PAGES = ("/", "/metrics", "/livez", "/readyz")
+PAGES = ("/", "/status.json", "/metrics", "/livez", "/readyz")
 # A crash whose message holds all that the program knows.
 CRASH = """
 import worker.app

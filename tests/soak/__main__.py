@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 from deploy.demo.sample import read_sample
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
-from tests.bench.machine import machine_facts
 from tests.soak.load import PARTITIONS, records
 from tests.soak.report import plot, summary, table, to_json
 from tests.soak.run import Soak, soak
 from tests.soak.verdict import growths
 from tests.support.kafka_io import new_topics
 from tests.support.stage import Stage
+from worker.bench.machine import machine_facts
 
 TELL_EVERY = 60  # samples
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.machine import resident_mib
 from tests.support.worker_process import WorkerProcess
+from worker.bench.machine import resident_mib
 
 
 class Sample(NamedTuple):

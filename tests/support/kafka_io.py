@@ -115,9 +115,15 @@ def delete_topics(address: str, names: Iterable[str]) -> None:
 
 
 def set_topic_config(address: str, topic: str, name: str, value: str) -> None:
-    """Change one setting of a topic."""
+    """Change one setting of a topic, and wait until the broker has it: it acknowledges first."""
+
+    def value_there() -> str | None:
+        settings = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic, None)])["topic"][topic]
+        return settings[name]["value"] if name in settings else None
+
     with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})])
+        until(lambda: value_there() == value, ANSWER_LIMIT_S, f"{topic} has {name}={value}")
 
 
 @contextmanager

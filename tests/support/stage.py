@@ -108,14 +108,14 @@ class Stage:
 MakeStage = Callable[..., Stage]
 
 
-def save_tiny_artifact(directory: Path) -> Path:
+def save_tiny_artifact(directory: Path, version: str = "1") -> Path:
     """A model that is quick and knows nothing: enough wherever only the way of a review matters."""
     tokenizer = WordTokenizer((*WORDS, *WRONG, NOT_A_NUMBER))
     network = NetworkConfig(vocab_size=tokenizer.vocab_size, embedding_dim=8, hidden_dim=16)
     save_artifact(
         directory,
         name="tiny",
-        version="1",
+        version=version,
         network=network,
         weights=weights_of(BiLstmClassifier(network)),
         tokenizer=tokenizer,

@@ -73,6 +73,10 @@ class WorkerProcess:
         """What every user of the machine can see of it."""
         return Path(f"/proc/{self._process.pid}/cmdline").read_text()
 
+    def reload(self) -> None:
+        """Ask it to take up the model that is in its place now."""
+        self._process.send_signal(signal.SIGHUP)
+
     def terminate(self) -> None:
         """Ask it to stop, as an orchestrator does."""
         self._process.send_signal(signal.SIGTERM)

@@ -1,21 +1,6 @@
 """Fixtures for tests of the worker."""
 
-import logging
-from collections.abc import Iterator
-
-import pytest
-
+from tests.support.logs import logging_as_it_was
 from tests.support.stage import tiny_artifact
 
 __all__ = ["logging_as_it_was", "tiny_artifact"]
-
-
-@pytest.fixture
-def logging_as_it_was() -> Iterator[None]:
-    """Undo what `worker.logs.configure` does to the process."""
-    root, kafka = logging.getLogger(), logging.getLogger("kafka")
-    root_level, handlers, kafka_level = root.level, root.handlers[:], kafka.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(root_level)
-    kafka.setLevel(kafka_level)

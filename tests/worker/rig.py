@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
+from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_engine import FakeEngine
 from tests.fakes.fake_predictor import FakePredictor
@@ -13,14 +14,19 @@ from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
 from worker.broker import Record, TopicPartition
+from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.errors import WorkerError
 from worker.health import Health
 from worker.inference import InferenceThread
-from worker.metrics import Metrics
+from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
+from worker.pricing import Pricing
+from worker.reloading import Reloader
+from worker.shadow import Shadow
 from worker.shutdown import Stop
+from worker.status.recorder import Recorder
 from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -30,6 +36,10 @@ LIMIT_S = 10.0
 
 def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
+
+
+def inference_thread(predictor: Predictor) -> InferenceThread[Work]:
+    return InferenceThread(predictor, isolation_timeout_s=LIMIT_S)
 
 
 class Rig:
@@ -48,6 +58,9 @@ class Rig:
         dead_letters: int = 100,
         threadless: bool = False,
         checkpoint_interval_s: float = 0.0,
+        target_s: float | None = None,
+        cache_bytes: int = 0,
+        shadow_share: float | None = None,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -57,17 +70,27 @@ class Rig:
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
         self.offsets = Offsets()
+        self.pricing = Pricing(max_tokens=10_000, target_s=target_s)
+        self.cache: ResultCache[Work] | None = ResultCache(cache_bytes) if cache_bytes else None
         self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
+        self.metrics = Metrics(self.registry)
+        self.metrics.watch(self.health, lambda: self.now_s)
+        self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop()
+        self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
+        self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
         self.worker = Worker(
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            predictor=self.predictor,
-            engine=self.engine if threadless else InferenceThread(self.predictor, isolation_timeout_s=LIMIT_S),
+            engine=self.engine if threadless else inference_thread(self.predictor),
+            reloader=self.reloader,
+            shadow=None if shadow_share is None else self._shadow(shadow_share),
             offsets=self.offsets,
-            batcher=Batcher(BatchLimits(max_reviews, max_tokens=10_000, linger_s=0.0, max_wait_s=1.0)),
+            batcher=Batcher(BatchLimits(max_reviews, linger_s=0.0, max_wait_s=1.0)),
+            pricing=self.pricing,
+            cache=self.cache,
             backpressure=self.held,
             breaker=Breaker(dead_letters),
             outcomes=Outcomes(
@@ -75,8 +98,9 @@ class Rig:
                 dlq=Target(DLQ, partitions, keeps_partition=True),
                 model=self.predictor.info,
             ),
-            metrics=Metrics(self.registry),
+            metrics=self.metrics,
             health=self.health,
+            recorder=self.recorder,
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,
@@ -84,6 +108,10 @@ class Rig:
             clock=lambda: self.now_s,
             wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
         )
+
+    def _shadow(self, share: float) -> Shadow:
+        comparisons = ShadowMetrics(self.registry, self.next_predictor.info)
+        return Shadow(self.next_predictor, share=share, comparisons=comparisons)
 
     @staticmethod
     def _new_broker(partitions: int) -> FakeBroker:
@@ -149,7 +177,7 @@ class Rig:
         """The group's next offset."""
         return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """One sample of the worker's metrics; 0 when it was never touched."""
         return self.registry.get_sample_value(name, labels) or 0.0
 

@@ -1,7 +1,9 @@
 """The commands that need no broker, run as their users run them."""
 
 import json
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from click.testing import CliRunner, Result
 import worker
 from tests.support.until import until
 from worker import schemas
-from worker.cli import main
+from worker.cli import main, reference
 from worker.errors import Fatal
 from worker.messages import ScoredReview
 from worker.settings import MASK, Settings, flag_name
@@ -26,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 CANARY = "canary-7f3a"
 LIMIT_S = 60.0  # for a process that imports torch on a busy machine
 COMMANDS = sorted(main.commands)
+EVERY = list(reference.commands())
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +54,23 @@ def results_in(output: bytes | str) -> list[ScoredReview]:
 # help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    result = invoke(command, "--help")
+@pytest.mark.parametrize("command", EVERY, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
+    result = invoke(*command, "--help")
     assert result.exit_code == 0
     assert "Example:\n" in result.output
-    assert f"sentiment-worker {command}" in result.output
+    assert f"sentiment-worker {' '.join(command)}" in result.output
+
+
+def test_the_page_of_commands_is_the_help_of_today() -> None:
+    """Renew it: python -m worker.cli.reference > docs/commands.md"""
+    assert reference.page() == (ROOT / "docs" / "commands.md").read_text("utf-8")
 
 
 def test_the_overview_lists_the_commands_untruncated_and_every_exit_status() -> None:
     output = invoke("--help").output
-    expected = ["config", "produce", "replay", "run", "schema", "score", "tail", "topics"]
+    expected = ["bench", "completion", "config", "doctor", "lag", "model"]
+    expected += ["produce", "replay", "run", "schema", "score", "tail", "topics"]
     assert [name for name in expected if name in output] == expected == COMMANDS
     assert "..." not in output.partition("Commands:")[2].replace("COMMAND [ARGS]...", "")
     for error in Fatal.__subclasses__():
@@ -72,7 +81,7 @@ def test_the_version_is_the_packages() -> None:
     assert invoke("--version").output == f"{worker.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "config"])
+@pytest.mark.parametrize("command", ["run", "config", "doctor"])
 def test_every_setting_is_a_flag(command: str) -> None:
     flags = {option for parameter in main.commands[command].params for option in parameter.opts}
     assert {flag_name(name) for name in Settings.model_fields} <= flags
@@ -84,6 +93,29 @@ def test_importing_the_command_line_loads_neither_torch_nor_kafka() -> None:
     code = "import sys, worker.cli; print(*sorted({'torch', 'kafka'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+# completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
+    result = invoke("completion", shell)
+    assert result.exit_code == 0
+    assert f"_SENTIMENT_WORKER_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_a_shell_that_asks_hears_commands_and_flags() -> None:
+    """What the script runs at each press of the key."""
+    asked = {"_SENTIMENT_WORKER_COMPLETE": "bash_complete"}
+    words = {"sentiment-worker do": "1", "sentiment-worker lag --wat": "2"}
+    heard = [
+        CliRunner(env=asked | {"COMP_WORDS": typed, "COMP_CWORD": place}).invoke(
+            main, prog_name="sentiment-worker", standalone_mode=True
+        )
+        for typed, place in words.items()
+    ]
+    assert [result.stdout.split() for result in heard] == [["plain,doctor"], ["plain,--watch"]]
 
 
 # errors
@@ -100,7 +132,7 @@ def test_an_error_that_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.Mo
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("worker.cli.load_effective", fail)
+    monkeypatch.setattr("worker.cli.serving.load_effective", fail)
     result = invoke("config")
     assert result.exit_code == 1
     assert isinstance(result.exception, ZeroDivisionError)
@@ -128,6 +160,30 @@ def test_a_broker_that_is_not_there_is_one_line() -> None:
     assert stderr.startswith(b"sentiment-worker: ")
     assert b"127.0.0.1:1" in stderr
     assert stderr.count(b"\n") == 1
+
+
+# the log of the commands that are not `run`
+
+
+@pytest.mark.parametrize(
+    ("environ", "level", "as_json"),
+    [
+        ({}, logging.WARNING, False),
+        ({"SENTIMENT_LOG_LEVEL": "ERROR", "SENTIMENT_LOG_FORMAT": "json"}, logging.ERROR, True),
+        ({"SENTIMENT_LOG_LEVEL": "INFO", "SENTIMENT_LOG_FORMAT": "auto"}, logging.INFO, True),
+    ],
+)
+def test_a_command_logs_warnings_as_text_unless_the_environment_says_otherwise(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], level: int, as_json: bool
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert invoke("model", "verify", str(tiny_artifact), "--device", "cpu").exit_code == 0
+    root = logging.getLogger()
+    [handler] = root.handlers
+    told = handler.format(logging.makeLogRecord({"msg": "told", "levelname": "WARNING"}))
+    assert root.level == level
+    assert told.startswith("{") is as_json
 
 
 # config
@@ -195,7 +251,8 @@ def test_score_keeps_ids_and_order(tiny_artifact: Path, tmp_path: Path) -> None:
     result = invoke(
         "score", "--input", str(source), "--output", str(target), "--model", str(tiny_artifact), "--batch", "8"
     )
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert re.fullmatch(r"scored 100 reviews in \d+\.\d s, \d+/s\n", result.stderr)
     scored = results_in(target.read_bytes())
     assert [each.review_id for each in scored] == [review.get("review_id", "line-42") for review in reviews]
     assert [each.tokens for each in scored] == [2 * (number % 7) for number in range(100)]
@@ -241,10 +298,21 @@ def test_score_tells_rows_that_it_cannot_read_and_scores_the_others(
     result = invoke("score", "--input", str(source), "--model", str(tiny_artifact), *flags)
     assert result.exit_code == status
     assert [each.review_id for each in results_in(result.stdout)] == ["line-1", "line-3"]
-    assert result.stderr.splitlines() == [
-        f"{source}:2: invalid_review: text: Input should be a valid string",
-        "sentiment-worker: rows that failed: 1",
-    ]
+    told, summary, failed = result.stderr.splitlines()
+    assert told == f"{source}:2: invalid_review: text: Input should be a valid string"
+    assert summary.startswith("scored 2 reviews in ")
+    assert failed == "sentiment-worker: rows that failed: 1"
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_score_summarizes_as_json_beside_the_results(tiny_artifact: Path, tmp_path: Path, to_file: bool) -> None:
+    (tmp_path / "r.txt").write_text("fine\ndull\n")
+    output = ["--output", str(tmp_path / "scored.jsonl")] if to_file else []
+    result = invoke("score", "--input", str(tmp_path / "r.txt"), "--model", str(tiny_artifact), "--json", *output)
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout if to_file else result.stderr)
+    assert (summary["scored"], summary["failed"]) == (2, 0)
+    assert summary["seconds"] > 0
 
 
 def test_score_without_an_artifact_is_one_line(tmp_path: Path) -> None:

@@ -166,6 +166,19 @@ def test_topics_creates_what_is_missing_and_leaves_what_is_there(made: Topics, m
         )
 
 
+def test_topics_produce_and_replay_tell_scripts_in_json(
+    made: Topics, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SENTIMENT_DLQ_TOPIC", made.dlq)
+    monkeypatch.setenv("SENTIMENT_GROUP_ID", made.input)
+    assert json.loads(invoke("topics", "--json").stdout) == dict.fromkeys(made.names(), 2)
+    (tmp_path / "r.jsonl").write_text('{"text": "a"}\nnot json\n')
+    published = json.loads(invoke("produce", "--input", str(tmp_path / "r.jsonl"), "--json").stdout)
+    assert (published["published"], published["failed"], published["topic"]) == (1, 1, made.input)
+    replayed = json.loads(invoke("replay", "--dry-run", "--json").stdout)
+    assert replayed == {"sent": {}, "left": {}, "dry_run": True, "sent_total": 0, "left_total": 0}
+
+
 # replay
 
 

@@ -22,6 +22,7 @@ from worker.settings import Settings
 
 LIMIT_S = 10.0  # far above what an answer takes, far below the suite's own limit
 Address = tuple[str, int]
+PAGES: http.Pages = {"/": lambda: ("text/html; charset=utf-8", b"<p>a page</p>")}
 
 
 class SwitchedHealth:
@@ -55,7 +56,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def address(health: SwitchedHealth, registry: CollectorRegistry) -> Iterator[Address]:
-    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
         yield address
 
 
@@ -130,17 +131,20 @@ def test_health_is_asked_with_the_monotonic_clock(address: Address, health: Swit
     assert before_s <= health.asked_s[0] <= time.monotonic()
 
 
-def test_the_index_names_the_pages(address: Address) -> None:
+def test_a_page_that_it_was_given_is_served_as_what_it_is(address: Address) -> None:
     with request(address, "/") as response:
-        index = response.read()
-    assert all(page in index for page in (b"/metrics", b"/livez", b"/readyz"))
+        assert (response.status, response.read()) == (200, b"<p>a page</p>")
+        assert response.getheader("Content-Type") == "text/html; charset=utf-8"
 
 
-def test_pages_are_neither_kept_nor_taken_for_something_else(address: Address) -> None:
+def test_pages_are_neither_kept_nor_taken_for_something_else_nor_run_what_is_not_ours(address: Address) -> None:
     for path in ("/", "/metrics", "/readyz", "/no-such-page"):
         with request(address, path) as response:
             assert response.getheader("Cache-Control") == "no-store"
             assert response.getheader("X-Content-Type-Options") == "nosniff"
+            policy = (response.getheader("Content-Security-Policy") or "").split("; ")
+            assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+            assert "unsafe" not in "".join(policy)
 
 
 def test_a_query_does_not_change_the_page(address: Address) -> None:
@@ -275,7 +279,7 @@ def test_no_more_clients_than_the_limit_are_served_at_a_time_though_pages_take_l
 
     registry = CollectorRegistry()
     registry.register(Slow())
-    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address, ExitStack() as crowd:
+    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address, ExitStack() as crowd:
         clients = [
             crowd.enter_context(raw(address, b"GET /metrics HTTP/1.1\r\n\r\n")) for _ in range(4 * http.MAX_CONNECTIONS)
         ]
@@ -315,7 +319,7 @@ def test_a_taken_port_is_named_with_the_setting_to_change(
     host, port = address
     with (
         pytest.raises(PortInUse, match=rf"{host}:{port}: .*in use.*SENTIMENT_HTTP_PORT") as refused,
-        http.serve(host, port, registry=registry, health=health),
+        http.serve(host, port, registry=registry, health=health, pages=PAGES),
     ):
         pass
     assert refused.value.exit_code == 7
@@ -325,7 +329,7 @@ def test_a_taken_port_is_named_with_the_setting_to_change(
 def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, health: SwitchedHealth, host: str) -> None:
     with (
         pytest.raises(PortInUse, match=f"{host}:8080.*SENTIMENT_HTTP_HOST"),
-        http.serve(host, 8080, registry=registry, health=health),
+        http.serve(host, 8080, registry=registry, health=health, pages=PAGES),
     ):
         pass
 
@@ -333,7 +337,7 @@ def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, hea
 def test_only_this_machine_is_answered_unless_a_setting_says_otherwise(
     registry: CollectorRegistry, health: SwitchedHealth
 ) -> None:
-    with http.serve(Settings().http_host, 0, registry=registry, health=health) as (host, _):
+    with http.serve(Settings().http_host, 0, registry=registry, health=health, pages=PAGES) as (host, _):
         assert ip_address(host).is_loopback
 
 
@@ -342,7 +346,7 @@ def test_the_port_is_free_and_nothing_is_left_open_after_the_end(
 ) -> None:
     """With a client still hanging on; a socket left to the garbage collector would warn, which fails here."""
     before = set(threading.enumerate())
-    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
         hanging = socket.create_connection(address, timeout=LIMIT_S)
         with request(address, "/livez") as response:
             assert response.status == 200
@@ -355,7 +359,7 @@ def test_the_port_is_free_and_nothing_is_left_open_after_the_end(
         urllib.request.urlopen(f"http://{address[0]}:{address[1]}/livez", timeout=LIMIT_S),
     ):
         pass
-    with http.serve(*address, registry=registry, health=health):
+    with http.serve(*address, registry=registry, health=health, pages=PAGES):
         pass
 
 
@@ -371,7 +375,7 @@ def test_a_failing_collector_is_logged_and_costs_only_its_own_request(
 
     registry = CollectorRegistry()
     registry.register(Broken())  # type: ignore[arg-type]  # broken on purpose
-    with http.serve("127.0.0.1", 0, registry=registry, health=health) as address:
+    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
         assert answer_to(address, b"GET /metrics HTTP/1.0\r\n\r\n") == b""
         with request(address, "/livez") as response:
             assert response.status == 200

@@ -1,9 +1,10 @@
 """Whatever happens in whatever order: nothing is lost, and repeats are what they may be.
 
 Hypothesis drives up to two workers, the real loop over a broker and engines without threads, through records that
-come, batches that end, acknowledgements in any order or none, brokers that go away, commits that fail (stored or not),
-partitions that move, members that are thrown out, workers that are killed, and time that passes. The oracle is the one
-that judges real workers on a real broker. A failure prints the steps that led to it, the fewest that do.
+come, many with the same text, batches that end, acknowledgements in any order or none, brokers that go away, commits
+that fail (stored or not), partitions that move, members that are thrown out, workers that are killed, and time that
+passes. A part of the runs is with a result cache. The oracle is the one that judges real workers on a real broker. A
+failure prints the steps that led to it, the fewest that do.
 """
 
 import os
@@ -26,6 +27,7 @@ NUMBER = "test-number"
 # `make nightly` sets more: 1,000 examples of 50 steps are 50,000.
 EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
+CACHE_BYTES = 5_000  # fewer results than there are different texts
 SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
@@ -36,8 +38,9 @@ class Events(RuleBasedStateMachine):
 
     exactly_once: bool
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(cached=st.booleans())
+    def begin(self, cached: bool) -> None:
+        self.cache_bytes = CACHE_BYTES if cached else 0
         self.broker = FakeBroker()
         for topic in (RAW, SCORED, DLQ):
             self.broker.create_topic(topic, partitions=PARTITIONS)
@@ -49,19 +52,20 @@ class Events(RuleBasedStateMachine):
     def new_worker(self) -> Rig:
         rig = Rig(
             partitions=PARTITIONS, broker=self.broker, exactly_once=self.exactly_once, max_records=12, max_reviews=4,
-            threadless=True, checkpoint_interval_s=1.0, dead_letters=10_000,
+            threadless=True, checkpoint_interval_s=1.0, dead_letters=10_000, cache_bytes=self.cache_bytes,
         )  # fmt: skip
+        rig.predictor.fail_on("poison")
         rig.worker.start()
         return rig
 
     # What comes in
 
-    @rule(records=st.lists(st.tuples(partitions, st.integers(-1, 9)), min_size=1, max_size=8))
+    @rule(records=st.lists(st.tuples(partitions, st.integers(-2, 9)), min_size=1, max_size=8))
     def records_come(self, records: list[tuple[int, int]]) -> None:
-        """Each with its partition and its length in words; -1 is no review."""
+        """Each with its partition and its length in words; -1 is no review, -2 one that the engine fails on."""
         for partition, words in records:
             number = next(self.numbers)
-            value = b"{" if words < 0 else review("x " * words)
+            value = b"{" if words == -1 else review("poison" if words == -2 else "x " * words)
             place = TopicPartition(RAW, partition)
             record = self.broker.append(place, value, key=b"k", headers=((NUMBER, b"%d" % number),))
             self.inputs.append(Input(Position(partition, record.offset), number, b"k"))

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.fake_broker import FakeBroker, FakeSource
 from worker.broker import Headers, Record, TopicPartition
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable
-from worker.messages import Model, Reason, dead_letter_headers
+from worker.messages import Model, Reason, dead_letter_headers, handler_headers
 from worker.replaying import Replay, Tally, Wanted
 
 RAW, DLQ = "raw", "dlq"
@@ -35,7 +35,11 @@ class Rig:
     ) -> None:
         record = Record(TopicPartition(RAW, 0), 7, None, key, value, headers)
         letter = dead_letter_headers(
-            record, reason=reason, error="why", failed_at=failed_at, worker_version="1", model=MODEL
+            record,
+            reason=reason,
+            error="why",
+            failed_at=failed_at,
+            handled_by=handler_headers(worker_version="1", model=MODEL),
         )
         self.broker.append(TopicPartition(DLQ, partition), value, key=key, headers=letter)
 

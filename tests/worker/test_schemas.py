@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]  # it has no types
 
 from worker import schemas
@@ -14,11 +16,13 @@ from worker.messages import (
     REPLAYS,
     Model,
     Reason,
+    ScoredEncoder,
     ScoredReview,
     SourceRef,
     dead_letter_headers,
     decode_review,
     encode_scored,
+    handler_headers,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +91,44 @@ def test_what_the_worker_writes_is_valid_today_and_for_readers_of_earlier_schema
     assert written["out_of_domain"] == out_of_domain
 
 
+@given(
+    review_id=st.text(),
+    probability=st.floats(0, 1),
+    tokens=st.integers(0, 10_000),
+    truncated=st.booleans(),
+    out_of_domain=st.booleans(),
+    scored_at=st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)),  # noqa: DTZ001  # hypothesis adds the zone
+    timestamp_ms=st.none() | st.integers(-(10**18), 10**18),
+)
+def test_the_encoder_writes_the_very_fields_of_a_scored_review(
+    review_id: str,
+    probability: float,
+    tokens: int,
+    truncated: bool,
+    out_of_domain: bool,
+    scored_at: datetime,
+    timestamp_ms: int | None,
+) -> None:
+    record = RECORD._replace(timestamp_ms=timestamp_ms)
+    scored_at_s = scored_at.replace(tzinfo=UTC).timestamp()
+    said = {
+        "review_id": review_id,
+        "probability": probability,
+        "tokens": tokens,
+        "truncated": truncated,
+        "out_of_domain": out_of_domain,
+    }
+    verdict, value = ScoredEncoder(MODEL).encode(record, **said, scored_at_s=scored_at_s)  # type: ignore[arg-type]
+    expected = ScoredReview.of(
+        **said,  # type: ignore[arg-type]
+        model=MODEL,
+        scored_at=datetime.fromtimestamp(scored_at_s, tz=UTC),
+        source=SourceRef.of(record),
+    )
+    assert list(json.loads(value).items()) == list(json.loads(encode_scored(expected)).items())
+    assert verdict == (expected.sentiment, expected.score, expected.confidence)
+
+
 @pytest.mark.parametrize("value", [{}, {"text": None}, {"text": 5}, {"text": "a", "review_id": 5}, [], "text", None])
 def test_the_schema_refuses_what_the_worker_refuses(value: object) -> None:
     with pytest.raises(ValidationError):
@@ -124,8 +166,7 @@ def test_the_headers_described_are_those_written() -> None:
         reason=Reason.INVALID_JSON,
         error="",
         failed_at=datetime.now(UTC),
-        worker_version="1",
-        model=MODEL,
+        handled_by=handler_headers(worker_version="1", model=MODEL),
     )
     described = list(messages["deadLetter"]["headers"]["properties"])
     assert described == [*(name for name, _ in written), REPLAYS]  # the last one stands there after a replay

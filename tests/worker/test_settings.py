@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from model.engines import choice
 from worker.configuration import load_effective, load_settings
 from worker.errors import SettingsRejected
 from worker.settings import (
@@ -77,8 +79,8 @@ def test_variables_without_the_prefix_are_none_of_our_business() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(Settings.model_fields.keys() - {"model"})
-)  # its directory is judged when opened
+    "name", sorted(Settings.model_fields.keys() - {"model", "shadow_model"})
+)  # their directories are judged when opened
 def test_a_wrong_value_is_refused_with_its_name_its_value_and_what_is_allowed(name: str) -> None:
     wrong = "" if allowed_values(name) == "any text, not empty" else "\x00" * 300
     told = rejection({name: wrong})
@@ -298,7 +300,7 @@ def test_settings_do_not_change() -> None:
 
 def test_constructing_settings_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTIMENT_LINGER_MS", "77")
-    assert Settings().linger_ms == 5
+    assert Settings().linger_ms == 0
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -324,3 +326,11 @@ def test_any_environment_is_either_accepted_or_refused_in_our_words(values: dict
     else:
         return
     assert any(name in told for name in environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("engine", choice.ENGINES), ("device", choice.DEVICES), ("precision", choice.PRECISIONS)],
+)
+def test_every_engine_device_and_precision_can_be_asked_for(name: str, known: tuple[str, ...]) -> None:
+    assert get_args(Settings.model_fields[name].annotation) == known

@@ -6,7 +6,7 @@ import pytest
 
 from model.errors import EngineBroken
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
-from worker.broker import Record, TopicPartition
+from worker.broker import Headers, Record, TopicPartition
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -20,6 +20,7 @@ from worker.errors import (
 from worker.messages import ScoredReview
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
+CACHE_BYTES = 100_000
 
 
 def header(record: Record, name: str) -> bytes | None:
@@ -152,6 +153,82 @@ def test_without_preserve_order_nothing_is_lost_either() -> None:
     assert rig.committed() == 39
 
 
+# Texts that come again
+
+
+def test_reviews_of_one_text_are_computed_once_and_each_has_a_result_of_its_own() -> None:
+    rig = Rig(cache_bytes=CACHE_BYTES)
+    rig.send(*[review("a fine film", review_id=f"a{number}") for number in range(3)], partition=0)
+    rig.send(*[review("a fine film", review_id=f"b{number}") for number in range(2)], partition=1)
+    rig.run_until_empty()
+    results = [ScoredReview.model_validate_json(record.value or b"") for record in rig.scored(0) + rig.scored(1)]
+    assert [result.review_id for result in results] == ["a0", "a1", "a2", "b0", "b1"]
+    assert [(result.source.partition, result.source.offset) for result in results if result.source] == [
+        (0, 0), (0, 1), (0, 2), (1, 0), (1, 1),
+    ]  # fmt: skip
+    assert len({result.score for result in results}) == 1
+    assert rig.metric("sentiment_batch_size_reviews_sum") == 1
+    assert rig.metric("sentiment_cache_misses_total") == 1
+    assert rig.metric("sentiment_cache_hits_total") + rig.metric("sentiment_cache_joined_total") == 4
+    assert (rig.committed(0), rig.committed(1)) == (3, 2)
+
+
+def test_a_text_that_is_known_is_answered_while_the_engine_computes() -> None:
+    rig = started(Rig(cache_bytes=CACHE_BYTES))
+    rig.send(review("good", review_id="first"))
+    turn_until(rig, lambda: rig.committed(0) == 1, "it is computed")
+    rig.predictor.gate.clear()
+    rig.send(review("slow"), partition=0)
+    rig.send(review("good", review_id="again"), partition=1)
+    turn_until(rig, lambda: rig.committed(1) == 1, "the known one is committed")
+    assert ids(rig.scored(1)) == ["again"]
+    assert rig.committed(0) == 1
+    rig.predictor.gate.set()
+
+
+def test_results_of_known_texts_keep_their_place() -> None:
+    rig = started(Rig(cache_bytes=CACHE_BYTES, partitions=1))
+    rig.send(review("good", review_id="0"))
+    turn_until(rig, lambda: rig.committed() == 1, "it is computed")
+    rig.predictor.gate.clear()
+    rig.send(review("slow", review_id="1"), review("good", review_id="2"))
+    turn_until(rig, lambda: rig.metric("sentiment_cache_hits_total") == 1, "the second text is known")
+    assert ids(rig.scored()) == ["0"]
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed() == 3, "all are committed")
+    assert ids(rig.scored()) == ["0", "1", "2"]
+
+
+def test_reviews_that_fail_alike_are_a_dead_letter_each_and_the_next_is_computed_again() -> None:
+    rig = started(Rig(cache_bytes=CACHE_BYTES, partitions=1))
+    rig.predictor.fail_on("poison")
+    rig.send(*[review("poison")] * 3, review("good"))
+    turn_until(rig, lambda: rig.committed() == 4, "all are committed")
+    rig.send(review("poison"))
+    turn_until(rig, lambda: rig.committed() == 5, "the next is committed")
+    assert [header(dead, "sentiment-source-offset") for dead in rig.broker.stored(DLQ)] == [b"0", b"1", b"2", b"4"]
+    assert len(rig.scored()) == 1
+    assert rig.metric("sentiment_cache_misses_total") == 3
+
+
+def test_a_review_that_joined_one_of_a_lost_partition_is_scored_all_the_same() -> None:
+    rig = started(Rig(cache_bytes=CACHE_BYTES))
+    rig.predictor.gate.clear()
+    rig.send(review("slow"))
+    turn_until(rig, lambda: rig.held.records == 1, "the engine is busy")
+    rig.send(review("good"), partition=0)
+    turn_until(rig, lambda: rig.held.records == 2, "one waits")
+    rig.send(review("good", review_id="joined"), partition=1)
+    turn_until(rig, lambda: rig.metric("sentiment_cache_joined_total") == 1, "one has joined it")
+    rig.broker.assign(rig.broker.source(RAW, group_id=GROUP), [P0])
+    turn_until(rig, lambda: rig.health.partitions == 1, "the first partition is gone")
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed(1) == 1, "the one that joined is committed")
+    assert ids(rig.scored(1)) == ["joined"]
+    assert rig.scored(0) == []
+    assert (rig.held.records, rig.held.size_bytes) == (0, 0)
+
+
 # Failures
 
 
@@ -187,6 +264,29 @@ def test_a_review_that_fails_in_the_engine_is_isolated_and_order_is_kept() -> No
     assert header(dead, "sentiment-reason") == b"unscorable"
     assert ids(rig.scored()) == [str(number) for number in range(11) if number != 5]
     assert rig.committed() == 11
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"),
+    [
+        ((("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),), TRACE),
+        ((("traceparent", b"no"),), None),
+        ((), None),
+    ],
+)
+def test_the_log_names_record_review_and_trace_of_a_dead_letter(
+    headers: Headers, trace: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig()
+    rig.predictor.fail_on("poison")
+    rig.broker.append(TopicPartition(RAW, 0), review("poison", review_id="r-1"), key=b"k", headers=headers)
+    rig.run_until_empty()
+    [told] = [record.__dict__ for record in caplog.records if record.getMessage() == "dead letter"]
+    assert (told["record"], told["review_id"], told["reason"]) == (f"{RAW}-0-0", "r-1", "unscorable")
+    assert told.get("trace_id") == trace
 
 
 def test_a_dead_letter_that_cannot_be_stored_stops_the_worker_before_it_is_committed() -> None:
@@ -328,8 +428,8 @@ def test_a_partition_gained_while_full_is_paused_like_the_others() -> None:
 
 def test_fetching_pauses_at_the_budget_and_goes_on_below_it() -> None:
     rig = Rig(max_records=10, partitions=1)
-    rig.predictor.gate.clear()
     started(rig)
+    rig.predictor.gate.clear()
     rig.send(*[review("x", review_id=str(number)) for number in range(100)])
     turn_until(rig, lambda: rig.held.paused, "the worker is full")
     for _ in range(5):
@@ -339,6 +439,20 @@ def test_fetching_pauses_at_the_budget_and_goes_on_below_it() -> None:
     rig.predictor.gate.set()
     turn_until(rig, lambda: rig.committed() == 100, "all is committed")
     assert ids(rig.scored()) == [str(number) for number in range(100)]
+
+
+def test_batches_are_as_small_as_the_latency_target_asks_for() -> None:
+    rig = Rig(target_s=0.4, max_reviews=100, threadless=True)
+    rig.pricing.observe(1000, took_s=1.0)
+    started(rig)
+    rig.send(*[review("x " * 10)] * 30)
+    turn_until(rig, lambda: not rig.engine.has_room, "the engine has a batch and another lies ready")
+    assert rig.metric("sentiment_batch_size_reviews_sum") == 2 * 10  # a quarter of the target each
+    rig.now_s += 5
+    rig.worker.turn()
+    assert rig.metric("sentiment_batch_budget_tokens") == 100
+    assert rig.metric("sentiment_price_token_seconds") == pytest.approx(0.001)
+    assert rig.metric("sentiment_price_batch_seconds") == pytest.approx(0)
 
 
 # Stopping

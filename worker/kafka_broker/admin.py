@@ -18,7 +18,7 @@ _ASK_AGAIN_S: Final = 0.1
 
 
 @contextmanager
-def _admin(connection: Connection, timeout_s: float) -> Iterator[Any]:
+def open_admin(connection: Connection, timeout_s: float) -> Iterator[Any]:
     """Open an admin client whose every step is bounded by `timeout_s`."""
     bounded = replace(connection, request_timeout_ms=max(1, round(timeout_s * 1000)))
     admin, _ = open_client(KafkaAdminClient, bounded, timeout_s=timeout_s)
@@ -36,7 +36,7 @@ def require_topics(
     Raises TopicMissing, AccessDenied, or BrokerUnreachable when there is no full answer within `timeout_s`.
     """
     deadline_s = time.monotonic() + timeout_s
-    with _admin(connection, timeout_s) as admin:
+    with open_admin(connection, timeout_s) as admin:
         believe_missing_at_s = min(deadline_s, time.monotonic() + _APPEAR_S)
         while True:
             try:
@@ -67,7 +67,7 @@ def create_topics(
         kafka.TopicAuthorizationFailedError: f"Create on topic {names}",
         kafka.ClusterAuthorizationFailedError: "Create on the cluster",
     }
-    with _admin(connection, timeout_s) as admin, translated(f"creating topics {names}", needs=needs):
+    with open_admin(connection, timeout_s) as admin, translated(f"creating topics {names}", needs=needs):
         answer = admin.create_topics(wanted, timeout_ms=round(timeout_s * 1000), raise_errors=False)
         for topic in answer["topics"]:
             error = kafka.for_code(topic["error_code"])
@@ -81,7 +81,7 @@ def delete_topics(connection: Connection, topics: Collection[str], *, timeout_s:
 
     Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused.
     """
-    with _admin(connection, timeout_s) as admin, translated(f"deleting topics {', '.join(topics)}"):
+    with open_admin(connection, timeout_s) as admin, translated(f"deleting topics {', '.join(topics)}"):
         answer = admin.delete_topics(list(topics), timeout_ms=round(timeout_s * 1000), raise_errors=False)
         for topic in answer["topics"]:
             error = kafka.for_code(topic["error_code"])

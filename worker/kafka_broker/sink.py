@@ -117,7 +117,7 @@ class KafkaSink:
         self,
         connection: Connection,
         *,
-        linger_ms: int = 5,
+        linger_ms: int = 0,
         batch_size: int = 262_144,
         retry_backoff_ms: int = 20,
         delivery_timeout_ms: int = 120_000,

@@ -1,0 +1,1 @@
+"""Everything on one machine: Kafka, a worker, Prometheus, Grafana."""

@@ -1,0 +1,1 @@
+"""Kustomize's base and overlays, and the alerts as the Prometheus operator takes them."""

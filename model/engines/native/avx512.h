@@ -1,0 +1,48 @@
+// The vocabulary of lstm.h on AVX-512 with VNNI. Included inside a namespace that is compiled for it.
+
+using Floats = __m512;
+using Ints = __m512i;
+
+constexpr int kLanes = 16;
+constexpr int kRowsAtOnce = 6;  // times 4 gates: 24 sums, of 32 registers
+
+inline Floats all(float x) { return _mm512_set1_ps(x); }
+inline Ints no_ints() { return _mm512_setzero_si512(); }
+inline Ints all_pairs(const int16_t *pair) {
+    int32_t both;
+    memcpy(&both, pair, sizeof both);
+    return _mm512_set1_epi32(both);
+}
+
+inline Floats load(const float *p) { return _mm512_loadu_ps(p); }
+inline Floats load(const Half *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))); }
+inline Ints load_ints(const int16_t *p) { return _mm512_loadu_si512(p); }
+inline void store(float *p, Floats x) { _mm512_storeu_ps(p, x); }
+inline void store_rounded(int16_t *p, Floats x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(x)));
+}
+
+inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+inline Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }  // a b + c
+inline Ints multiply_add_pairs(Ints a, Ints b, Ints c) { return _mm512_dpwssd_epi32(c, a, b); }
+inline Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
+
+// Of a NaN and a number the second is taken: a NaN stays one if it comes second.
+inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+inline Floats greatest(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+
+// tanh to 6e-5: a parabola for each of 32 stretches of |x|, picked from registers by the stretch's number.
+inline Floats tanh_roughly(Floats x) {
+    constexpr float kLast = (kStretches - 0.51F) * kStretch;  // beyond it tanh is 1 to 5e-5
+    const Floats sign = _mm512_set1_ps(-0.0F);
+    const Floats size = least(all(kLast), _mm512_andnot_ps(sign, x));
+    // Added to 2^23, a number is rounded to a whole one, which then stands in the lowest bits.
+    const Ints stretch = _mm512_castps_si512(multiply_add(size, all(1 / kStretch), all(8388608.0F)));
+    const auto pick = [stretch](const float *of) __attribute__((always_inline)) {
+        return _mm512_permutex2var_ps(load(of), stretch, load(of + kLanes));
+    };
+    const Floats y = multiply_add(multiply_add(pick(kParabolas.a), size, pick(kParabolas.b)), size, pick(kParabolas.c));
+    return _mm512_or_ps(y, _mm512_and_ps(sign, x));
+}

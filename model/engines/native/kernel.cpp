@@ -1,0 +1,115 @@
+// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h. Called from binding.py.
+//
+// lstm.h is compiled once for each instruction set, in a namespace of its own. What the processor has is asked at run
+// time, so one file runs everywhere. All functions may be called from any thread; nothing is kept between calls.
+//
+// A processor with AMX would get a third level: its tiles multiply 16 rows at once, so `advance` would differ.
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "network.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include "parabolas.h"
+
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 has it of its own AVX-512 header (its bug 105593)
+#endif
+
+namespace {
+
+struct Half {  // a float16, as it lies in memory
+    uint16_t bits;
+};
+
+#define LEVEL avx2
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+namespace avx2 {
+#include "avx2.h"
+#include "lstm.h"
+}  // namespace avx2
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef LEVEL
+
+#define LEVEL avx512
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#endif
+namespace avx512 {
+#include "avx512.h"
+#include "lstm.h"
+}  // namespace avx512
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef LEVEL
+
+bool has_avx2() {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+#endif
+
+extern "C" {
+
+// Numbers that binding.py knows, too.
+enum Level : int32_t { kNone = 0, kAvx2 = 1, kAvx512 = 2 };
+enum PrecisionName : int32_t { kFp32 = 0, kInt16 = 1 };
+enum Outcome : int32_t { kDone = 0, kNoMemory = 1, kNotSupported = 2 };
+
+// The best level that this processor has; it has those below as well.
+__attribute__((visibility("default"))) int32_t best_level() {
+#if defined(__x86_64__)
+    if (has_avx512()) return kAvx512;
+    if (has_avx2()) return kAvx2;
+#endif
+    return kNone;
+}
+
+// Compute rows that nobody has taken yet, up to `slots` of them side by side, until none is left.
+__attribute__((visibility("default"))) int32_t compute(
+    int32_t level, int32_t precision, const Network *network, const Rows *rows, int32_t slots) {
+#if defined(__x86_64__)
+    if (level <= best_level()) {
+        bool possible = true;
+        if (level == kAvx512 && precision == kFp32) possible = avx512::run<avx512::Fp32>(*network, *rows, slots);
+        else if (level == kAvx512 && precision == kInt16) possible = avx512::run<avx512::Int16>(*network, *rows, slots);
+        else if (level == kAvx2 && precision == kFp32) possible = avx2::run<avx2::Fp32>(*network, *rows, slots);
+        else if (level == kAvx2 && precision == kInt16) possible = avx2::run<avx2::Int16>(*network, *rows, slots);
+        else return kNotSupported;
+        return possible ? kDone : kNoMemory;
+    }
+#else
+    (void)level, (void)precision, (void)network, (void)rows, (void)slots;
+#endif
+    return kNotSupported;
+}
+}

@@ -1,0 +1,152 @@
+"""An LSTM's weights, arranged for the kernel; the layouts are told in network.h.
+
+Three things are done once here so that no step has to do them. The first layer's product with the embedding becomes
+a table with a row for each word. The units are filled up to whole vectors, by ones that are always 0. The z of
+sigmoid gates are halved: the kernel computes sigmoid(z) as tanh(z / 2) / 2 + 1 / 2.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.network_config import Weights
+
+Floats = NDArray[np.float32]
+
+_HALVED: Final = np.array([0.5, 0.5, 1.0, 0.5], np.float32)  # input, forget, cell, output
+_STATE_ONE: Final = 8192  # int16: the state 1.0, as in lstm.h
+_SMALLEST: Final = 1e-30  # to divide by where all weights are 0
+_LARGEST_HALF: Final = 65504.0
+_WORDS_AT_ONCE: Final = 4096  # of a table: what is not yet rounded to float16 stays small
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLayer:
+    """What the kernel reads of one layer."""
+
+    input: NDArray[Any]  # (words or 1, H / lanes, 4, lanes); float32, or float16 with int16
+    weights: NDArray[Any]  # (H / lanes, inputs / group, 4, lanes, group), float32 or int16
+    scales: Floats  # (H / lanes, 4, lanes), what one step of the integer products is worth
+
+
+def padded_units(units: int, lanes: int) -> int:
+    """`units`, filled up to whole vectors."""
+    return -(-units // lanes) * lanes
+
+
+def pack_lstm(weights: Weights, name: str, precision: str, lanes: int) -> list[PackedLayer]:
+    """The layers of the torch.nn.LSTM `name` that reads the embedding."""
+    with np.errstate(all="ignore"):  # what is not finite will show in the results
+        return [_pack_layer(weights, name, layer, precision, lanes) for layer in range(_layer_count(weights, name))]
+
+
+def states_after_zeros(weights: Weights, name: str, steps: int, padded: int) -> Floats:
+    """Hidden and cell states after reading id 0 for 0, 1, ... `steps` times: (steps + 1, layers, 2, `padded`)."""
+    layers = _layer_count(weights, name)
+    units = weights[f"{name}.weight_hh_l0"].shape[1]
+    states = np.zeros((steps + 1, layers, 2, padded), np.float32)
+    with np.errstate(all="ignore"):
+        for before, after in pairwise(states):
+            x = weights["embedding.weight"][0]
+            for layer in range(layers):
+                h, c = before[layer, :, :units]
+                z = weights[f"{name}.weight_ih_l{layer}"] @ x + weights[f"{name}.weight_hh_l{layer}"] @ h
+                i, f, g, o = (z + _bias(weights, name, layer)).reshape(4, units)
+                c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+                x = _sigmoid(o) * np.tanh(c)
+                after[layer, :, :units] = x, c
+    return states
+
+
+def _layer_count(weights: Weights, name: str) -> int:
+    return sum(key.startswith(f"{name}.weight_hh_l") for key in weights)
+
+
+def _bias(weights: Weights, name: str, layer: int) -> Floats:
+    bias: Floats = weights[f"{name}.bias_ih_l{layer}"] + weights[f"{name}.bias_hh_l{layer}"]
+    return bias
+
+
+def _sigmoid(z: Floats) -> Floats:
+    half = np.float32(0.5)
+    sigmoid: Floats = half * np.tanh(half * z) + half
+    return sigmoid
+
+
+def _pack_layer(weights: Weights, name: str, layer: int, precision: str, lanes: int) -> PackedLayer:
+    w_ih = _by_gate(weights[f"{name}.weight_ih_l{layer}"])
+    w_hh = _by_gate(weights[f"{name}.weight_hh_l{layer}"])
+    bias = _by_gate(_bias(weights, name, layer))
+    units = padded_units(w_hh.shape[1], lanes)
+    bias_row = _in_blocks(_filled(bias, units), lanes).ravel()
+    recurrent = _filled(w_hh, units, units)
+    table_type = np.float16 if precision == "int16" else np.float32
+    if layer == 0:
+        columns = _in_blocks(_filled(w_ih, units), lanes).reshape(4 * units, -1).T
+        table = _table(weights["embedding.weight"], np.ascontiguousarray(columns), bias_row, table_type)
+    else:
+        recurrent = np.concatenate([_filled(w_ih, units, units), recurrent], axis=2)
+        table = _rounded(bias_row[np.newaxis], table_type)
+    if precision == "int16":
+        whole, scales = _to_int16(recurrent)
+        return PackedLayer(table, _for_products(whole, lanes, group=2), _in_blocks(scales, lanes))
+    return PackedLayer(
+        table, _for_products(recurrent, lanes, group=1), _in_blocks(np.ones((4, units), np.float32), lanes)
+    )
+
+
+def _by_gate(weight: Floats) -> Floats:
+    """(4 H, ...) as (4, H, ...), the sigmoids' halved."""
+    by_gate: Floats = weight.reshape(4, -1, *weight.shape[1:])
+    halved: Floats = by_gate * _HALVED.reshape(4, *(1,) * (by_gate.ndim - 1))
+    return halved
+
+
+def _filled(weight: Floats, *sizes: int) -> Floats:
+    """(4, H, ...), zeros added to make the axes after the first as long as `sizes`."""
+    filled = np.zeros((4, *sizes, *weight.shape[1 + len(sizes) :]), np.float32)
+    filled[tuple(map(slice, weight.shape))] = weight
+    return filled
+
+
+def _in_blocks(weight: Floats, lanes: int) -> Floats:
+    """(4, H, ...) as (H / lanes, 4, lanes, ...): the gates of one vector of units side by side."""
+    return np.ascontiguousarray(weight.reshape(4, -1, lanes, *weight.shape[2:]).swapaxes(0, 1))
+
+
+def _for_products(weight: NDArray[Any], lanes: int, *, group: int) -> NDArray[Any]:
+    """(4, H, inputs) as (H / lanes, inputs / group, 4, lanes, group)."""
+    split = weight.reshape(4, -1, lanes, weight.shape[2] // group, group)
+    return np.ascontiguousarray(split.transpose(1, 3, 0, 2, 4))
+
+
+def _table(embedding: Floats, columns: Floats, bias: Floats, dtype: type) -> NDArray[Any]:
+    """embedding @ columns + bias."""
+    table: NDArray[Any] = np.empty((len(embedding), len(bias)), dtype)
+    for begin in range(0, len(table), _WORDS_AT_ONCE):
+        some = slice(begin, begin + _WORDS_AT_ONCE)
+        table[some] = _rounded(embedding[some] @ columns + bias, dtype)
+    return table
+
+
+def _rounded(numbers: Floats, dtype: type) -> NDArray[Any]:
+    return np.clip(numbers, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16) if dtype is np.float16 else numbers
+
+
+def _to_int16(weight: Floats) -> tuple[NDArray[np.int16], Floats]:
+    """Each unit's and gate's weights (4, H, inputs) in steps of its own, and what a step of its sums is worth (4, H).
+
+    The steps are as small as int16 allows, and sums in int32 of products with any states in [-1, 1].
+    """
+    magnitude = np.abs(weight).astype(np.float64)
+    rounding = weight.shape[2] / 2
+    largest_sum = (2**31 - 1) / _STATE_ONE - rounding
+    steps_per_one = np.minimum(
+        32767 / np.maximum(magnitude.max(axis=2), _SMALLEST),
+        largest_sum / np.maximum(magnitude.sum(axis=2), _SMALLEST),
+    )
+    whole = np.nan_to_num(np.rint(weight * steps_per_one[:, :, np.newaxis]))
+    return whole.astype(np.int16), (1 / (steps_per_one * _STATE_ONE)).astype(np.float32)

@@ -1,0 +1,148 @@
+"""The native engine: both networks on a CPU, by the kernel in `model/engines/native`.
+
+Every core is a lane of its own, as in `model/engines/grouping.py`. Here the lanes share the rows one by one: each takes
+the next, the longest first, when one of its slots is free. So no row waits for another, and a lane that a neighbour
+slows down takes fewer.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import wait
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.engines.cores import physical_cores
+from model.engines.lanes import Lanes
+from model.engines.native.binding import PRECISIONS, Kernel, Network, Rows, Words
+from model.engines.native.weights import Floats, pack_lstm, padded_units, states_after_zeros
+from model.engines.packing import Ids
+from model.errors import ModelError
+from model.network_config import Weights
+
+TOLERANCES: Final = {"fp32": 1e-5, "int16": 1e-3}
+
+
+class NativeEngine:
+    """See `model.engines.engine.Engine`. May be called from several threads at once."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        max_tokens: int,
+        precision: str = "int16",
+        threads: int | None = None,
+        kernel: Kernel | None = None,
+    ) -> None:
+        """`weights` are those of a `BiLstmClassifier` or a `SentimentRNN`. `threads` None: the physical cores.
+
+        Raises EngineUnavailable where the kernel was not compiled or the processor is not one that it knows.
+        """
+        if precision not in PRECISIONS:
+            raise ModelError(f"precision {precision!r} is not known; the choices are {', '.join(PRECISIONS)}")
+        self._kernel = kernel or Kernel()
+        self._max_tokens = max_tokens
+        self._vocab_size = len(weights["embedding.weight"])
+        network: type[_SentimentRnn | _BiLstm] = _SentimentRnn if "fc.weight" in weights else _BiLstm
+        self._network = network(weights, max_tokens, precision, self._kernel.lanes)
+        self._threads = threads or physical_cores()
+        self._pool = Lanes(self._threads - 1, lambda: None)  # the calling thread is the first lane
+        self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
+        self.tolerance = TOLERANCES[precision]
+
+    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+        """See `Engine`. Raises ValueError for ids that the network does not have and rows that are too long."""
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        longest_first = np.argsort(-lengths, kind="stable")
+        words = self._words([rows[i] for i in longest_first], lengths[longest_first])
+        logits = np.empty(len(rows))
+        logits[longest_first] = self._network.logits(self._pooled(words))
+        return logits
+
+    def _words(self, rows: Sequence[Ids], lengths: NDArray[np.int64]) -> Words:
+        """Rows as the kernel reads them; checked, for it would read whatever it is told to."""
+        if lengths[-1] < 1 or lengths[0] > self._max_tokens:
+            raise ValueError(
+                f"rows must have from 1 to {self._max_tokens} ids, these have {lengths[-1]} to {lengths[0]}"
+            )
+        ids = np.concatenate(rows, dtype=np.int32, casting="safe")
+        if ids.ndim != 1:
+            raise ValueError("rows must be vectors of ids")
+        if ids.min() < 0 or ids.max() >= self._vocab_size:
+            raise ValueError(f"ids must be from 0 to {self._vocab_size - 1}, these are {ids.min()} to {ids.max()}")
+        return Words(ids, np.concatenate([[0], lengths.cumsum()]), self._network.starts(lengths))
+
+    def _pooled(self, words: Words) -> list[Floats]:
+        """What each LSTM of the network makes of the words: (B, 3, units)."""
+        passes = [(lstm, Rows(words, lstm, backwards=backwards)) for lstm, backwards in self._network.lstms]
+        tasks = len(words) * len(passes)
+        lanes = min(self._threads, tasks)
+        slots = -(-tasks // lanes)
+
+        def compute(lane: int) -> None:
+            for turn in range(len(passes)):  # lanes begin with different ones: a single review has work for two
+                lstm, rows = passes[(lane + turn) % len(passes)]
+                self._kernel.compute(lstm, rows, slots=slots)
+
+        others = [self._pool.submit(compute, lane) for lane in range(1, lanes)]
+        try:
+            compute(0)
+        finally:
+            wait(others)  # also when this one fails: nothing may still be computing when the caller goes on
+        for other in others:
+            other.result()
+        return [rows.pooled for _, rows in passes]
+
+
+class _BiLstm:
+    """See `model.network.BiLstmClassifier`."""
+
+    def __init__(self, weights: Weights, _max_tokens: int, precision: str, lanes: int) -> None:
+        self._units = weights["forward_lstm.weight_hh_l0"].shape[1]
+        zeros = np.zeros((1, 1, 2, padded_units(self._units, lanes)), np.float32)
+        self.lstms = [
+            (Network(pack_lstm(weights, name, precision, lanes), zeros, precision), backwards)
+            for name, backwards in (("forward_lstm", False), ("backward_lstm", True))
+        ]
+        self._head = weights["head.weight"][0].astype(np.float64)
+        self._bias = float(weights["head.bias"][0])
+
+    def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+        """With which of the LSTMs' initial states rows of these lengths begin: (B,)."""
+        return np.zeros(len(lengths), np.int32)
+
+    def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
+        """(B,) of what each LSTM made of the rows."""
+        states = np.concatenate([each[:, :, : self._units].reshape(len(each), -1) for each in pooled], axis=1)
+        return _weighted_sums(states, self._head) + self._bias
+
+
+class _SentimentRnn:
+    """See `model.sentiment_rnn.SentimentRNN`. Its rows are filled up on the left to `max_tokens`.
+
+    All rows with the same number of leading zeros share the state after them: it is tabled, and the zeros cost nothing.
+    """
+
+    def __init__(self, weights: Weights, max_tokens: int, precision: str, lanes: int) -> None:
+        self._max_tokens = max_tokens
+        self._units = weights["lstm.weight_hh_l0"].shape[1]
+        states = states_after_zeros(weights, "lstm", max_tokens, padded_units(self._units, lanes))
+        self.lstms = [(Network(pack_lstm(weights, "lstm", precision, lanes), states, precision), False)]
+        self._head = weights["fc.weight"][-1].astype(np.float64)
+        self._bias = float(weights["fc.bias"][-1])
+
+    def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+        """With which of the LSTM's initial states rows of these lengths begin: (B,)."""
+        return (self._max_tokens - lengths).astype(np.int32)
+
+    def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
+        """(B,) of what the LSTM made of the rows."""
+        last = pooled[0][:, 2, : self._units]
+        return _weighted_sums(last, self._head) + self._bias
+
+
+def _weighted_sums(states: Floats, head: NDArray[np.float64]) -> NDArray[np.float64]:
+    """states @ head; a row's sum is made in the same order however many rows there are, and in this thread."""
+    sums: NDArray[np.float64] = (states * head).sum(axis=1)
+    return sums

@@ -1,0 +1,46 @@
+"""A predictor that computes nothing and takes its time: what an accelerator is to the pipeline."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
+
+TOKENS_A_REVIEW = 200
+
+
+class SimulatedAccelerator:
+    """See `model.predictor.Predictor`: each review takes 1 / `reviews_per_s`, and no processor time.
+
+    Tokenizing costs nothing either: what is left is what the pipeline costs.
+    """
+
+    def __init__(self, reviews_per_s: float) -> None:
+        self.golden: tuple[GoldenReview, ...] = ()
+        self._service_s = 1 / reviews_per_s
+        self._row = TokenizedText(np.ones(TOKENS_A_REVIEW, np.int32), 0, truncated=False)
+        self.info = ModelInfo(
+            name="simulated",
+            version="1",
+            sha256="0" * 64,
+            engine=f"simulated, {reviews_per_s:,.0f} reviews/s",
+            tolerance=0.0,
+        )
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """See Predictor."""
+        return [self._row] * len(texts)
+
+    def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
+        """See Predictor."""
+        time.sleep(len(rows) * self._service_s)
+        return Predictions(
+            probabilities=np.full(len(rows), 0.75, np.float32),
+            tokens=np.full(len(rows), TOKENS_A_REVIEW, np.int32),
+            truncated=np.zeros(len(rows), np.bool_),
+            out_of_domain=np.zeros(len(rows), np.bool_),
+        )
+
+    def warm_up(self) -> None:
+        """See Predictor."""

@@ -1,0 +1,63 @@
+"""A program: the worker around a simulated accelerator, or an artifact, until its topic is read. Prints one object."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from model.engines import load_predictor
+from model.predictor import Predictor
+from tests.bench.accelerator import SimulatedAccelerator
+from worker import logs
+from worker.app import build_worker, connect_with, inference_thread, look_for_garbage_less_often
+from worker.health import Health
+from worker.kafka_broker import require_topics
+from worker.metrics import Metrics
+from worker.reloading import Reloader
+from worker.settings import Settings
+from worker.shutdown import capture_signals
+from worker.status.recorder import Recorder
+from worker.worker import Work
+
+
+def main() -> None:
+    """Join the product's own parts around another predictor, and tell what they cost the processor."""
+    parser = argparse.ArgumentParser()
+    for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
+        parser.add_argument(name, required=True)
+    inside = parser.add_mutually_exclusive_group(required=True)
+    inside.add_argument("--accelerator-per-s", type=float)
+    inside.add_argument("--artifact", type=Path)
+    arguments = parser.parse_args()
+    settings = Settings(
+        bootstrap_servers=arguments.bootstrap_servers,
+        input_topic=arguments.input,
+        output_topic=arguments.output,
+        dlq_topic=arguments.dlq,
+        group_id=arguments.group,
+    )
+    logs.configure(settings.log_level, settings.log_format)
+    predictor: Predictor = (
+        load_predictor(arguments.artifact) if arguments.artifact else SimulatedAccelerator(arguments.accelerator_per_s)
+    )
+    partitions = require_topics(
+        connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
+    )
+    now_s = time.monotonic()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
+    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    metrics = Metrics(CollectorRegistry())
+    began_s = time.process_time()
+    reloader = Reloader[Work](lambda: inference_thread(settings, predictor))
+    worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder)
+    look_for_garbage_less_often()
+    with capture_signals() as stop:
+        worker.run(stop, until_empty=True)
+    sys.stdout.write(json.dumps({"processor_s": time.process_time() - began_s}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""`python -m tests.bench.hops`: where the worker's processor time goes. Flame graphs, and the cost of a review by hop.
+
+The worker is sampled by py-spy on a filled topic around a simulated accelerator, which leaves what the pipeline costs:
+the share of a hop in the samples, times the processor time of a review. Only threads that hold the interpreter's lock
+count: the others wait, or py-spy cannot tell. What the model costs is measured beside it, without Kafka.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from deploy.demo.sample import SAMPLE
+from deploy.kafka.broker import LauncherError
+from deploy.kafka.launcher import choose_broker, to_stderr
+from model.artifacts import DEFAULT_ARTIFACT
+from model.engines import load_predictor
+from tests.bench.page import write_between
+from tests.bench.parts import Bench, carrier, limit_s
+from tests.bench.processes import ROOT, BenchFailed, run_program
+from tests.bench.texts import load_texts
+from tests.bench.topics import Topics
+
+SAMPLES_PER_S: Final = 200
+FLAMES: Final = ROOT / "var" / "flames"
+OTHER: Final = "the loop itself"
+ALL: Final = "**the pipeline**"
+# A stack belongs to the first hop that one of its frames names. Frames are written as "function (file:line)".
+HOPS: Final[Mapping[str, Sequence[str]]] = {
+    "metrics": ("(worker/metrics.py",),
+    "decode": ("decode_review (",),
+    "result: made and encoded": ("Outcomes.scored (",),
+    "commit": ("KafkaSource.commit (",),
+    "produce: the sink": ("KafkaSink.send (",),
+    "produce: the client's thread": ("(kafka/producer/sender.py",),
+    "read": ("KafkaSource.poll (",),
+    "admit, the rest": ("Worker._admit (",),
+    "batch": ("Worker._dispatch (",),
+    "inference thread": ("InferenceThread._run (",),
+    "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
+    "results taken over, put in order": ("Worker._take_over (",),
+    "the client's network": ("(kafka/net/",),
+}
+STARTED: Final = "Worker.turn ("
+MAIN: Final = "<module> ("
+
+
+def main() -> int:
+    """Run the command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.hops", description=__doc__)
+    parser.add_argument("--reviews", type=int, default=2000, help="with the model; 20 times as many without")
+    parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    arguments = parser.parse_args()
+    try:
+        with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
+            bench = Bench(topics, Path(SAMPLE), arguments.reviews)
+            costs_us = _pipeline_us(bench, 20 * arguments.reviews)
+            costs_us |= _model_us(load_texts(bench.data, arguments.reviews))
+            _flame(bench, arguments.reviews, DEFAULT_ARTIFACT)
+    except KeyboardInterrupt:
+        return 130
+    except (BenchFailed, LauncherError) as error:
+        to_stderr(f"error: {error}")
+        return 1
+    written = table(costs_us, f"{datetime.now(UTC):%Y-%m-%d}")
+    sys.stdout.write(written)
+    if arguments.write:
+        write_between("hops", written)
+    return 0
+
+
+def shares(stacks: Iterable[str]) -> dict[str, float]:
+    """Of each hop, in the order of HOPS; `stacks` are py-spy's, "frame;frame;... samples". Start-up is left out."""
+    samples: Counter[str] = Counter()
+    for line in stacks:
+        stack, _, count = line.rpartition(" ")
+        if MAIN not in stack or STARTED in stack:
+            samples[hop_of(stack)] += int(count)
+    total = samples.total() or 1
+    return {hop: samples[hop] / total for hop in (*HOPS, OTHER)}
+
+
+def hop_of(stack: str) -> str:
+    """The hop that a stack was caught in."""
+    return next((hop for hop, frames in HOPS.items() if any(frame in stack for frame in frames)), OTHER)
+
+
+def table(costs_us: Mapping[str, float], day: str) -> str:
+    """Markdown: a row a hop."""
+    rows = [f"| {hop} | {cost:.1f} |" for hop, cost in costs_us.items()]
+    return "\n".join([f"Run on {day}.", "", "| hop | processor time of a review, us |", "|---|---|", *rows, ""])
+
+
+def _pipeline_us(bench: Bench, reviews: int) -> dict[str, float]:
+    """By hop, and their sum."""
+    with TemporaryDirectory() as directory:
+        stacks = Path(directory) / "stacks"
+        answer = _profile(bench, reviews, None, ["--format", "raw", "--output", str(stacks)])
+        found = shares(stacks.read_text().splitlines())
+    _flame(bench, reviews, None)
+    a_review_us = answer["processor_s"] / reviews * 1e6
+    return {**{hop: share * a_review_us for hop, share in found.items()}, ALL: a_review_us}
+
+
+def _model_us(texts: Sequence[str]) -> dict[str, float]:
+    """What a review costs in the shipped model, all threads together."""
+    predictor = load_predictor(DEFAULT_ARTIFACT)
+    predictor.warm_up()
+    began_s = time.process_time()
+    rows = predictor.tokenize(texts)
+    tokenized_s = time.process_time()
+    predictor.predict(rows)
+    return {
+        "beside it: tokenize, shipped model": (tokenized_s - began_s) / len(texts) * 1e6,
+        "beside it: engine, shipped model": (time.process_time() - tokenized_s) / len(texts) * 1e6,
+    }
+
+
+def _flame(bench: Bench, reviews: int, artifact: Path | None) -> None:
+    FLAMES.mkdir(parents=True, exist_ok=True)
+    picture = FLAMES / ("simulated.svg" if artifact is None else "shipped.svg")
+    _profile(bench, reviews, artifact, ["--format", "flamegraph", "--output", str(picture)])
+    to_stderr(f"flame graph: {picture}")
+
+
+def _profile(bench: Bench, reviews: int, artifact: Path | None, how: Sequence[str]) -> Mapping[str, float]:
+    sampler = Path(sys.executable).with_name("py-spy")
+    program = [sys.executable, "-m", *carrier(bench, bench.filled(reviews), artifact=artifact)]
+    command = [str(sampler), "record", "--gil", "--rate", str(SAMPLES_PER_S), *how, "--", *program]
+    with run_program("the worker under py-spy", command) as child:
+        child.wait(limit_s(reviews))
+        return child.answer()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

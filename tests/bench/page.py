@@ -1,0 +1,79 @@
+"""`python -m tests.bench.page FIGURES.json`: write what `make bench` saved into docs/performance.md."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench.figures import GROUPS
+from tests.bench.processes import ROOT
+from tests.bench.report import rows
+from worker.bench.figures import Spread
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+COMMANDS: Final = {
+    "figures": "python -m tests.bench.page FIGURES.json",
+    "hops": "python -m tests.bench.hops --write",
+}
+
+
+def main() -> None:
+    """Bring the figures of the page up to date."""
+    document = json.loads(Path(sys.argv[1]).read_text())
+    write_between("figures", figures(document))
+
+
+def figures(document: Mapping[str, Any]) -> str:
+    """Markdown of a report's JSON: the machine, a table a group, the bars."""
+    summary = {
+        subject: {name: Spread(**spread) for name, spread in measured.items()}
+        for subject, measured in document["summary"].items()
+    }
+    machine = document["machine"]
+    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+    broker = document["broker"].split(" at ")[0]  # its address is nobody's business
+    measured_on = (
+        f"`make bench`, {document['started'][:10]}, {machine['cores']} cores of {machine['cpu']} "
+        f"({', '.join(machine['flags'])}), Python {machine['python']}, {versions}; {broker}. "
+        f"{document['reviews']:,} reviews; median (least to greatest) of the rounds."
+    )
+    lines = [measured_on, ""]
+    for group in GROUPS:
+        subjects, found = rows(summary, group)
+        if found:
+            lines += [f"**{group}**", "", *_table(["", *subjects], found), ""]
+    bars = [[bar["bar"], bar["figure"], "met" if bar["met"] else "not met"] for bar in document["bars"]]
+    return "\n".join([*lines, "**Bars**", "", *_table(["bar", "measured", ""], bars), ""])
+
+
+def write_between(name: str, text: str) -> None:
+    """Replace what stands on the page between the marks of this name."""
+    PAGE.write_text(replaced(PAGE.read_text(), name, text))
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with the text between the marks. Raises ValueError where it has no such marks."""
+    begin, end = _marks(name)
+    written, count = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}{text}{end}", page, flags=re.DOTALL
+    )
+    if count != 1:
+        raise ValueError(f"the page has {count} places for {name}, not one: {begin.strip()}")
+    return written
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return (
+        f"<!-- {name}: written by `{COMMANDS[name]}`; do not change it by hand. -->\n",
+        f"<!-- the end of {name} -->\n",
+    )
+
+
+def _table(header: list[str], lines: list[list[str]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+import pytest
+
+from tests.bench.hops import OTHER, hop_of, shares, table
+
+LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/worker.py:120);Worker.turn (worker/worker.py:140)"
+
+
+@pytest.mark.parametrize(
+    ("frames", "hop"),
+    [
+        ("Worker._admit (worker/worker.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
+        ("Worker._admit (worker/worker.py:220);Offsets.received (worker/offsets.py:9)", "admit, the rest"),
+        ("Worker._collect (worker/worker.py:330);KafkaSink.send (worker/kafka_broker/sink.py:9)", "produce: the sink"),
+        ("Worker._finish (worker/worker.py:330);Metrics.stored (worker/metrics.py:9)", "metrics"),
+        ("Worker._keep_house (worker/worker.py:390)", OTHER),
+    ],
+)  # fmt: skip
+def test_a_stack_belongs_to_the_hop_that_its_frames_name(frames: str, hop: str) -> None:
+    assert hop_of(f"{LOOP};{frames}") == hop
+
+
+def test_shares_are_of_the_samples_after_the_start() -> None:
+    found = shares(
+        [
+            "<module> (tests/bench/carrier.py:1);_find_and_load (<frozen importlib._bootstrap>:1) 500",
+            f"{LOOP};KafkaSource.poll (worker/kafka_broker/source.py:1) 30",
+            "_bootstrap (threading.py:1);run (threading.py:2);Sender.run (kafka/producer/sender.py:3) 10",
+        ]
+    )
+    assert (found["read"], found["produce: the client's thread"]) == (0.75, 0.25)
+    assert sum(found.values()) == 1
+
+
+def test_the_table_has_a_row_for_each_cost() -> None:
+    assert table({"read": 12.34, "batch": 0.5}, "2026-01-01").splitlines()[-2:] == [
+        "| read | 12.3 |",
+        "| batch | 0.5 |",
+    ]

@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from tests.bench.figures import Resident
+from tests.bench.page import COMMANDS, PAGE, figures, replaced
+from tests.bench.report import Report
+from tests.bench.rounds import Measured
+from tests.bench.subjects import REFERENCE, SHIPPED
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_has_a_place_for_what_each_command_writes(name: str) -> None:
+    once = replaced(PAGE.read_text(), name, "anew\n")
+    assert once.count("anew\n") == 1
+    assert replaced(once, name, "anew\n") == once
+
+
+def test_a_page_without_the_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 places for hops"):
+        replaced("# Performance\n", "hops", "")
+
+
+def test_what_the_benchmark_saved_becomes_tables_without_the_brokers_address() -> None:
+    report = Report(
+        started="2026-01-01T00:00:00+00:00",
+        machine={"cpu": "a processor", "cores": 2, "flags": ["avx2"], "python": "3.11", "versions": {"torch": "2"}},
+        broker="Apache Kafka at 127.0.0.1:9092",
+        reviews=4000,
+        measured={
+            SHIPPED: Measured({}, [{"engine_text_reviews_per_s": 1200.0, "end_to_end_of_engine": 0.97}]),
+            REFERENCE: Measured({}, [{"engine_text_reviews_per_s": 400.0}]),
+        },
+        memory=[Resident(1000 * step, 512.0) for step in range(1, 51)],
+    )
+    written = figures(json.loads(json.dumps(report.to_json())))
+    assert "| engine on text, reviews/s | 1,200 (1,200 to 1,200) | 400 (400 to 400) |" in written
+    assert "| end to end / engine on text | 0.97 (0.97 to 0.97) |" in written
+    assert "| shipped: end to end / engine on text >= 0.95 | 0.97 (0.97 to 0.97) | met |" in written
+    assert "2 cores of a processor (avx2)" in written
+    assert "127.0.0.1" not in written

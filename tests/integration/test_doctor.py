@@ -1,0 +1,266 @@
+"""`doctor` names the cause in each of these set-ups; those with TLS and logins are in tests/security."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaConsumer
+from kafka.admin import ACLOperation, ResourceType
+
+from deploy.kafka.broker import Broker
+from deploy.kafka.ports import free_ports
+from tests.support.doctor import doctor, doctor_when
+from tests.support.kafka_io import (
+    MakeTopics,
+    Message,
+    Topics,
+    create_topics,
+    denied,
+    produce,
+    produce_in_transaction,
+    read_all,
+    set_topic_config,
+)
+from tests.support.stage import MakeStage
+from tests.support.traffic import reviews
+from tests.support.worker_process import ROOT, environment
+
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("logging_as_it_was")]
+
+Settings = dict[str, object]
+REVIEW = Message(b'{"text": "a fine film"}', key=b"k")
+LARGE_BYTES = str(16 * 1024 * 1024)
+WELL_BUT = {"replicas"}  # the broker of the tests is alone
+
+
+@pytest.fixture
+def three(broker: Broker, topics: MakeTopics) -> Topics:
+    """Topics that fit each other."""
+    made = topics()
+    set_topic_config(broker.address, made.dlq, "max.message.bytes", LARGE_BYTES)
+    return made
+
+
+@pytest.fixture
+def settings(broker: Broker, three: Topics, tiny_artifact: Path) -> Settings:
+    """Of a worker that would work."""
+    return {
+        "bootstrap_servers": broker.address,
+        "input_topic": three.input,
+        "output_topic": three.output,
+        "dlq_topic": three.dlq,
+        "group_id": f"group-of-{three.input}",
+        "model": tiny_artifact,
+        "http_port": free_ports(1)[0],
+        "threads": 1,
+    }
+
+
+def test_a_set_up_that_works_has_no_failure(broker: Broker, three: Topics, settings: Settings) -> None:
+    produce(broker.address, three.input, [REVIEW] * 100)
+    before = [read_all(broker.address, name) for name in three.names()]
+    report = doctor(settings | {"delivery": "exactly_once", "group_instance_id": "pod-1"})
+    assert (report.status, report.failed()) == (0, set()), report
+    assert report.warned() <= WELL_BUT
+    checks = {each["check"] for each in report.findings if each["verdict"] == "ok"}
+    assert checks >= {"broker", "topic", "permission", "message sizes", "group", "transactions", "records", "clock"}
+    assert checks >= {"model", "engine", "memory", "http port", "settings"}
+    assert [read_all(broker.address, name) for name in three.names()] == before
+
+
+def test_records_behind_a_transaction_are_read_to_their_end(broker: Broker, three: Topics, settings: Settings) -> None:
+    """The last thing in such a partition is no record but the mark of the transaction's end."""
+    produce_in_transaction(broker.address, three.input, [REVIEW] * 10, commit=True)
+    began_s = time.monotonic()
+    report = doctor(settings)
+    assert report.failed() == set()
+    assert time.monotonic() - began_s < 10, "it waited for a record that never comes"
+    [records] = [each for each in report.findings if each["check"] == "records"]
+    assert "newest 10 are reviews" in records["seen"]
+
+
+# Ten and more that do not
+
+
+def test_a_port_where_nobody_listens(settings: Settings) -> None:
+    port = free_ports(1)[0]
+    report = doctor(settings | {"bootstrap_servers": f"127.0.0.1:{port}"})
+    assert (report.status, report.failed()) == (11, {"broker"})
+    assert f"127.0.0.1:{port}: the port does not answer (Connection refused) -> Check the port" in report.about(
+        "broker"
+    )
+
+
+def test_a_name_that_nobody_knows(settings: Settings) -> None:
+    report = doctor(settings | {"bootstrap_servers": "no-such-host.invalid:9092"})
+    assert (report.status, report.failed()) == (11, {"broker"})
+    assert "no-such-host.invalid:9092: the name is not known here" in report.about("broker")
+
+
+def test_one_of_two_addresses_is_a_warning(broker: Broker, settings: Settings) -> None:
+    report = doctor(settings | {"bootstrap_servers": f"no-such-host.invalid:9092,{broker.address}"})
+    assert (report.status, report.failed()) == (0, set())
+    assert "no-such-host.invalid" in report.about("broker")
+
+
+def test_tls_spoken_to_a_plaintext_listener(settings: Settings) -> None:
+    report = doctor(settings | {"security_protocol": "SSL"})
+    assert (report.status, report.failed()) == (11, {"broker"})
+    assert "speaks plaintext, and the settings speak TLS (SSL)" in report.about("broker")
+    assert "SENTIMENT_SECURITY_PROTOCOL=PLAINTEXT" in report.about("broker")
+
+
+def test_a_topic_that_does_not_exist(settings: Settings) -> None:
+    report = doctor(settings | {"output_topic": "nowhere"})
+    assert (report.status, report.failed()) == (11, {"topic"})
+    assert report.about("topic").startswith("nowhere: no such topic -> Create it")
+
+
+def test_partitions_that_differ(broker: Broker, settings: Settings) -> None:
+    other = f"five.{uuid4().hex[:8]}"
+    create_topics(broker.address, [other], partitions=5)
+    report = doctor(settings | {"output_topic": other})
+    assert (report.status, report.failed()) == (0, set())
+    assert f"{other} 5" in report.about("partition counts")
+
+
+@pytest.mark.parametrize(
+    ("resource", "setting", "operation", "check", "named"),
+    [
+        (ResourceType.TOPIC, "input_topic", ACLOperation.READ, "permission", "Read on topic"),
+        (ResourceType.TOPIC, "output_topic", ACLOperation.WRITE, "permission", "Write on topic"),
+        (ResourceType.TOPIC, "dlq_topic", ACLOperation.WRITE, "permission", "Write on topic"),
+        (ResourceType.TOPIC, "input_topic", ACLOperation.DESCRIBE, "topic", "Describe"),
+        (ResourceType.GROUP, "group_id", ACLOperation.READ, "group", "Read on group"),
+        (
+            ResourceType.TRANSACTIONAL_ID,
+            "transactional_id",
+            ACLOperation.WRITE,
+            "transactions",
+            "Write on transactional",
+        ),
+    ],
+    ids=["read-input", "write-output", "write-dlq", "describe-input", "read-group", "write-transactions"],
+)
+def test_a_permission_that_is_missing(
+    broker: Broker,
+    settings: Settings,
+    resource: ResourceType,
+    setting: str,
+    operation: ACLOperation,
+    check: str,
+    named: str,
+) -> None:
+    settings |= {"delivery": "exactly_once", "transactional_id": f"id-{uuid4().hex}"}
+    name = str(settings[setting])
+    with denied(broker.address, resource, name, operation):
+        report = doctor_when(settings, {check})
+    assert report.status == 11
+    assert named in report.about(check)
+    assert name in report.about(check)
+    assert "docs/security.md" in report.about(check)
+
+
+def test_an_artifact_that_was_damaged(settings: Settings, tiny_artifact: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(tiny_artifact, tmp_path / "damaged")
+    weights = damaged / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    report = doctor(settings | {"model": damaged})
+    assert (report.status, report.failed()) == (11, {"model"})
+    assert f"{weights}: its sha256 is not the one in manifest.json" in report.about("model")
+
+
+def test_a_port_that_is_taken(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        report = doctor(settings | {"http_port": port})
+    assert (report.status, report.failed()) == (11, {"http port"})
+    assert f"127.0.0.1:{port} cannot be listened on" in report.about("http port")
+    assert "SENTIMENT_HTTP_PORT" in report.about("http port")
+
+
+def test_a_dead_letter_topic_that_takes_less_than_the_input(broker: Broker, three: Topics, settings: Settings) -> None:
+    set_topic_config(broker.address, three.dlq, "max.message.bytes", "100000")
+    report = doctor(settings)
+    assert (report.status, report.failed()) == (11, {"message sizes"})
+    assert f"Raise max.message.bytes of {three.dlq}" in report.about("message sizes")
+
+
+def test_more_in_sync_replicas_asked_for_than_there_are(broker: Broker, three: Topics, settings: Settings) -> None:
+    set_topic_config(broker.address, three.output, "min.insync.replicas", "2")
+    report = doctor(settings)
+    assert (report.status, report.failed()) == (11, {"min.insync.replicas"})
+    assert f"{three.output}: 2, and the topic has 1" in report.about("min.insync.replicas")
+
+
+@pytest.mark.parametrize(
+    ("off_s", "verdict", "seen"),
+    [
+        (-600, "warning", "behind the cluster"),
+        (600, "warning", "ahead of"),
+        (7_200, "failure", "no result would be stored"),
+    ],
+)
+def test_a_machine_whose_clock_is_off(settings: Settings, tmp_path: Path, off_s: int, verdict: str, seen: str) -> None:
+    (tmp_path / "off").write_text(str(off_s))
+    command = [sys.executable, "-m", "tests.support.wrong_clock", str(tmp_path / "off"), "doctor", "--json"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(settings), stdout=subprocess.PIPE, check=False, timeout=120
+    )
+    [clock] = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "clock"]
+    assert (clock["verdict"], done.returncode) == (verdict, 11 if verdict == "failure" else 0)
+    assert seen in clock["seen"]
+
+
+def test_a_producer_whose_clock_is_ahead(broker: Broker, three: Topics, settings: Settings) -> None:
+    stamp_ms = round((time.time() + 120) * 1000)
+    produce(broker.address, three.input, [REVIEW._replace(timestamp_ms=stamp_ms)])
+    report = doctor(settings)
+    assert (report.status, report.warned() - WELL_BUT) == (0, {"timestamps"})
+    assert f"{three.input} has a record that is stamped" in report.about("timestamps")
+
+
+def test_an_input_that_holds_no_reviews(broker: Broker, three: Topics, settings: Settings) -> None:
+    produce(broker.address, three.input, [REVIEW, Message(b"canary"), Message(b'{"text": 5}')])
+    report = doctor(settings)
+    assert (report.status, report.warned() - WELL_BUT) == (0, {"records"})
+    assert "2 of the newest 3 are no reviews" in report.about("records")
+    assert "canary" not in str(report)
+
+
+# What runs already
+
+
+def test_a_running_worker_is_seen_and_not_disturbed(
+    broker: Broker, three: Topics, settings: Settings, make_stage: MakeStage
+) -> None:
+    names: Settings = {"delivery": "exactly_once", "group_instance_id": "pod-1"}
+    stage = make_stage(broker.address, three, **names)
+    worker = stage.start().until_ready()
+    report = doctor(settings | names | {"group_id": stage.group, "http_port": worker.port})
+    assert (report.status, report.failed()) == (0, set())
+    assert "a member is called pod-1 already" in report.about("group")
+    assert "a sentiment-worker answers there already" in report.about("http port")
+    stage.traffic.send(islice(reviews(seed=1), 100))
+    stage.traffic.until_answered()
+    assert worker.stop() == 0  # who was fenced ends with status 9
+    assert stage.faults() == []
+
+
+def test_a_group_that_other_programs_use(broker: Broker, three: Topics, settings: Settings) -> None:
+    group = str(settings["group_id"])
+    with closing(KafkaConsumer(three.input, bootstrap_servers=broker.address, group_id=group)) as consumer:
+        consumer.poll(timeout_ms=10_000)
+        report = doctor(settings)
+    assert (report.status, report.failed()) == (11, {"group"})
+    assert "set another SENTIMENT_GROUP_ID" in report.about("group")

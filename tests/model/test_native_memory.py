@@ -1,0 +1,49 @@
+"""The kernel under the address and undefined-behaviour sanitizers: it touches no memory but what it is given."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.native import compile_kernel
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+from model.engines.native.binding import LEVELS, PRECISIONS, Kernel
+from model.engines.native_engine import NativeEngine
+from tests.model.test_native_engine import CONFIGS, MAX_TOKENS, random_rows, random_weights
+
+best = Kernel(path=Path(sys.argv[1]))
+lengths = [*range(1, MAX_TOKENS + 1), *range(MAX_TOKENS, 0, -1)]
+for level in LEVELS[1 : LEVELS.index(best.level) + 1]:
+    for precision in PRECISIONS:
+        for config in CONFIGS:
+            kernel = Kernel(level, Path(sys.argv[1]))
+            weights = random_weights(config)
+            engine = NativeEngine(weights, max_tokens=MAX_TOKENS, precision=precision, threads=2, kernel=kernel)
+            for count in (1, 7, len(lengths)):
+                assert np.isfinite(engine.logits(random_rows(config, lengths[:count]))).all()
+"""
+
+
+def test_the_sanitizers_find_nothing(tmp_path: Path) -> None:
+    kernel = compile_kernel(
+        tmp_path / "kernel.so", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"
+    )
+    runtime = subprocess.run(
+        [shutil.which("g++") or "g++", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("g++ has no address sanitizer here")
+    # Python itself keeps memory until its end, which is no leak of ours.
+    environment = os.environ | {
+        "LD_PRELOAD": runtime,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    subprocess.run([sys.executable, "-c", PROGRAM, str(kernel)], check=True, timeout=250, env=environment)

@@ -1,0 +1,56 @@
+"""The `doctor` command in tests: run as its users run it, read as a script reads it."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from click.testing import CliRunner
+
+from tests.support.until import until
+from worker.cli import main
+from worker.settings import ENV_PREFIX, flag_name
+
+LIMIT_S = 60.0
+
+
+class Report(NamedTuple):
+    """What it said."""
+
+    status: int
+    findings: list[dict[str, str]]
+
+    def failed(self) -> set[str]:
+        """The checks that found something that does not work."""
+        return self._of("failure")
+
+    def warned(self) -> set[str]:
+        """The checks that found something that should be otherwise."""
+        return self._of("warning")
+
+    def about(self, check: str) -> str:
+        """All that one check did not find well, and what to do."""
+        found = [each for each in self.findings if each["check"] == check and each["verdict"] != "ok"]
+        return "\n".join(f"{each['seen']} -> {each['advice']}" for each in found)
+
+    def _of(self, verdict: str) -> set[str]:
+        return {each["check"] for each in self.findings if each["verdict"] == verdict}
+
+
+def doctor(settings: Mapping[str, object]) -> Report:
+    """Examine a worker with these settings, whatever whoever runs the tests has set."""
+    nothing_set = {name: None for name in os.environ if name.startswith(ENV_PREFIX)}
+    flags = [part for name, value in settings.items() for part in (flag_name(name), str(value))]
+    result = CliRunner(env=nothing_set).invoke(main, ["doctor", "--json", *flags])
+    assert result.stdout, f"{result.stderr}{result.exception!r}"
+    return Report(result.exit_code, json.loads(result.stdout)["findings"])
+
+
+def doctor_when(settings: Mapping[str, object], failed: set[str]) -> Report:
+    """Examine until exactly these checks fail: a broker applies a rule a moment after it has acknowledged it."""
+
+    def examined() -> Report | None:
+        report = doctor(settings)
+        return report if report.failed() == failed else None
+
+    return until(examined, LIMIT_S, f"{failed or 'no check'} fails")

@@ -1,0 +1,133 @@
+"""A recorder that has seen a busy quarter of an hour, made up but always the same: for the browser and for pictures."""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from model.predictor import ModelInfo, TokenizedText
+from worker.backpressure import Backpressure, HoldLimits
+from worker.batcher import Batch, Trigger
+from worker.broker import Outgoing, TopicPartition
+from worker.health import Health
+from worker.inference import ScoredBatch
+from worker.messages import Reason, Verdict
+from worker.outcomes import Outcome
+from worker.pricing import Budget, Prices, Why
+from worker.settings import Settings
+from worker.status.document import StatusDocument, status_document
+from worker.status.history import SLOT_S, SLOTS
+from worker.status.recorder import Recorder
+
+BEGAN_S: Final = 0.0
+NOW_S: Final = 5_000.0
+AT: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+WALL_S: Final = AT.timestamp()
+MODEL: Final = ModelInfo("imdb-bilstm", "2026.11.25", "6f1c0a4be2d97c35" * 4, "torch cpu fp32, 2 threads", 1e-5)
+NO_TEXT: Final = TokenizedText(np.array([], dtype=np.int32), 0, False, 1.0)
+RAW: Final = "reviews.raw"
+SCORES: Final = (0.994, 0.021, 0.973, 0.871, 0.118, 0.007, 0.662)
+ERRORS: Final = {
+    Reason.INVALID_JSON: "Invalid JSON: expected value at line 1 column 1",
+    Reason.INVALID_REVIEW: "text: Field required",
+    Reason.KEYLESS_TOMBSTONE: "a null value under no key",
+    Reason.UNSCORABLE: "the engine's score is no probability for 1 of 1",
+}
+INJECTIONS: Final = (
+    "<script>document.title = 'owned'</script>",
+    '"><img src=x onerror="document.title = \'owned\'">',
+    "</table></main><h1>owned</h1>",
+    "\u202eowned\u202c &amp; &lt;b&gt;",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A review as batches know it."""
+
+    tokens: int
+    arrived_s: float
+    text: TokenizedText = NO_TEXT
+
+
+def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Reason | None = None) -> Outcome:
+    """What one record became, `took_s` before WALL_S."""
+    score = SCORES[offset % len(SCORES)]
+    verdict = None if dead_because else Verdict.of(score)
+    return Outcome(
+        partition=TopicPartition(RAW, offset % 4),
+        generation=1,
+        offset=offset,
+        size_bytes=800,
+        timestamp_ms=round((WALL_S - took_s) * 1000),
+        message=Outgoing("reviews.scored", None, None),
+        review_id=review_id,
+        verdict=verdict,
+        dead_because=dead_because,
+        error=ERRORS[dead_because] if dead_because else None,
+    )
+
+
+def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = True) -> Recorder:
+    """See above; `review_ids` are those of the last reviews."""
+    rng = random.Random(17)
+    recorder = Recorder(BEGAN_S, keeps_reviews=keeps_reviews)
+    recorder.serving(MODEL)
+    for slot in range(SLOTS):
+        load = 110 + 60 * (slot > 22) + 14 * rng.random() - 90 * (40 <= slot < 43)
+        slow = 4.0 if 43 <= slot < 46 else 1.0
+        at_s = NOW_S - 1 - SLOT_S * (SLOTS - slot)
+        results = [
+            outcome(
+                slot * 1000 + number, took_s=slow * rng.lognormvariate(-2.2, 0.5), review_id=f"r-{slot * 1000 + number}"
+            )
+            for number in range(round(load))
+        ]
+        recorder.stored(results * round(SLOT_S), now_s=at_s, at_s=WALL_S)
+    recorder.stored(
+        [
+            outcome(1201 + 7 * n, took_s=0.2, dead_because=reason)
+            for n, reason in enumerate([*Reason, Reason.INVALID_REVIEW])
+        ],
+        now_s=NOW_S - 47,
+        at_s=WALL_S,
+    )
+    for number in range(10):
+        trigger = rng.choice([Trigger.SIZE, Trigger.SIZE, Trigger.TOKENS, Trigger.IDLE])
+        size = {Trigger.SIZE: 256, Trigger.TOKENS: 203}.get(trigger, 41 + 3 * number)
+        rows = tuple(Row(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
+        recorder.computed(ScoredBatch(Batch(rows, trigger), [], 0.1 + 0.05 * rng.random()), NOW_S - 2.5 + number * 0.2)
+    ids = review_ids or tuple(f"r-{90_000 + 13 * number}" for number in range(10))
+    recorder.stored(
+        [outcome(number, took_s=0.1, review_id=review_id) for number, review_id in enumerate(ids)],
+        now_s=NOW_S - 0.4,
+        at_s=WALL_S,
+    )
+    held = Backpressure(HoldLimits(records=2000, size_bytes=2**26))
+    for _ in range(742):
+        held.hold(811)
+    recorder.stands(
+        NOW_S - 0.6,
+        partitions={TopicPartition(RAW, number) for number in range(4)},
+        lag={TopicPartition(RAW, number): 120 * number + 8 for number in range(4)},
+        held=held,
+        budget=Budget(49_152, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=2.5e-6)),
+    )
+    return recorder
+
+
+def healthy(now_s: float = NOW_S) -> Health:
+    """Of a worker that scores and whose loop came around at `now_s`."""
+    health = Health(stall_timeout_s=60.0, now_s=BEGAN_S)
+    health.warm, health.partitions = True, 4
+    health.turned(now_s, work_waits=False)
+    return health
+
+
+def document(
+    recorder: Recorder, *, now_s: float = NOW_S, health: Health | None = None, settings: Settings | None = None
+) -> StatusDocument:
+    """What is told of it at `now_s`."""
+    return status_document(recorder.seen(now_s), health or healthy(), settings or Settings(), now_s=now_s, at=AT)

@@ -1,0 +1,40 @@
+"""The arithmetic that makes figures of what was measured. Pure."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over the rounds."""
+
+    min: float
+    median: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Raises ValueError where there are none."""
+        return cls(min(values), statistics.median(values), max(values))
+
+    def __str__(self) -> str:
+        decimals = 0 if self.median >= 100 else 2
+        return f"{self.median:,.{decimals}f} ({self.min:,.{decimals}f} to {self.max:,.{decimals}f})"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of `values` that at least `percent` % of them do not exceed (nearest rank), 0 < percent <= 100."""
+    rank = math.ceil(len(values) * percent / 100)
+    return sorted(values)[max(rank, 1) - 1]
+
+
+def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Each figure over the rounds that have it."""
+    taken: dict[str, list[float]] = {}
+    for figures in rounds:
+        for name, value in figures.items():
+            taken.setdefault(name, []).append(value)
+    return {name: Spread.of(values) for name, values in taken.items()}

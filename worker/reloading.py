@@ -1,0 +1,71 @@
+"""Another model in place of the present one, made ready beside the loop while that one goes on scoring."""
+
+import logging
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Generic
+
+from model.errors import ModelError
+from worker.errors import ModelUnusable, ReloadFailed
+from worker.inference import Engine, W
+
+log = logging.getLogger(__name__)
+
+
+class Reloader(Generic[W]):
+    """Opens an engine when it is asked to. `on_signal` may be a signal handler; `take` is for the loop's thread."""
+
+    def __init__(self, open_engine: Callable[[], Engine[W]]) -> None:
+        """`open_engine` is called on a thread of its own; it may take seconds and raise ModelUnusable."""
+        self._open_engine = open_engine
+        self._requested = False
+        self._opening = False
+        self._opened: SimpleQueue[Engine[W] | Exception] = SimpleQueue()
+        self._engine: Engine[W] | None = None  # opened, and not known to be warm
+
+    def on_signal(self, _signum: int, _frame: FrameType | None = None) -> None:
+        """Note a wish. One that comes while a model is being opened is followed after it: files may have changed."""
+        self._requested = True
+
+    def take(self) -> Engine[W] | None:
+        """Return the new engine, once, when it is warm; never blocks. Raises ReloadFailed: there will be none."""
+        if self._engine is None:
+            self._engine = self._next_opened()
+        if self._engine is None:
+            return None
+        try:
+            self._engine.collect(timeout_s=0)  # raises what ended the warm-up
+        except ModelError as exc:
+            self._engine = None
+            raise ReloadFailed(str(exc)) from exc
+        if not self._engine.warm:
+            return None
+        engine, self._engine = self._engine, None
+        return engine
+
+    def _next_opened(self) -> Engine[W] | None:
+        if self._requested and not self._opening:
+            self._requested, self._opening = False, True
+            # A daemon: a model that is opened must not keep a process alive that was told to exit.
+            threading.Thread(target=self._open, name="reload", daemon=True).start()
+        try:
+            opened = self._opened.get_nowait()
+        except Empty:
+            return None
+        self._opening = False
+        if isinstance(opened, ModelUnusable):
+            raise ReloadFailed(str(opened)) from opened
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    def _open(self) -> None:
+        try:
+            engine = self._open_engine()
+            engine.start()
+        except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
+            self._opened.put(exc)
+        else:
+            self._opened.put(engine)
