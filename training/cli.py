@@ -18,7 +18,7 @@ from training.errors import DatasetError, TrainingError
 from training.fetch import ACL_IMDB, fetch_imdb
 from training.pipeline import Request, run
 from training.progress import ProgressDisplay, new_console
-from training.recipes import INGREDIENTS, RECIPES, ProductionRecipe
+from training.recipes import INGREDIENTS, NOT_IN_NOTEBOOK, RECIPES, ProductionRecipe
 from training.suite import PAIRS, pairs_by_kind, read_suite, suite_shares
 from training.tables import kinds_table, metrics_table, suite_table
 
@@ -84,6 +84,11 @@ def _end(message: str, status: int) -> NoReturn:
     multiple=True,
     help="Leave an ingredient of the production recipe out, to see what it is worth; may be repeated.",
 )
+@click.option(
+    "--notebook-split",
+    is_flag=True,
+    help="Learn from the notebook's 20,000 reviews alone, as the reference recipe does.",
+)
 @click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
 @click.pass_context
 def cli(
@@ -94,6 +99,7 @@ def cli(
     seed: int | None,
     epochs: int | None,
     without: tuple[str, ...],
+    notebook_split: bool,
     limit: int | None,
 ) -> None:
     """Train a network; the artifact, a report and plots end up in --out.
@@ -105,14 +111,14 @@ def cli(
     if recipe is None or data is None or out is None:
         raise click.UsageError("training needs --recipe, --data and --out")
     chosen = RECIPES[recipe]
-    if without:
+    if without or notebook_split:
         if not isinstance(chosen, ProductionRecipe):
-            raise click.UsageError("--without is for the production recipe")
-        chosen = chosen.without(*without)
+            raise click.UsageError("--without and --notebook-split are for the production recipe")
+        chosen = chosen.without(*without, *(NOT_IN_NOTEBOOK if notebook_split else ()))
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
-    command = _command(recipe, without, seed=seed, epochs=epochs, limit=limit)
-    report = run(Request(chosen, data, out, limit, command), console)
+    command = _command(recipe, without, notebook_split, seed=seed, epochs=epochs, limit=limit)
+    report = run(Request(chosen, data, out, limit, command, notebook_split), console)
     console.print(metrics_table(report.metrics))
     console.print(f"artifact: {out / 'artifact'}\nreport: {out / 'report.md'}")
 
@@ -185,8 +191,9 @@ def _named(predictor: Predictor) -> str:
     return f"{predictor.info.name} {predictor.info.version}"
 
 
-def _command(recipe: str, without: tuple[str, ...], **options: int | None) -> str:
+def _command(recipe: str, without: tuple[str, ...], notebook_split: bool, **options: int | None) -> str:
     """What was called, for the model card; where this machine keeps its files is nobody's business."""
     given = [word for name in without for word in ("--without", name)]
+    given += ["--notebook-split"] if notebook_split else []
     given += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
     return shlex.join(["python", "-m", "training", "--recipe", recipe, "--data", "DIR", "--out", "DIR", *given])

@@ -16,6 +16,7 @@ INGREDIENTS = (
     "unlabelled",  # reviews with soft labels
     "committee",  # the network's own opinion in these labels
 )
+NOT_IN_NOTEBOOK = ("domains", "unlabelled", "committee")  # ingredients that need more than the notebook's reviews
 
 
 @dataclass(frozen=True, slots=True)

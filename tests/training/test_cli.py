@@ -22,6 +22,7 @@ from model.engines import load_predictor
 from model.predictor import score_texts
 from tests.training.archive import Manners, serving
 from training.cli import cli
+from training.suite import read_suite
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -154,6 +155,21 @@ def test_compare_finds_a_model_as_good_as_itself(undisturbed: tuple[Path, Result
     assert "alone" not in result.stdout, "no review is right with one of them alone"
 
 
+def test_suite_prints_the_share_of_pairs_that_are_right_on_both_sides(undisturbed: tuple[Path, Result]) -> None:
+    artifact = undisturbed[0] / "artifact"
+    result = invoke("suite", "--artifact", artifact)
+    assert result.exit_code == 0, result.stderr
+    pairs = read_suite()["opposite pairs"]
+    p = score_texts(load_predictor(artifact), [row.text for row in pairs]).probabilities
+    right = [(score >= 0.5) == (row.label == 1) for score, row in zip(p, pairs, strict=True)]
+    share = np.mean([one and other for one, other in zip(right[::2], right[1::2], strict=True)])
+    assert f"| opposite pairs, both right | {share:.4f} |" in result.stdout
+    counts = [
+        int(line.split("|")[2]) for line in result.stdout.partition("opposites by")[2].splitlines()[2:] if "|" in line
+    ]
+    assert sum(counts) == len(pairs) // 2
+
+
 def test_every_command_and_option_of_the_documentation_exists() -> None:
     text = (REPOSITORY / "docs" / "training.md").read_text("utf-8")
     commands = re.findall(r"^(?:\.venv/bin/)?python -m training\b(.*)$", text, re.MULTILINE)
@@ -184,6 +200,7 @@ def complaint(result: Result, status: int = 1) -> str:
         ("--recipe production --data . --out new --epochs 0", "'--epochs'"),
         ("--recipe production --data . --out new --limit few", "'few' is not a valid integer"),
         ("--recipe production --data . --out pyproject.toml", "'pyproject.toml' is a file"),
+        ("--recipe reference --data . --out new --notebook-split", "--notebook-split are for the production recipe"),
         ("--resipe production", "No such option '--resipe'"),
         ("evaluate --data x.jsonl", "Missing option '--artifact': see `python -m training evaluate --help`"),
         ("evaluate --artifact .", "Missing option '--data'"),

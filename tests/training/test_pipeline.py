@@ -23,7 +23,7 @@ from model.predictor import score_texts
 from tests.training.conftest import TINY_PRODUCTION
 from training.errors import OutputError
 from training.pipeline import Request, read_splits, run
-from training.recipes import Recipe, ReferenceRecipe
+from training.recipes import NOT_IN_NOTEBOOK, Recipe, ReferenceRecipe
 from training.report import Report
 from training.suite import read_suite
 
@@ -234,3 +234,13 @@ def test_a_report_that_cannot_be_written_is_one_clear_error(data: Path, tmp_path
     (tmp_path / "report.md").mkdir()
     with pytest.raises(OutputError, match=r"cannot write .*report\.md: Is a directory.*same command again"):
         train(replace(PRODUCTION, epochs=1), data, tmp_path)
+
+
+def test_the_production_recipe_can_learn_from_the_notebooks_reviews_alone(data: Path, tmp_path: Path) -> None:
+    recipe = replace(PRODUCTION, epochs=1).without(*NOT_IN_NOTEBOOK)
+    request = Request(recipe, data, tmp_path, limit=240, command=COMMAND, notebook_split=True)
+    report = run(request, Console(quiet=True))
+    words = set(load_artifact(tmp_path / "artifact").tokenizer.to_json()["words"])
+    assert words.isdisjoint({"heldlate", "heldkept", "heldtest"})
+    assert report.reviews["unlabelled"] == 0
+    assert "notebook test" in report.metrics
