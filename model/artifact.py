@@ -16,7 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from model.artifact_parts import (
     weights_to_bytes,
 )
 from model.errors import ArtifactError
+from model.golden import golden_reviews
 from model.network_config import AnyNetworkConfig, Weights
 from model.tokenizer import Tokenizer, tokenizer_from_json
 
@@ -92,12 +93,15 @@ def save_artifact(
     at all. Raises ArtifactError where the parts do not fit together or the directory cannot be written.
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    config = ArtifactConfig(name, version, created, network, calibration)
+    config = ArtifactConfig(name, version, created, network, calibration, golden=())
     with _blame(directory, "nothing was written; give parts that fit together"):
+        check_tokenizer(tokenizer, config)
+        stored = weights_to_bytes(weights, storage_dtype)
+        golden = golden_reviews(network, weights_from_bytes(config, stored), tokenizer, calibration)
         files = {
-            CONFIG: to_json(config_to_json(config)),
+            CONFIG: to_json(config_to_json(replace(config, golden=golden))),
             TOKENIZER: to_json(tokenizer.to_json()),
-            WEIGHTS: weights_to_bytes(weights, storage_dtype),
+            WEIGHTS: stored,
             CARD: card.encode(),
         }
     files[MANIFEST] = _manifest({name: (len(content), _sha256(content)) for name, content in files.items()})

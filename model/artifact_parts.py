@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from model.network_config import AnyNetworkConfig, NetworkConfig, SentimentRnnConfig, Shapes, Weights
+from model.predictor import GoldenReview
 from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 # A config that asks for more is a mistake, and would be slow to build even without memory.
 _MAX_SIZE = 10_000_000
@@ -50,6 +51,10 @@ class Calibration:
         with np.errstate(over="ignore"):
             return 0.5 * (1.0 + np.tanh(0.5 * (logits / self.temperature + self.bias)))
 
+    def scores(self, logits: NDArray[np.float64], evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P(positive), drawn towards 0.5 where `evidence` is below 1: see `TokenizedText.evidence`."""
+        return 0.5 + evidence * (self.probabilities(logits) - 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class ArtifactConfig:
@@ -60,6 +65,7 @@ class ArtifactConfig:
     created: str  # RFC 3339
     network: AnyNetworkConfig
     calibration: Calibration
+    golden: tuple[GoldenReview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ def config_to_json(config: ArtifactConfig) -> dict[str, Any]:
         "padding": _ARCHITECTURES[architecture].padding,
         "network": asdict(config.network),
         "calibration": asdict(config.calibration),
+        "golden": [asdict(review) for review in config.golden],
     }
 
 
@@ -137,8 +144,13 @@ def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
     network: AnyNetworkConfig = _read_fields(kind.config, document.get("network"), "network")
     calibration = _read_fields(Calibration, document.get("calibration"), "calibration")
     match document:
+        case {"golden": list(reviews)}:
+            golden = tuple(_read_fields(GoldenReview, review, "golden") for review in reviews)
+        case _:
+            raise ValueError("golden must be a list of reviews")
+    match document:
         case {"name": str(name), "version": str(version), "created": str(created)} if name and version:
-            return ArtifactConfig(name, version, created, network, calibration)
+            return ArtifactConfig(name, version, created, network, calibration, golden)
     raise ValueError("name, version and created must be texts, and the first two not empty")
 
 

@@ -61,6 +61,18 @@ class Predictions:
         return len(self.probabilities)
 
 
+@dataclass(frozen=True, slots=True)
+class GoldenReview:
+    """A text, and the calibrated P(positive) that the model gives it."""
+
+    text: str
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"a probability must be from 0 to 1, this is {self.probability}")
+
+
 class Predictor(Protocol):
     """Scores texts. Tokenizing is split off so that it can run beside the computation and price a batch.
 
@@ -72,6 +84,11 @@ class Predictor(Protocol):
     @property
     def info(self) -> ModelInfo:
         """Name, version and digest of the model and the engine that runs it."""
+        ...
+
+    @property
+    def golden(self) -> Sequence[GoldenReview]:
+        """What the model is known to make of a few texts: for `model.self_test`."""
         ...
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
 
 from model.predictor import Predictor, TokenizedText
+from model.self_test import self_test
 from worker.batcher import Batch, Waiting
 from worker.failures import Poison, Score, score_or_isolate
 
@@ -144,6 +145,7 @@ class InferenceThread(Engine[W]):
     def _run(self) -> None:
         try:
             self._predictor.warm_up()
+            self_test(self._predictor)
             self._warm.set()
             while (batch := self._inbox.get()) is not None:
                 began_s = time.perf_counter()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from model.errors import EngineBroken
+from model.errors import EngineBroken, ModelError
 from model.predictor import ModelInfo, TokenizedText
 from worker.backpressure import Backpressure
 from worker.batcher import Batcher
@@ -136,6 +136,8 @@ class Worker:
             raise ModelUnusable(
                 f"the engine {self._engine.predictor.info.engine} broke: {exc}. Restart the worker"
             ) from exc
+        except ModelError as exc:
+            raise ModelUnusable(str(exc)) from exc
         finally:
             self._health.stopping = True
             self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
@@ -507,7 +509,9 @@ class Worker:
             self._tell_readiness(now_s)
             lag, owned = self._source.lag(), self._offsets.partitions
             self._metrics.state(lag=lag, partitions=len(owned), held=self._backpressure, budget=self._pricing.budget)
-            self._recorder.stands(now_s, partitions=owned, lag=lag, held=self._backpressure)
+            self._recorder.stands(
+                now_s, partitions=owned, lag=lag, held=self._backpressure, budget=self._pricing.budget
+            )
 
     def _tell_readiness(self, now_s: float) -> None:
         ready, why = self._health.ready(now_s)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model.artifact import Artifact
 from model.engines.packing import Ids
 from model.errors import BatchFailed
-from model.predictor import ModelInfo, Predictions, TokenizedText
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 _WARM_UP_ROWS = 64
 
@@ -41,6 +41,7 @@ class EnginePredictor:
     def __init__(self, artifact: Artifact, engine: Engine, *, why: str = "") -> None:
         self._tokenizer = artifact.tokenizer
         self._calibration = artifact.config.calibration
+        self._golden = artifact.config.golden
         self._engine = engine
         self._info = ModelInfo(
             name=artifact.config.name,
@@ -56,6 +57,11 @@ class EnginePredictor:
         """See `Predictor`."""
         return self._info
 
+    @property
+    def golden(self) -> Sequence[GoldenReview]:
+        """See `Predictor`."""
+        return self._golden
+
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `Predictor`."""
         return [self._tokenizer.tokenize(text) for text in texts]
@@ -68,7 +74,7 @@ class EnginePredictor:
         if scored:
             logits = self._finite_logits([rows[i].ids for i in scored])
             evidence = np.array([rows[i].evidence for i in scored])
-            probabilities[scored] = 0.5 + evidence * (self._calibration.probabilities(logits) - 0.5)
+            probabilities[scored] = self._calibration.scores(logits, evidence)
         return Predictions(
             probabilities=probabilities.astype(np.float32),
             tokens=tokens,

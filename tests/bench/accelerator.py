@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.predictor import ModelInfo, Predictions, TokenizedText
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 TOKENS_A_REVIEW = 200
 
@@ -17,6 +17,7 @@ class SimulatedAccelerator:
     """
 
     def __init__(self, reviews_per_s: float) -> None:
+        self.golden: tuple[GoldenReview, ...] = ()
         self._service_s = 1 / reviews_per_s
         self._row = TokenizedText(np.ones(TOKENS_A_REVIEW, np.int32), 0, truncated=False)
         self.info = ModelInfo(

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.errors import BatchFailed, PredictorError
-from model.predictor import ModelInfo, Predictions, TokenizedText
+from model.golden import TEXTS
+from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 LIMIT_TOKENS = 400
 
@@ -24,6 +25,9 @@ class FakePredictor:
     def __init__(self, version: str = "1") -> None:
         sha256 = f"{zlib.crc32(version.encode()):064x}"
         self.info = ModelInfo(name="fake", version=version, sha256=sha256, engine="fake", tolerance=0.0)
+        self.golden = tuple(
+            GoldenReview(text, float(_probability(row))) for text, row in zip(TEXTS, self.tokenize(TEXTS), strict=True)
+        )
         self.gate = threading.Event()  # while clear, `predict` waits
         self.gate.set()
         self._failing: set[int] = set()  # word ids

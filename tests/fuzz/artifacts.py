@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from model.artifact import CARD, CONFIG, MANIFEST, TOKENIZER, WEIGHTS, load_artifact
+from model.artifact_parts import FORMAT_VERSION
 from model.engines import load_predictor
 from model.errors import ArtifactError, BatchFailed
 from model.predictor import score_texts
@@ -101,7 +102,7 @@ def manifest_of(files: Mapping[str, bytes]) -> bytes:
     entries = {
         name: {"size_bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()} for name in SIGNED
     }
-    return (json.dumps({"format_version": 1, "files": entries}, indent=1) + "\n").encode()
+    return (json.dumps({"format_version": FORMAT_VERSION, "files": entries}, indent=1) + "\n").encode()
 
 
 def _changed(rng: random.Random, name: str, content: bytes) -> bytes:

@@ -30,6 +30,7 @@ from model.artifact import (
     load_artifact,
     save_artifact,
 )
+from model.artifact_parts import FORMAT_VERSION
 from model.errors import ArtifactError
 from model.network_config import NetworkConfig
 from model.tokenizer import ReferenceTokenizer, WordTokenizer
@@ -59,7 +60,7 @@ def sign(directory: Path) -> None:
         }
         for name in (CONFIG, TOKENIZER, WEIGHTS, CARD)
     }
-    manifest = json.dumps({"format_version": 1, "files": files}, indent=1) + "\n"
+    manifest = json.dumps({"format_version": FORMAT_VERSION, "files": files}, indent=1) + "\n"
     (directory / MANIFEST).write_text(manifest)
 
 
@@ -334,7 +335,7 @@ def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
     "change",
     [
         lambda manifest: manifest | {"format_version": True},
-        lambda manifest: manifest | {"format_version": 1.0},
+        lambda manifest: manifest | {"format_version": float(FORMAT_VERSION)},
         lambda manifest: dict(reversed(manifest.items())),
         lambda manifest: manifest | {"files": dict(reversed(manifest["files"].items()))},
         lambda manifest: manifest | {"files": {name: {**entry, "x": 1} for name, entry in manifest["files"].items()}},
@@ -375,8 +376,13 @@ def test_code_in_the_weights_is_not_run(directory: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["format_version"], 2),
+        (["format_version"], FORMAT_VERSION - 1),
         (["format_version"], None),
+        (["golden"], None),
+        (["golden"], [None]),
+        (["golden", 0, "text"], 3),
+        (["golden", 0, "probability"], 1.5),
+        (["golden", 0, "probability"], "0.5"),
         (["name"], 3),
         (["name"], ""),
         (["version"], None),
@@ -404,7 +410,7 @@ def test_code_in_the_weights_is_not_run(directory: Path, tmp_path: Path) -> None
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_config_that_cannot_be_meant_is_refused(directory: Path, path: list[str], value: object) -> None:
+def test_a_config_that_cannot_be_meant_is_refused(directory: Path, path: list[str | int], value: object) -> None:
     document = json.loads((directory / CONFIG).read_bytes())
     *above, last = path
     place = document

@@ -9,7 +9,7 @@ import pytest
 
 from model.engines import load_predictor
 from model.errors import ModelError
-from model.predictor import ModelInfo, Predictions, Predictor, TokenizedText
+from model.predictor import GoldenReview, ModelInfo, Predictions, Predictor, TokenizedText
 from model.self_test import self_test
 from tests.support.stage import tiny_artifact
 
@@ -28,6 +28,10 @@ class Changed:
     @property
     def info(self) -> ModelInfo:
         return self._predictor.info
+
+    @property
+    def golden(self) -> Sequence[GoldenReview]:
+        return self._predictor.golden
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         return self._predictor.tokenize(texts)
@@ -55,7 +59,11 @@ def test_a_good_model_differs_by_no_more_than_its_engines_tolerance(predictor: P
 
 @pytest.mark.parametrize(
     ("fault", "complaint"),
-    [({"nan": True}, "no probability"), ({"empty": 0.7}, "0.700 instead of 0.5"), ({"by_company": 0.01}, "in company")],
+    [
+        ({"nan": True}, "golden review 5 in company as nan"),
+        ({"empty": 0.7}, "golden review 2 in company as 0.700000, and it must be 0.500000"),
+        ({"by_company": 0.01}, "in company"),
+    ],
 )
 def test_a_model_that_breaks_the_contract_is_told_how(
     predictor: Predictor, fault: dict[str, float], complaint: str

@@ -15,6 +15,7 @@ from worker.health import Health
 from worker.inference import ScoredBatch
 from worker.messages import Reason, Verdict
 from worker.outcomes import Outcome
+from worker.pricing import Budget, Prices, Why
 from worker.settings import Settings
 from worker.status.document import StatusDocument, status_document
 from worker.status.history import SLOT_S, SLOTS
@@ -112,6 +113,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
         partitions={TopicPartition(RAW, number) for number in range(4)},
         lag={TopicPartition(RAW, number): 120 * number + 8 for number in range(4)},
         held=held,
+        budget=Budget(49_152, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=2.5e-6)),
     )
     return recorder
 

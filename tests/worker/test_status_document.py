@@ -26,12 +26,15 @@ from worker.broker import TopicPartition
 from worker.health import Health, State
 from worker.inference import ScoredBatch
 from worker.messages import Reason
+from worker.pricing import Budget, Prices, Why
 from worker.schemas import status_schema
 from worker.settings import MASK, Settings
 from worker.status.history import SLOT_S, SLOTS
 from worker.status.recorder import LAST, MAX_ERROR, MAX_ID, Recorder
 
 KEPT_TO_US = "which nobody may see"
+
+FIXED = Budget(65_536, Why.FIXED, target_s=None, prices=None)
 
 
 @pytest.fixture
@@ -118,12 +121,23 @@ def test_the_assignment_is_as_the_loop_saw_it_last(recorder: Recorder) -> None:
     held = Backpressure(HoldLimits(10, 1000))
     held.hold(70)
     partitions = {TopicPartition(RAW, 10), TopicPartition(RAW, 2)}
-    recorder.stands(NOW_S - 5, partitions=partitions, lag={TopicPartition(RAW, 2): 3}, held=held)
+    recorder.stands(NOW_S - 5, partitions=partitions, lag={TopicPartition(RAW, 2): 3}, held=held, budget=FIXED)
     assignment = document(recorder).assignment
     assert assignment is not None
     assert [(one.partition, one.lag) for one in assignment.partitions] == [(2, 3), (10, None)]
     assert (assignment.held_records, assignment.held_bytes) == (1, 70)
     assert assignment.at == AT - timedelta(seconds=5)
+
+
+def test_how_large_a_batch_may_be_is_told_with_what_it_was_chosen_from(recorder: Recorder) -> None:
+    held = Backpressure(HoldLimits(10, 1000))
+    chosen = Budget(700, Why.TARGET, target_s=0.2, prices=Prices(batch_s=0.01, token_s=1e-5))
+    for budget, prices in ((FIXED, (None, None)), (chosen, (0.01, 1e-5))):
+        recorder.stands(NOW_S, partitions=set(), lag={}, held=held, budget=budget)
+        batching = document(recorder).batching
+        assert batching is not None
+        assert (batching.budget_tokens, batching.why, batching.target_s) == (budget.tokens, budget.why, budget.target_s)
+        assert (batching.batch_s, batching.token_s) == prices
 
 
 def test_the_last_minute_and_the_quarter_of_an_hour_are_told_apart(recorder: Recorder) -> None:

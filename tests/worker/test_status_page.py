@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, busy_recorder, document
 from worker.batcher import Trigger
 from worker.health import Health
+from worker.pricing import Why
 from worker.settings import Settings
 from worker.status import formats
 from worker.status.document import StatusDocument
 from worker.status.markup import Markup, element, joined
-from worker.status.page import WHY, page
+from worker.status.page import BUDGETS, WHY, page
 from worker.status.plot import HEIGHT, WIDTH_S, Line, ceiling, path, summary
 from worker.status.recorder import Recorder
 
@@ -96,6 +97,15 @@ def test_each_trigger_that_occurred_is_explained(busy: StatusDocument) -> None:
     occurred = {batch.trigger for batch in busy.batches}
     assert set(WHY) == set(Trigger)
     assert all((WHY[trigger] in html) == (trigger in occurred) for trigger in Trigger)
+
+
+@pytest.mark.parametrize("why", Why)
+def test_the_size_of_the_next_batch_is_explained(busy: StatusDocument, why: Why) -> None:
+    batching = busy.batching
+    assert batching is not None
+    html = page(busy.model_copy(update={"batching": batching.model_copy(update={"why": why})}))
+    expected = BUDGETS[why].format(tokens="49,152", target="500 ms")
+    assert f"{expected} The engine takes 1.2 ms for a batch and 2.5 ms for each 1,000 tokens." in html
 
 
 def test_an_empty_worker_has_a_page_that_says_so() -> None:

@@ -428,8 +428,8 @@ def test_a_partition_gained_while_full_is_paused_like_the_others() -> None:
 
 def test_fetching_pauses_at_the_budget_and_goes_on_below_it() -> None:
     rig = Rig(max_records=10, partitions=1)
-    rig.predictor.gate.clear()
     started(rig)
+    rig.predictor.gate.clear()
     rig.send(*[review("x", review_id=str(number)) for number in range(100)])
     turn_until(rig, lambda: rig.held.paused, "the worker is full")
     for _ in range(5):

@@ -54,10 +54,10 @@ def inspect(*, directory: Path, as_json: bool) -> None:
 @json_output("Print what was found as JSON.")
 @setting_flags(*HOW)
 def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
-    """Check an artifact: every file against its sha256, shapes against the configuration, scores against the contract.
+    """Check an artifact: every file against its sha256, shapes against the configuration, scores of its golden reviews.
 
-    The engine scores a few texts alone and in company: both must agree within its tolerance. Ends with status 6 where
-    something is wrong.
+    The engine scores these alone and in company, and must find what the artifact says, within its tolerance. Ends with
+    status 6 where something is wrong.
 
     \b
     Example:
@@ -74,9 +74,7 @@ def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
         echo_json({**asdict(info), "difference": difference})
         return
     click.echo(f"{info.name} {info.version}: every file is as the manifest says (sha256 {info.sha256})")
-    click.echo(
-        f"{info.engine}: scores alone and in company differ by {difference:.1g}, {info.tolerance:.1g} is allowed"
-    )
+    click.echo(f"{info.engine}: the golden reviews are off by {difference:.1g}, {info.tolerance:.1g} is allowed")
 
 
 @model.command()

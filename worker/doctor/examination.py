@@ -167,7 +167,7 @@ def _self_test(predictor: Predictor) -> Iterator[Finding]:
     yield Finding.ok(
         "model",
         f"{info.name} {info.version}, every file as its sha256 says ({info.sha256[:12]}); "
-        f"scores alone and in company differ by {difference:.1g}",
+        f"the golden reviews are scored as they must be, to {difference:.1g}",
     )
 
 

@@ -14,6 +14,7 @@ import worker
 from worker.batcher import Trigger
 from worker.health import Health, State
 from worker.messages import Reason
+from worker.pricing import Budget, Why
 from worker.settings import Settings
 from worker.status.history import SLOT_S, Span, together
 from worker.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview, Standing
@@ -64,6 +65,19 @@ class StoredStatus(_Part):
         description="Median time from the record's timestamp until its result is stored, within 10 %; null without one."
     )
     p99_s: float | None
+
+
+class BatchingStatus(_Part):
+    """How large the next batch may be, and what that was chosen from."""
+
+    budget_tokens: int = Field(description="Padded tokens of one batch.")
+    why: Why = Field(
+        description="fixed: no latency target is set; learning: no batch was computed yet; target: what the target "
+        "leaves time for; behind: what waits takes longer than the target, so the largest is the soonest."
+    )
+    target_s: float | None = Field(description="The latency target, if one is set.")
+    batch_s: float | None = Field(description="What the engine takes for a batch, whatever is in it, as learned.")
+    token_s: float | None = Field(description="What it takes for each padded token, as learned.")
 
 
 class BatchStatus(_Part):
@@ -126,6 +140,7 @@ class StatusDocument(_Part):
     slots: list[StoredStatus] = Field(
         description=f"The last 15 minutes, {SLOT_S:g} s each; the one under way is left out."
     )
+    batching: BatchingStatus | None = Field(description="Null until the loop turns.")
     batches: list[BatchStatus]
     dead_letters: list[DeadLetterStatus]
     reviews: list[ReviewStatus] | None = Field(description="Null when `status_reviews` is off.")
@@ -150,6 +165,7 @@ def status_document(seen: Seen, health: Health, settings: Settings, *, now_s: fl
         last_minute=_stored(together(seen.spans[-SLOTS_OF_A_MINUTE:]), when),
         last_15_minutes=_stored(together(seen.spans), when),
         slots=[_stored(span, when) for span in seen.spans[:-1]],
+        batching=None if seen.standing is None else _batching(seen.standing.budget),
         batches=[_batch(batch, when) for batch in seen.batches],
         dead_letters=[_dead_letter(dead_letter, when) for dead_letter in seen.dead_letters],
         reviews=_reviews(seen.reviews, when),
@@ -189,6 +205,17 @@ def _stored(span: Span, when: _Calendar) -> StoredStatus:
         dead_letters=span.dead_letters,
         p50_s=span.quantile_s(0.5),
         p99_s=span.quantile_s(0.99),
+    )
+
+
+def _batching(budget: Budget) -> BatchingStatus:
+    prices = budget.prices
+    return BatchingStatus(
+        budget_tokens=budget.tokens,
+        why=budget.why,
+        target_s=budget.target_s,
+        batch_s=None if prices is None else prices.batch_s,
+        token_s=None if prices is None else prices.token_s,
     )
 
 

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Final
 
 from worker.batcher import Trigger
-from worker.status.document import AssignmentStatus, BatchStatus, SettingStatus, StatusDocument, StoredStatus
+from worker.pricing import Why
+from worker.status.document import (
+    AssignmentStatus,
+    BatchingStatus,
+    BatchStatus,
+    SettingStatus,
+    StatusDocument,
+    StoredStatus,
+)
 from worker.status.formats import NOTHING, duration, number, percent, size
 from worker.status.markup import Markup, element, joined
 from worker.status.plot import Line, plot
@@ -16,6 +24,12 @@ WHY: Final = {
     Trigger.DEADLINE: "the engine was idle, and the oldest had been passed over for max_wait_ms",
     Trigger.IDLE: "the engine was idle, and the oldest had waited linger_ms for company",
     Trigger.DRAIN: "the worker stops",
+}
+BUDGETS: Final = {
+    Why.FIXED: "A batch takes up to {tokens} padded tokens; no latency target is set.",
+    Why.LEARNING: "A batch takes up to {tokens} padded tokens until its price is known; the target is {target}.",
+    Why.TARGET: "A batch takes up to {tokens} padded tokens, for a latency target of {target}.",
+    Why.BEHIND: "A batch takes up to {tokens} padded tokens, the most: what waits takes longer than {target}.",
 }
 COLUMNS: Final = {"n": "number", "t": None, "l": "long"}  # classes of the style sheet
 
@@ -184,6 +198,7 @@ def _batches(status: StatusDocument) -> Markup:
     batches = status.batches
     if not batches:
         return _section("Last batches", element("p", "No batch yet.", class_="quiet"))
+    explained = [element("p", _explain(status.batching), class_="quiet")] if status.batching else []
     table = _table(
         "When|Reviews|Left because|Tokens|Padding|Waited|Computed",
         [_batch(batch, status.at) for batch in batches],
@@ -191,7 +206,15 @@ def _batches(status: StatusDocument) -> Markup:
         columns="tntnnnn",
     )
     triggers = sorted({batch.trigger for batch in batches})
-    return _section("Last batches", table, _terms((trigger, WHY[trigger]) for trigger in triggers))
+    return _section("Last batches", *explained, table, _terms((trigger, WHY[trigger]) for trigger in triggers))
+
+
+def _explain(batching: BatchingStatus) -> str:
+    sentence = BUDGETS[batching.why].format(tokens=number(batching.budget_tokens), target=duration(batching.target_s))
+    if batching.batch_s is None or batching.token_s is None:
+        return sentence
+    each = duration(1000 * batching.token_s)
+    return f"{sentence} The engine takes {duration(batching.batch_s)} for a batch and {each} for each 1,000 tokens."
 
 
 def _batch(batch: BatchStatus, now: datetime) -> Sequence[str]:

@@ -13,6 +13,7 @@ from worker.broker import TopicPartition
 from worker.inference import ScoredBatch, W
 from worker.messages import Reason
 from worker.outcomes import Outcome, latencies_s
+from worker.pricing import Budget
 from worker.status.history import History, Span
 
 LAST: Final = 10  # batches, dead letters and reviews
@@ -62,6 +63,7 @@ class Standing:
     lag: Mapping[TopicPartition, int | None]  # of each owned partition; None while no fetch has told it
     held_records: int
     held_bytes: int
+    budget: Budget  # of the batch that the loop formed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Recorder:
         partitions: Collection[TopicPartition],
         lag: Mapping[TopicPartition, int],
         held: Backpressure,
+        budget: Budget,
     ) -> None:
         """Note how things stand."""
         standing = Standing(
@@ -146,6 +149,7 @@ class Recorder:
             lag={partition: lag.get(partition) for partition in sorted(partitions)},
             held_records=held.records,
             held_bytes=held.size_bytes,
+            budget=budget,
         )
         with self._lock:
             self._standing = standing
