@@ -13,6 +13,7 @@ import pytest
 from deploy.kafka.broker import WayClosed
 from deploy.kafka.commands import CommandFailed, run
 from deploy.kafka.jars import find_jars, find_java, version_of
+from deploy.kafka.launcher import to_stderr
 from tests.support.kafka_io import read_all
 from tests.support.stage import Stage
 from tests.support.worker_process import ROOT, environment
@@ -40,7 +41,7 @@ def needs(*programs: str) -> None:
 
 def kafka_jars() -> Path:
     try:
-        return find_jars(sys.stderr.write)
+        return find_jars(to_stderr)
     except WayClosed as error:
         pytest.skip(str(error))
 
