@@ -21,7 +21,7 @@ from worker.breaker import Breaker
 from worker.broker import Source
 from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from worker.errors import ModelUnusable
+from worker.errors import ModelUnusable, SettingsRejected
 from worker.health import Health
 from worker.http import serve
 from worker.inference import InferenceThread
@@ -36,6 +36,7 @@ from worker.shadow import Shadow
 from worker.shutdown import capture_signals, handled_by
 from worker.status.pages import status_pages
 from worker.status.recorder import Recorder
+from worker.tracing import UNTRACED, Tracer
 from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
+        tracer = open_tracer(settings)
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
@@ -70,10 +72,11 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         metrics.serving(info)
         metrics.watch(health, time.monotonic)
         recorder.serving(info)
+        tracer.serving(info)
         reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
         with handled_by(reloader.on_signal, signal.SIGHUP):
             shadow = open_shadow(settings, registry)
-            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow)
+            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer)
             look_for_garbage_less_often()
             worker.run(stop, until_empty=until_empty)
 
@@ -152,6 +155,24 @@ def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | Non
     return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
 
 
+def open_tracer(settings: Settings) -> Tracer:
+    """Get ready to send traces, if they are asked for. Raises SettingsRejected where OpenTelemetry is not installed."""
+    if settings.traces_endpoint is None:
+        return UNTRACED
+    try:
+        from worker.otel_tracer import OtelTracer, otlp_provider
+    except ImportError as exc:
+        raise SettingsRejected(
+            f"traces_endpoint needs OpenTelemetry ({exc}): pip install 'sentiment-worker[tracing]', or leave it out"
+        ) from exc
+    return OtelTracer(
+        otlp_provider(settings.traces_endpoint, sample=settings.traces_sample),
+        input_topic=settings.input_topic,
+        output_topic=settings.output_topic,
+        group_id=settings.group_id,
+    )
+
+
 def build_worker(
     settings: Settings,
     predictor: Predictor,
@@ -161,6 +182,7 @@ def build_worker(
     health: Health,
     recorder: Recorder,
     shadow: Shadow | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> Worker:
     """Join the parts; `partitions` says how many each topic has."""
     connection = connect_with(settings)
@@ -204,6 +226,7 @@ def build_worker(
         metrics=metrics,
         health=health,
         recorder=recorder,
+        tracer=tracer,
         preserve_order=settings.preserve_order,
         max_poll_records=settings.max_poll_records,
         drain_timeout_s=settings.drain_timeout_ms / 1000,

@@ -7,6 +7,7 @@ The sources are merged here, not by pydantic-settings: an error has to name the 
 `sentiment-worker config` has to tell where each value came from.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -162,7 +163,12 @@ def _shown(name: str, given: Mapping[str, Given]) -> str:
         default = Settings.model_fields[name].default
         return f"{env_name(name)} {'not set' if default is None else f'= {default!r} (default)'}"
     value, spelled = given[name]
-    return f"{spelled} = {MASK if is_secret(name) else repr(_as_text(value))[:MAX_SHOWN]}"
+    return f"{spelled} = {MASK if is_secret(name) else _without_secrets(repr(_as_text(value)))[:MAX_SHOWN]}"
+
+
+def _without_secrets(refused: str) -> str:
+    """Mask the login and the query of a URL."""
+    return re.sub(r"""(?<=//).*(?=@)|(?<=\?)[^'"]+""", MASK, refused)
 
 
 def _summary(problems: list[str]) -> str:

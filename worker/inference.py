@@ -38,6 +38,10 @@ class ScoredBatch(Generic[W]):
     results: list[Score | Poison]
     inference_s: float
 
+    def waited_s(self, now_s: float) -> float:
+        """How long its oldest review waited until the engine took it, if that has finished just now."""
+        return max(0.0, now_s - self.inference_s - self.batch.rows[0].arrived_s)
+
 
 class Engine(Protocol[W]):
     """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""

@@ -29,6 +29,8 @@ def configure(level: str, fmt: LogFormat) -> None:
     # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
     # topic is away, and at DEBUG it shows keys, values, passwords and tokens.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    # It warns of each attempt to reach a collector that is away; an error says that spans were given up.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
 
 
 class Repeats(logging.Filter):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import (
@@ -41,11 +42,22 @@ def _servers(value: str) -> str:
     return ",".join(entries)
 
 
+def _plain_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[@?#\s]", value):
+        raise ValueError("no such URL")
+    _ = parts.port  # raises where it is none
+    return value
+
+
 Servers = Annotated[str, AfterValidator(_servers), Allowed("host:port, several separated by commas")]
 Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$"), Allowed("1 to 249 letters, digits, dots, `_` or `-`")]
 Text = Annotated[str, Field(min_length=1), Allowed("any text, not empty")]
 OptionalText = Annotated[str | None, Field(min_length=1), Allowed("any text, not empty")]
 Secret = Annotated[SecretStr | None, Field(min_length=1), Allowed("any text, not empty")]
+OptionalUrl = Annotated[
+    Annotated[str, AfterValidator(_plain_url)] | None, Allowed("an http or https URL without login, query or fragment")
+]
 OptionalFile = Annotated[FilePath | None, Allowed("an existing file")]
 
 
@@ -234,6 +246,12 @@ class Settings(BaseModel):
     status_reviews: bool = Field(
         default=True, description="Name the last scored reviews on the status page: id, sentiment and score, no text."
     )
+    traces_endpoint: OptionalUrl = Field(
+        default=None,
+        description="OpenTelemetry traces of the batches are sent there (OTLP over HTTP), such as to "
+        "`http://localhost:4318/v1/traces`; there are none when not set.",
+    )
+    traces_sample: float = Field(default=1.0, ge=0.0001, le=1, description="The share of the batches that is traced.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severity logged."
     )

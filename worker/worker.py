@@ -38,6 +38,7 @@ from worker.reloading import Reloader
 from worker.shadow import Shadow
 from worker.shutdown import Stop
 from worker.status.recorder import Recorder
+from worker.tracing import UNTRACED, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Worker:
         metrics: Metrics,
         health: Health,
         recorder: Recorder,
+        tracer: Tracer = UNTRACED,
         preserve_order: bool,
         max_poll_records: int,
         drain_timeout_s: float,
@@ -110,6 +112,7 @@ class Worker:
         self._metrics = metrics
         self._health = health
         self._recorder = recorder
+        self._tracer = tracer
         self._max_poll_records = max_poll_records
         self._drain_timeout_s = drain_timeout_s
         self._handover_timeout_s = handover_timeout_s
@@ -145,6 +148,7 @@ class Worker:
                 self._shadow.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
             self._source.close(timeout_s=CLOSE_TIMEOUT_S)
+            self._tracer.close(at_s=self._wall_clock(), timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
@@ -335,6 +339,7 @@ class Worker:
 
     def _forget(self, partition: TopicPartition) -> None:
         """Drop the results of a generation that is over and wait for their turn."""
+        self._tracer.forgotten(partition, at_s=self._wall_clock())
         if self._ordering is not None:
             for outcome in self._ordering.forget(partition):
                 self._drop(outcome.size_bytes)
@@ -381,6 +386,7 @@ class Worker:
             now_s = self._clock()
             self._health.progressed(now_s)
             self._recorder.computed(scored, now_s)
+            self._tracer.computed(scored, is_current=self._is_current, now_s=now_s, at_s=self._wall_clock())
             self._take_over(scored)
             scored = self._engine.collect(timeout_s=0)
 
@@ -435,6 +441,7 @@ class Worker:
         self._outcomes.serve(model)
         self._metrics.serving(model)
         self._recorder.serving(model)
+        self._tracer.serving(model)
         self._metrics.reloads["done"].inc()
         log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
 
@@ -467,6 +474,7 @@ class Worker:
         at_s = self._wall_clock()
         self._metrics.stored(stored, now_s=at_s)
         self._recorder.stored(stored, now_s=self._clock(), at_s=at_s)
+        self._tracer.stored(stored, at_s=at_s)
 
     def _replay(self, failure: DeliveryFailed) -> None:
         """Forget all that is under way; it is read again from the committed offsets."""

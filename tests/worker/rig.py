@@ -27,6 +27,7 @@ from worker.reloading import Reloader
 from worker.shadow import Shadow
 from worker.shutdown import Stop
 from worker.status.recorder import Recorder
+from worker.tracing import UNTRACED, Tracer
 from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -61,6 +62,7 @@ class Rig:
         target_s: float | None = None,
         cache_bytes: int = 0,
         shadow_share: float | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
@@ -101,6 +103,7 @@ class Rig:
             metrics=self.metrics,
             health=self.health,
             recorder=self.recorder,
+            tracer=tracer,
             preserve_order=preserve_order,
             max_poll_records=1000,
             drain_timeout_s=drain_timeout_s,

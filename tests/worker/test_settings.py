@@ -140,6 +140,28 @@ def test_bootstrap_servers_take_a_list(servers: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://user:canary@host/v1/traces",
+        "http://us/canary@host",
+        "https://host/v1?key=canary",
+        "http://u:canary@host/?k=canary",
+    ],
+)
+def test_an_endpoint_with_a_secret_in_it_is_refused_and_the_secret_is_not_shown(endpoint: str) -> None:
+    told = rejection({"traces_endpoint": endpoint})
+    assert "must be an http or https URL without login, query or fragment" in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["/", "host:4318", "ftp://host", "http://", "http://a b", "http://host:x/", "http://[::1"]
+)
+def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+    assert "must be an http or https URL" in rejection({"traces_endpoint": endpoint})
+
+
+@pytest.mark.parametrize(
     "servers", ["a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1 b:2", "a:x", "a..b:1", f"{'a' * 64}:1"]
 )
 def test_a_broker_without_a_host_or_a_port_is_refused(servers: str) -> None:

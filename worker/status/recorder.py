@@ -106,7 +106,7 @@ class Recorder:
             tokens=batch.tokens,
             padding_ratio=batch.padding_ratio or 0.0,
             trigger=batch.trigger,
-            waited_s=max(0.0, now_s - scored.inference_s - batch.rows[0].arrived_s),
+            waited_s=scored.waited_s(now_s),
             inference_s=scored.inference_s,
         )
         with self._lock:
