@@ -56,8 +56,10 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
     recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
+    reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
+        handled_by(reloader.on_signal, signal.SIGHUP),
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
@@ -73,12 +75,10 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         metrics.watch(health, time.monotonic)
         recorder.serving(info)
         tracer.serving(info)
-        reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
-        with handled_by(reloader.on_signal, signal.SIGHUP):
-            shadow = open_shadow(settings, registry)
-            worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer)
-            look_for_garbage_less_often()
-            worker.run(stop, until_empty=until_empty)
+        shadow = open_shadow(settings, registry)
+        worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer)
+        look_for_garbage_less_often()
+        worker.run(stop, until_empty=until_empty)
 
 
 def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:

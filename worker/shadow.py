@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from model.errors import BatchFailed, ModelError
 from model.predictor import Predictor, score_texts
+from model.self_test import self_test
 from worker.broker import Record
 from worker.failures import Score
 from worker.messages import decode_review
@@ -74,11 +75,13 @@ class Shadow:
     def _run(self) -> None:
         try:
             self._predictor.warm_up()
+            self_test(self._predictor)
             while (chosen := self._inbox.get()) is not None:
                 self._compare(chosen)
         except ModelError as exc:
-            self._broken = True
             log.error("the shadow model is broken and compares nothing more: %s", exc)  # noqa: TRY400
+        finally:
+            self._broken = True  # also by what nobody foresaw, which Python tells
 
     def _compare(self, chosen: Sequence[tuple[Record, Score]]) -> None:
         texts = [decode_review(record.value or b"").text for record, _ in chosen]

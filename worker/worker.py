@@ -183,6 +183,7 @@ class Worker:
                 self._dispatch(draining=True)
                 self._collect(timeout_s=BUSY_POLL_S)
                 self._finish(self._delivery.settle(self._clock()))
+                self._follow_group(timeout_s=0)
             self._commit_the_rest(stop, deadline_s)
         except (DeliveryFailed, BrokerUnavailable, AssignmentLost) as exc:
             log.warning("not everything could be finished and will be scored again: %s", exc)
@@ -197,12 +198,20 @@ class Worker:
             except AssignmentLost:
                 if self._clock() >= deadline_s:
                     raise
-                self._source.pause(self._offsets.partitions)
-                polled = self._source.poll(timeout_s=IDLE_POLL_S, max_records=1)
-                for partition in polled.lost | polled.revoked:
-                    self._let_go(partition)
+                self._follow_group(timeout_s=IDLE_POLL_S)
             else:
                 return
+
+    def _follow_group(self, *, timeout_s: float) -> None:
+        """Stay a member without reading more; what moves to another worker is committed first."""
+        self._source.pause(self._offsets.partitions)
+        polled = self._source.poll(timeout_s=timeout_s, max_records=1)
+        for partition in polled.lost:
+            self._let_go(partition)
+        self._source.pause(polled.assigned)  # whatever was fetched of it is left to whoever reads it next
+        if polled.revoked:
+            self._hand_over(polled.revoked)
+        self._drop_stale_waiting()
 
     def _caught_up(self) -> bool:
         lag = self._source.lag()
@@ -281,7 +290,10 @@ class Worker:
         self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
     ) -> None:
         if not self._breaker.allows(self._clock()):
-            self._commit_before("the worker stops")  # or each new start would bury the same ones again
+            try:
+                self._commit_before("the worker stops")  # or each new start would bury the same ones again
+            except DeliveryFailed as exc:
+                log.warning("results may be repeated, not all could be stored before the worker stops: %s", exc)
             raise TooManyDeadLetters(
                 f"more than {self._breaker.limit} dead letters in a minute, the last one {_name(record)}: {error}. "
                 "Mend the producer or the model and start again, or raise max_dead_letters_per_minute"

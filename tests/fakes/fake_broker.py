@@ -191,6 +191,7 @@ class FakeSource:
     def __init__(self, broker: FakeBroker, group: _Group, committed: dict[TopicPartition, int]) -> None:
         self.group = group
         self.commit_errors: deque[WorkerError] = deque()  # each is raised by one commit
+        self.rebalancing = False  # set by a test: until the next poll, which tells what moved, offsets are refused
         self.paused: set[TopicPartition] = set()
         self.closed = False
         self._broker = broker
@@ -204,6 +205,7 @@ class FakeSource:
         self._refuse_if_closed()
         if not self._broker.available:
             return Polled()
+        self.rebalancing = False
         if not self._broker.partitions(self.group.topic):
             raise TopicMissing(f"{self.group.topic}: no such topic")
         self._release_leaving()
@@ -217,7 +219,7 @@ class FakeSource:
     @property
     def membership(self) -> object | None:
         """See Source."""
-        return self
+        return None if self.rebalancing else self
 
     @property
     def silence_s(self) -> float:
@@ -237,6 +239,8 @@ class FakeSource:
     def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
         """See Source."""
         self._refuse_if_closed()
+        if self.rebalancing:
+            raise AssignmentLost("the group rebalances")
         if self.commit_errors:
             raise self.commit_errors.popleft()
         self._refuse_if_away(timeout_s)

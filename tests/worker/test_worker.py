@@ -6,7 +6,7 @@ import pytest
 
 from model.errors import EngineBroken
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
-from worker.broker import Headers, Record, TopicPartition
+from worker.broker import Headers, Polled, Record, TopicPartition
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -299,6 +299,16 @@ def test_a_dead_letter_that_cannot_be_stored_stops_the_worker_before_it_is_commi
     assert rig.source.closed
 
 
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_too_many_dead_letters_stop_the_worker_also_when_those_before_could_not_be_stored(exactly_once: bool) -> None:
+    rig = started(Rig(partitions=1, dead_letters=1, exactly_once=exactly_once))
+    rig.broker.refusals[DLQ] = DeliveryFailed("expired")
+    rig.send(b"no review", b"nor this")
+    with pytest.raises(TooManyDeadLetters):
+        rig.run_until_empty()
+    assert rig.metric("sentiment_replays_total") == 0
+
+
 def test_too_many_dead_letters_in_a_minute_stop_the_worker_and_the_rest_stays_in_the_topic() -> None:
     rig = Rig(dead_letters=3)
     rig.send(*[b"{"] * 10)
@@ -521,6 +531,40 @@ def test_a_rebalance_does_not_keep_a_stopped_worker_from_committing(exactly_once
     rig.predictor.gate.set()
     rig.worker.run(rig.stop)
     assert rig.committed() == 3
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_a_partition_that_moves_while_the_worker_drains_is_committed_before_it_goes(exactly_once: bool) -> None:
+    rig = started(Rig(exactly_once=exactly_once, checkpoint_interval_s=1.0))
+    rig.predictor.gate.clear()
+    for partition in range(2):
+        rig.send(*[review("x")] * 3, partition=partition)
+    turn_until(rig, lambda: rig.held.records == 6, "all is read")
+    rig.broker.assign(rig.broker.source(RAW, group_id=GROUP), [P0])
+    rig.source.rebalancing = True
+    rig.stop.on_signal(15)
+    rig.predictor.gate.set()
+    rig.worker.run(rig.stop)
+    assert (rig.committed(0), rig.committed(1)) == (3, 3)
+
+
+def test_a_worker_that_drains_stays_a_member_and_reads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that does not poll is thrown out, and nothing of what it still finishes can be committed."""
+    rig = started(Rig(partitions=1, threadless=True))
+    rig.send(*[review("x")] * 3)
+    turn_until(rig, lambda: rig.held.records == 3, "all is read")
+    poll = rig.source.poll
+
+    def poll_and_compute(*, timeout_s: float, max_records: int) -> Polled:
+        rig.engine.finish()  # only a drain that polls gets anything done
+        return poll(timeout_s=timeout_s, max_records=max_records)
+
+    monkeypatch.setattr(rig.source, "poll", poll_and_compute)
+    rig.send(*[review("too late")] * 3)
+    rig.stop.on_signal(15)
+    rig.worker.run(rig.stop)
+    assert rig.committed() == 3
+    assert len(rig.scored()) == 3
 
 
 def test_a_commit_that_fails_while_partitions_are_handed_over_leaks_no_room() -> None:
