@@ -75,8 +75,11 @@ class Stage:
         return worker
 
     def busy(self, *, count: int = REVIEWS, answered: int = 300, **settings: Any) -> WorkerProcess:
-        """Start a worker and wait until it is in the middle of its work: so many are `answered`, and not all."""
-        worker = self.start(**settings)
+        """Start a worker and wait until it is in the middle of its work: so many are `answered`, and not all.
+
+        On the slowest engine: with the others it would be done before anybody could interrupt it.
+        """
+        worker = self.start(**{"engine": "torch"} | settings)
         self.traffic.send(islice(reviews(seed=1, words=LONG), count))
         self.traffic.until_answered(answered)
         assert self.traffic.answered() < count, "it was too quick: there is nothing left to be interrupted"
