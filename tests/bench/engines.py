@@ -114,8 +114,8 @@ def _table(title: str, engines: Mapping[str, Engine], rounds: Sequence[Rates]) -
             table.add_row(
                 engine.description,
                 str(batch),
-                f"{pace.median:,.0f} ({pace.min:,.0f} to {pace.max:,.0f})",
-                f"{ratio.median:.2f} ({ratio.min:.2f} to {ratio.max:.2f})",
+                str(pace),
+                str(ratio),
                 f"{1000 / pace.median:.2f}",
             )
     return table

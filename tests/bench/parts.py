@@ -69,18 +69,18 @@ def client(bench: Bench, _: Subject, __: Figures) -> Figures:
 
 def end_to_end(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """The worker on a topic filled before it starts; nobody reads the results until it has ended."""
-    return {"end_to_end_reviews_per_s": _worker_rate(bench, subject)}
+    return {"end_to_end_reviews_per_s": worker_rate(bench, subject)}
 
 
 def exactly_once(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """As `end_to_end`, with results and offsets of each checkpoint in one transaction."""
-    return {"exactly_once_reviews_per_s": _worker_rate(bench, subject, "--delivery", "exactly_once")}
+    return {"exactly_once_reviews_per_s": worker_rate(bench, subject, "--delivery", "exactly_once")}
 
 
 def disturbed(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """As `end_to_end`, while another process keeps one core busy."""
     with started("the neighbour", ["tests.bench.neighbour"]):
-        return {"disturbed_reviews_per_s": _worker_rate(bench, subject)}
+        return {"disturbed_reviews_per_s": worker_rate(bench, subject)}
 
 
 def simulated(bench: Bench, _: Subject, __: Figures) -> Figures:
@@ -125,6 +125,14 @@ def worker(topics: Topics, subject: Subject, incoming: str, output: str, *flags:
         yield child
 
 
+def worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
+    """Reviews/s of the worker on a topic filled before it starts."""
+    output = bench.topics.create("scored")
+    with worker(bench.topics, subject, bench.filled(bench.reviews), output, "--until-empty", *flags) as child:
+        child.wait(limit_s(bench.reviews))
+    return rate_per_s(bench.topics.stamps_ms(output, bench.reviews))
+
+
 def carrier(bench: Bench, incoming: str, *, output: str | None = None, artifact: Path | None = None) -> list[str]:
     """The arguments of the worker around a simulated accelerator, or around an artifact."""
     output = output or bench.topics.create("scored")
@@ -143,13 +151,6 @@ def has(seen: Sized, count: int) -> bool:
 def limit_s(reviews: int) -> float:
     """After this something hangs."""
     return START_LIMIT_S + reviews / SLOWEST_REVIEWS_PER_S
-
-
-def _worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
-    output = bench.topics.create("scored")
-    with worker(bench.topics, subject, bench.filled(bench.reviews), output, "--until-empty", *flags) as child:
-        child.wait(limit_s(bench.reviews))
-    return rate_per_s(bench.topics.stamps_ms(output, bench.reviews))
 
 
 def _carried(bench: Bench, reviews: int, workers: int, partitions: int) -> tuple[float, float]:

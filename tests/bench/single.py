@@ -7,7 +7,6 @@ worker is asked how long one inference took.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -23,8 +22,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from deploy.demo.sample import SAMPLE
 from deploy.kafka.launcher import choose_broker, to_stderr
 from tests.bench.texts import load_texts
-from tests.support.kafka_io import Topics, delete_topics, new_topics
+from tests.bench.topics import Topics, review
 from tests.support.worker_process import WorkerProcess
+from worker.bench.figures import Spread
 
 WARM_UP: Final = 20  # reviews at the start that do not count
 ANSWER_LIMIT_S: Final = 30.0
@@ -44,8 +44,7 @@ def main() -> int:
             rounds.append(figures)
             to_stderr(f"round {number}: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
     for name in rounds[0]:
-        values = [figures[name] for figures in rounds]
-        sys.stdout.write(f"{name}: {statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})\n")
+        sys.stdout.write(f"{name}: {Spread.of([figures[name] for figures in rounds])}\n")
     return 0
 
 
@@ -53,20 +52,21 @@ def measure(
     address: str, texts: Sequence[str], gap_s: float, directory: Path, settings: dict[str, Any]
 ) -> dict[str, float]:
     """The figures of one round, in milliseconds."""
-    with _new_topics(address) as topics:
-        there_s = _latencies_s(address, topics.dlq, topics.dlq, texts, gap_s)
+    with Topics(address) as topics:
+        incoming, output, dlq = (topics.create(name) for name in ("raw", "scored", "dlq"))
+        there_s = _latencies_s(address, dlq, dlq, texts, gap_s)
         worker = WorkerProcess(
             directory / "worker.log",
             bootstrap_servers=address,
-            input_topic=topics.input,
-            output_topic=topics.output,
-            dlq_topic=topics.dlq,
-            group_id=topics.input,
+            input_topic=incoming,
+            output_topic=output,
+            dlq_topic=dlq,
+            group_id=incoming,
             **settings,
         )
         try:
             worker.until_ready()
-            taken_s = _latencies_s(address, topics.input, topics.output, texts, gap_s)
+            taken_s = _latencies_s(address, incoming, output, texts, gap_s)
             inferences = worker.metric("sentiment_stage_seconds_count", stage="inference")
             inference_s = worker.metric("sentiment_stage_seconds_sum", stage="inference") / inferences
         finally:
@@ -90,9 +90,9 @@ def _latencies_s(address: str, to: str, back: str, texts: Sequence[str], gap_s: 
         producer.partitions_for(to)  # or the first send would wait for it
         taken_s = []
         for number, text in enumerate(texts):
-            value = json.dumps({"review_id": f"review-{number}", "text": text}).encode()
+            message = review(number, text)
             began_s = time.perf_counter()
-            producer.send(to, value, key=b"%d" % number)
+            producer.send(to, **message)
             read()
             taken_s.append(time.perf_counter() - began_s)
             time.sleep(gap_s)
@@ -115,15 +115,6 @@ def _reader(address: str, topic: str) -> Iterator[Callable[[], None]]:
                     raise SystemExit(f"nothing came out of {topic} within {ANSWER_LIMIT_S:g} s")
 
         yield read
-
-
-@contextmanager
-def _new_topics(address: str) -> Iterator[Topics]:
-    topics = new_topics(address)
-    try:
-        yield topics
-    finally:
-        delete_topics(address, topics.names())
 
 
 def _arguments(command_line: Sequence[str]) -> Any:

@@ -53,7 +53,7 @@ def main() -> None:
             to_stderr(f"round {number + 1} of {arguments.rounds}")
     table = Table("engine", "seconds to ready", "processor's seconds")
     for engine, found in starts.items():
-        table.add_row(engine, *(_shown(Spread.of(column)) for column in zip(*found, strict=True)))
+        table.add_row(engine, *(str(Spread.of(column)) for column in zip(*found, strict=True)))
     Console().print(table)
 
 
@@ -87,10 +87,6 @@ def _processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system = fields[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def _shown(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.min:.2f} to {spread.max:.2f})"
 
 
 def _ready(port: int) -> bool:
