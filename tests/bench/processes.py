@@ -1,7 +1,6 @@
 """Running other programs of this repository: each wait is bounded, and whatever was started is ended."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
+
+from tests.support.worker_process import environment
 
 ROOT: Final = Path(__file__).parents[2]
 STOP_LIMIT_S: Final = 30.0
@@ -87,12 +88,11 @@ def started(name: str, arguments: Sequence[str], *, variables: Mapping[str, str]
 @contextmanager
 def run_program(name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Iterator[Child]:
     """A program, ended at the end. Our environment's settings of a worker are kept from it."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SENTIMENT_")}
     with TemporaryFile() as stdout, TemporaryFile() as log:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**environment, **(variables or {})},
+            env={**environment({}), **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=log,

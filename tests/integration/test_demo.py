@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient
 
 from deploy.kafka.broker import Broker
 from tests.support.until import until
+from tests.support.worker_process import environment
 
 pytestmark = pytest.mark.broker
 
@@ -30,13 +31,11 @@ class Demo:
 
     def __init__(self, address: str, output: Path, *, reviews: int, **settings: object) -> None:
         self._output = output
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENTIMENT_")}
-        given = {f"SENTIMENT_{name.upper()}": str(value) for name, value in settings.items()}
         with output.open("wb") as stdout:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "deploy.demo", f"--reviews={reviews}", f"--bootstrap-servers={address}"],
                 cwd=ROOT,
-                env=inherited | given | {"COLUMNS": "200"},  # a row of the summary on one line
+                env=environment(settings) | {"COLUMNS": "200"},  # a row of the summary on one line
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,

@@ -1,7 +1,6 @@
 """`lag` on a real broker: what it says, and that nobody notices it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from kafka import KafkaAdminClient
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import MakeTopics, Message, Topics, committed_offsets, consume_in_group, produce
 from tests.support.stage import Stage
-from tests.support.worker_process import ROOT, environment
+from tests.support.worker_process import ROOT, environment, set_environment
 from worker.cli import main
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("logging_as_it_was")]
@@ -26,11 +25,9 @@ REVIEWS = [Message(b'{"text": "fine"}', partition=number % 2) for number in rang
 def made(broker: Broker, topics: MakeTopics, monkeypatch: pytest.MonkeyPatch) -> Topics:
     """Topics of the test's own, which the environment names as a user's would."""
     made = topics(partitions=2)
-    for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SENTIMENT_BOOTSTRAP_SERVERS", broker.address)
-    monkeypatch.setenv("SENTIMENT_INPUT_TOPIC", made.input)
-    monkeypatch.setenv("SENTIMENT_GROUP_ID", f"group-of-{made.input}")
+    set_environment(
+        monkeypatch, bootstrap_servers=broker.address, input_topic=made.input, group_id=f"group-of-{made.input}"
+    )
     return made
 
 

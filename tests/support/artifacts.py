@@ -28,7 +28,7 @@ def tiny_bilstm(directory: Path) -> Artifact:
         name="tiny",
         version="1",
         network=config,
-        weights=weights_of(_louder(BiLstmClassifier(config))),
+        weights=weights_of(louder(BiLstmClassifier(config))),
         tokenizer=tokenizer,
         calibration=Calibration(temperature=1.5, bias=0.25),
         card="# Tiny\n\nRandom weights.\n\n## More\n\nNothing.\n",
@@ -39,7 +39,7 @@ def tiny_reference(directory: Path) -> Artifact:
     """The reference network in small, reading up to 9 tokens."""
     torch.manual_seed(2)
     tokenizer = ReferenceTokenizer(WORDS, max_tokens=9)
-    network = _louder(SentimentRNN(tokenizer.vocab_size, 1, 6, 8, 2))
+    network = louder(SentimentRNN(tokenizer.vocab_size, 1, 6, 8, 2))
     return save_artifact(
         directory,
         name="tiny-reference",
@@ -53,7 +53,7 @@ def tiny_reference(directory: Path) -> Artifact:
     )
 
 
-def _louder(network: N) -> N:
+def louder(network: N) -> N:
     """Larger weights, so that scores spread over (0, 1) instead of standing at one half."""
     with torch.no_grad():
         for parameter in network.parameters():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.error import HTTPError
 
+import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -137,6 +138,14 @@ class WorkerProcess:
     def log_tail(self) -> str:
         """The last lines of it."""
         return f"{self._log.name} ends:\n" + "\n".join(self.log().splitlines()[-TAIL_LINES:])
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    """Let this process have these settings in its environment, and no others."""
+    for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
+        monkeypatch.delenv(name)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SENTIMENT_{name.upper()}", str(value))
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:

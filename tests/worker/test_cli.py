@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import signal
 import socket
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import worker
 from tests.support.until import until
+from tests.support.worker_process import set_environment
 from worker import schemas
 from worker.cli import main, reference
 from worker.errors import Fatal
@@ -33,8 +33,7 @@ EVERY = list(reference.commands())
 
 @pytest.fixture(autouse=True)
 def no_settings_of_whoever_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
-        monkeypatch.delenv(name)
+    set_environment(monkeypatch)
 
 
 def invoke(*arguments: str) -> Result:

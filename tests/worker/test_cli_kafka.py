@@ -1,7 +1,6 @@
 """`produce` and `tail` on a real broker."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from kafka import KafkaAdminClient
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import MakeTopics, Message, Topics, produce, read_all
+from tests.support.worker_process import set_environment
 from worker.cli import main
 from worker.messages import Model, ScoredReview, encode_scored
 
@@ -28,11 +28,7 @@ LIMIT_S = 60.0
 def made(broker: Broker, topics: MakeTopics, monkeypatch: pytest.MonkeyPatch) -> Topics:
     """Topics of the test's own, which the environment names as a user's would."""
     made = topics(partitions=2)
-    for name in [name for name in os.environ if name.startswith("SENTIMENT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SENTIMENT_BOOTSTRAP_SERVERS", broker.address)
-    monkeypatch.setenv("SENTIMENT_INPUT_TOPIC", made.input)
-    monkeypatch.setenv("SENTIMENT_OUTPUT_TOPIC", made.output)
+    set_environment(monkeypatch, bootstrap_servers=broker.address, input_topic=made.input, output_topic=made.output)
     return made
 
 
