@@ -55,7 +55,7 @@ def score(
         )
     took_s = time.monotonic() - begun_s
     if as_json:
-        summary = {"scored": tally.scored, "failed": tally.failed, "seconds": round(took_s, 3)}
+        summary = {"scored": tally.scored, "failed": tally.failed, "seconds": round(took_s, 6)}
         echo_json(summary, err=output == "-")
     else:
         click.echo(f"scored {tally.scored} reviews in {took_s:.1f} s, {tally.scored / took_s:.0f}/s", err=True)
