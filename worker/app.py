@@ -68,13 +68,9 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
         )
         predictor = open_predictor(settings)
-        info = predictor.info
-        log.info("starting", extra=_plan(settings, info))
+        log.info("starting", extra=_plan(settings, predictor.info))
         metrics = Metrics(registry)
-        metrics.serving(info)
         metrics.watch(health, time.monotonic)
-        recorder.serving(info)
-        tracer.serving(info)
         shadow = open_shadow(settings, registry)
         worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer)
         look_for_garbage_less_often()

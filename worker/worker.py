@@ -152,6 +152,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
+        self._serve(self._engine.predictor.info)
         self._engine.start()
         if self._shadow is not None:
             self._shadow.start()
@@ -446,16 +447,18 @@ class Worker:
         if self._next_engine is not None and self._engine.idle:
             self._engine.close(timeout_s=CLOSE_TIMEOUT_S)
             self._engine, self._next_engine = self._next_engine, None
-            self._serve(self._engine.predictor.info)
+            model = self._engine.predictor.info
+            self._serve(model)
+            self._metrics.reloads["done"].inc()
+            log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
             self._read_waiting_anew()
 
     def _serve(self, model: ModelInfo) -> None:
+        """Let everybody who names the model know which one it is."""
         self._outcomes.serve(model)
         self._metrics.serving(model)
         self._recorder.serving(model)
         self._tracer.serving(model)
-        self._metrics.reloads["done"].inc()
-        log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
 
     def _read_waiting_anew(self) -> None:
         """What waits was made into words of another vocabulary."""
