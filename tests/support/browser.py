@@ -24,7 +24,7 @@ def chromium() -> Iterator[Browser]:
         brought = Path(playwright.chromium.executable_path)
         found = str(brought) if brought.exists() else shutil.which("chromium")
         if found is None:
-            pytest.skip("no chromium on this machine: apt-get install chromium, or deploy/ci/chromium.sh")
+            pytest.skip("no chromium on this machine: apt-get install chromium, or deploy/ci/commands.sh chromium")
         browser = playwright.chromium.launch(executable_path=found)
         try:
             yield browser
