@@ -31,7 +31,8 @@ from tests.support.kafka_io import (
     set_topic_config,
 )
 from tests.support.until import until
-from worker.broker import Outgoing, Receipt, Sink, Source, TopicPartition
+from worker.broker import Outgoing, Receipt, Sink, Source, TopicPartition, TransactionalSink
+from worker.clients import CLIENTS, Client, client_named
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -40,15 +41,7 @@ from worker.errors import (
     DeliveryFailed,
     TopicMissing,
 )
-from worker.kafka_broker import (
-    Connection,
-    KafkaSink,
-    KafkaSource,
-    KafkaTransactionalSink,
-    create_topics,
-    require_topics,
-    sink_opener,
-)
+from worker.kafka_broker import Connection, KafkaSource, create_topics, require_topics
 from worker.kafka_broker.reader import read_topic
 
 pytestmark = pytest.mark.broker
@@ -57,9 +50,10 @@ pytestmark = pytest.mark.broker
 class KafkaRig:
     """A real broker as the suites want it."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, client: Client) -> None:
         self.address = address
         self.connection = Connection(address)
+        self._client = client
         self.opened: list[Source | Sink] = []
         self._topics: set[str] = set()
 
@@ -97,18 +91,19 @@ class KafkaRig:
             removed = admin.remove_group_members(group_id, [MemberToRemove(one["member_id"]) for one in members])
             assert len(removed) == 1
 
-    def source(self, topic: str, *, group_id: str, **settings: Any) -> KafkaSource:
-        source = KafkaSource(self.connection, topic=topic, group_id=group_id, **settings)
+    def source(self, topic: str, *, group_id: str, **settings: Any) -> Source:
+        source = self._client.open_source(self.connection, topic=topic, group_id=group_id, **settings)
         self.opened.append(source)
         return source
 
-    def sink(self) -> KafkaSink:
-        sink = KafkaSink(self.connection)
+    def sink(self) -> Sink:
+        sink = self._client.sink_opener(self.connection)()
         self.opened.append(sink)
         return sink
 
-    def transactional_sink(self, transactional_id: str) -> KafkaTransactionalSink:
-        sink = KafkaTransactionalSink(self.connection, transactional_id=transactional_id, transaction_timeout_ms=30_000)
+    def transactional_sink(self, transactional_id: str) -> TransactionalSink:
+        settings = {"transactional_id": transactional_id, "transaction_timeout_ms": 30_000}
+        sink = self._client.transactional_sink_opener(self.connection, **settings)()
         self.opened.append(sink)
         return sink
 
@@ -119,9 +114,14 @@ class KafkaRig:
             delete_topics(self.address, self._topics)
 
 
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    return client_named(request.param)
+
+
 @pytest.fixture
-def rig(broker: Broker) -> Iterator[KafkaRig]:
-    with closing(KafkaRig(broker.address)) as rig:
+def rig(broker: Broker, client: Client) -> Iterator[KafkaRig]:
+    with closing(KafkaRig(broker.address, client)) as rig:
         yield rig
 
 
@@ -311,8 +311,10 @@ def test_a_topic_that_cannot_be_created_is_refused_with_the_reason(rig: KafkaRig
 # The broker goes away
 
 
-def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker, group_id: str) -> None:
-    with closing(KafkaRig(own_broker.address)) as rig:
+def test_a_broker_that_is_killed_and_comes_back_costs_nothing(
+    own_broker: Broker, client: Client, group_id: str
+) -> None:
+    with closing(KafkaRig(own_broker.address, client)) as rig:
         topic = rig.topic(partitions=2)
         reader = Reader(rig.source(topic, group_id=group_id))
         sink = rig.sink()
@@ -344,11 +346,13 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own_broker: Broker
         assert rig.committed(group_id, topic) == {0: 100, 1: 100}
 
 
-def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(own_broker: Broker) -> None:
-    with closing(KafkaRig(own_broker.address)) as rig:
+def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(
+    own_broker: Broker, client: Client
+) -> None:
+    with closing(KafkaRig(own_broker.address, client)) as rig:
         topic = rig.topic()
         connection = Connection(own_broker.address, request_timeout_ms=1_000)
-        open_sink = sink_opener(connection, delivery_timeout_ms=1_500)
+        open_sink = client.sink_opener(connection, delivery_timeout_ms=1_500)
         sink = open_sink()
         sink.partition_count(topic)
         own_broker.pause()  # connections stay open: nothing but our own limits ends the waiting
@@ -402,8 +406,10 @@ def _stored(sink: Sink, topic: str) -> Receipt | None:
     return receipt if receipt.done and receipt.error is None else None
 
 
-def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(own_broker: Broker, group_id: str) -> None:
-    with closing(KafkaRig(own_broker.address)) as rig:
+def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
+    own_broker: Broker, client: Client, group_id: str
+) -> None:
+    with closing(KafkaRig(own_broker.address, client)) as rig:
         topic = rig.topic()
         rig.produce(topic, numbered(5))
         reader = Reader(rig.source(topic, group_id=group_id))

@@ -11,7 +11,7 @@ from kafka import errors as kafka
 
 from worker.errors import BrokerUnavailable, BrokerUnreachable, TopicMissing
 from worker.kafka_broker.connection import BOOTSTRAP_TIMEOUT_S, Connection, open_client
-from worker.kafka_broker.errors import translate, translated
+from worker.kafka_broker.errors import to_describe, translate, translated
 
 _APPEAR_S: Final = 1.0  # a topic just created may not have reached every broker
 _ASK_AGAIN_S: Final = 0.1
@@ -102,6 +102,5 @@ def _partition_counts(admin: Any, topics: Collection[str]) -> dict[str, int]:
         )
     for name, error in errors.items():
         if error is not kafka.NoError:
-            needs = {kafka.TopicAuthorizationFailedError: f"Describe on topic {name} (Read and Write include it)"}
-            raise translate(error(), f"asking for topic {name}", needs=needs)
+            raise translate(error(), f"asking for topic {name}", needs=to_describe(name))
     return {topic["name"]: len(topic["partitions"]) for topic in described}

@@ -74,6 +74,38 @@ NOTHING: Final[Needs] = {}
 _DETAIL_CHARS = 300  # the library quotes whole responses
 
 
+def to_describe(topic: str) -> Needs:
+    """What may be missing to see a topic at all."""
+    return {kafka.TopicAuthorizationFailedError: f"Describe on topic {topic} (Read and Write include it)"}
+
+
+def to_read(topic: str, group_id: str) -> Needs:
+    """What may be missing to read a topic as a group, and to commit."""
+    return {
+        kafka.TopicAuthorizationFailedError: f"Read on topic {topic}",
+        kafka.GroupAuthorizationFailedError: f"Read on group {group_id}",
+    }
+
+
+def to_write(topic: str) -> Needs:
+    """What may be missing to write to a topic."""
+    return {
+        kafka.TopicAuthorizationFailedError: f"Write on topic {topic}",
+        kafka.ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",  # of brokers before 3.0
+    }
+
+
+def to_transact(transactional_id: str) -> Needs:
+    """What may be missing to use a transactional id."""
+    return {kafka.TransactionalIdAuthorizationFailedError: f"Write on transactional id {transactional_id}"}
+
+
+def of_code(code: int) -> Exception:
+    """Return the error that a broker means by a code of the protocol, whichever client it told."""
+    error: Exception = kafka.for_code(code)() if code >= 0 else kafka.KafkaError()
+    return error
+
+
 def class_of(exc: Exception) -> type[WorkerError]:
     """Our class for an error of kafka-python: that of its most specific ancestor in the table."""
     return next((CLASS_OF[base] for base in type(exc).__mro__ if base in CLASS_OF), BrokerRefused)

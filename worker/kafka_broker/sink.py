@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from kafka import KafkaProducer
 from kafka.errors import (
-    ClusterAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
     KafkaTimeoutError,
@@ -42,7 +41,7 @@ from worker.errors import (
 )
 from worker.kafka_broker.admin import require_topics
 from worker.kafka_broker.connection import Connection, open_client
-from worker.kafka_broker.errors import translate, translated
+from worker.kafka_broker.errors import to_write, translate, translated
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +80,8 @@ class _Receipt:
             return DeliveryFailed(f"a message to {self._topic} was not sent: another one failed before it ({exc})")
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
-        needs = {
-            TopicAuthorizationFailedError: f"Write on topic {self._topic}",
-            ClusterAuthorizationFailedError: "IdempotentWrite on the cluster",  # of brokers before 3.0
-        }
-        error = translate(exc, f"sending to {self._topic}", needs=needs, unavailable=DeliveryFailed)
+        what = f"sending to {self._topic}"
+        error = translate(exc, what, needs=to_write(self._topic), unavailable=DeliveryFailed)
         return BrokerRefused(str(error)) if isinstance(error, TopicMissing) else error
 
     def _is_elsewhere(self, exc: Exception) -> bool:

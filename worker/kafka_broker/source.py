@@ -16,13 +16,13 @@ from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from kafka.structs import MemberState
 
 from worker.broker import Polled, Record, TopicPartition
 from worker.errors import AssignmentLost, BrokerUnavailable, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection, open_client, raise_refusal
-from worker.kafka_broker.errors import translate, translated
+from worker.kafka_broker.errors import to_read, translate, translated
 from worker.kafka_broker.repairs import ask_anew, before_poll, keep_joins, read_any_header_name, watch_resets
 
 log = logging.getLogger(__name__)
@@ -129,10 +129,7 @@ class KafkaSource:
         """
         self._topic = topic
         self._group_id = group_id
-        self._needs = {
-            TopicAuthorizationFailedError: f"Read on topic {topic}",
-            GroupAuthorizationFailedError: f"Read on group {group_id}",
-        }
+        self._needs = to_read(topic, group_id)
         self._notes = _Notes()
         self._owned: set[TopicPartition] = set()  # as told by `poll`
         self._arriving: set[TopicPartition] = set()  # ours, but not yet at the committed offset: not told

@@ -17,18 +17,12 @@ from typing import Any, Final
 
 from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
-from kafka.errors import (
-    GroupAuthorizationFailedError,
-    KafkaError,
-    KafkaTimeoutError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailedError,
-)
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from worker.broker import TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.connection import Connection, raise_refusal
-from worker.kafka_broker.errors import Needs, translated
+from worker.kafka_broker.errors import Needs, to_read, to_transact, translated
 from worker.kafka_broker.sink import KafkaSink, why_ended
 
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
@@ -43,7 +37,7 @@ class KafkaTransactionalSink(KafkaSink):
     ) -> None:
         """Take the transactional id over from whoever had it."""
         self._name = transactional_id
-        self._needs = {TransactionalIdAuthorizationFailedError: f"Write on transactional id {transactional_id}"}
+        self._needs = to_transact(transactional_id)
         transaction = {"transactional_id": transactional_id, "transaction_timeout_ms": transaction_timeout_ms}
         super().__init__(connection, transaction=transaction, **settings)
         try:
@@ -72,11 +66,8 @@ class KafkaTransactionalSink(KafkaSink):
             KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
             for partition, next_offset in next_offsets.items()
         }
-        needs = {
-            GroupAuthorizationFailedError: f"Read on group {group.group_id}",
-            TopicAuthorizationFailedError: f"Read on topic {', '.join({topic for topic, _ in next_offsets})}",
-        }
-        with _translated(f"committing a transaction of {self._name}", needs=self._needs | needs):
+        needs = {**self._needs, **to_read(", ".join({topic for topic, _ in next_offsets}), group.group_id)}
+        with _translated(f"committing a transaction of {self._name}", needs=needs):
             self._wait(transactions.send_offsets_to_transaction(offsets, membership), deadline_s)
             self._wait(transactions.begin_commit(), deadline_s)
 
