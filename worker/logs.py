@@ -28,8 +28,8 @@ def configure(level: str, fmt: LogFormat) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
     # topic is away, and at DEBUG it shows keys, values, passwords and tokens.
-    for client in ("kafka", "confluent_kafka"):
-        logging.getLogger(client).setLevel(logging.CRITICAL)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("confluent_kafka").setLevel(logging.CRITICAL + 1)
     # It warns of each attempt to reach a collector that is away; an error says that spans were given up.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
 

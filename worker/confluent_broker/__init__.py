@@ -8,13 +8,10 @@ from worker.confluent_broker.sink import ConfluentSink, sink_opener
 from worker.confluent_broker.source import ConfluentSource
 from worker.confluent_broker.transactions import ConfluentTransactionalSink, transactional_sink_opener
 
-open_source = ConfluentSource
-
 __all__ = [
     "ConfluentSink",
     "ConfluentSource",
     "ConfluentTransactionalSink",
-    "open_source",
     "sink_opener",
     "transactional_sink_opener",
 ]

@@ -125,9 +125,7 @@ class ConfluentSource:
         }
         with translated(f"connecting to {connection.bootstrap_servers}"):
             self._consumer = ck.Consumer({name: value for name, value in settings.items() if value is not None})
-        self._consumer.subscribe(
-            [topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
@@ -390,7 +388,11 @@ class ConfluentSource:
         if self._hear.topic_missed:
             self._hear.topic_missed = False
             self._watch.hurry(now_s)
-        if not self._leaving and self._watch.is_another(now_s) and (ours := self._owned.keys() - self._revoked - self._lost):
+        if (
+            not self._leaving
+            and self._watch.is_another(now_s)
+            and (ours := self._owned.keys() - self._revoked - self._lost)
+        ):
             log.warning("topic %s was deleted and made anew: it is read from its beginning", self._topic)
             self._put(dict.fromkeys(ours, OFFSET_BEGINNING))
             self._lost |= ours
@@ -480,7 +482,7 @@ class ConfluentSource:
 def _headers(message: Message) -> Headers:
     try:
         headers = message.headers()
-    except SystemError:  # a name that is not UTF-8: the binding (2.16) cannot make a string of it, nor say so
+    except (SystemError, UnicodeDecodeError):  # of a name the binding (2.16) can make no string, as it says or not
         log.warning(
             "the headers of record %s-%d-%d are dropped: a name among them is not UTF-8",
             message.topic(),

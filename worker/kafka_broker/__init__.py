@@ -9,8 +9,6 @@ from worker.kafka_broker.sink import MAX_MESSAGE_BYTES, KafkaSink, sink_opener
 from worker.kafka_broker.source import KafkaSource
 from worker.kafka_broker.transactions import KafkaTransactionalSink, transactional_sink_opener
 
-open_source = KafkaSource
-
 __all__ = [
     "MAX_MESSAGE_BYTES",
     "Connection",
@@ -19,7 +17,6 @@ __all__ = [
     "KafkaTransactionalSink",
     "create_topics",
     "delete_topics",
-    "open_source",
     "require_topics",
     "sink_opener",
     "transactional_sink_opener",
