@@ -20,12 +20,13 @@ from worker.batcher import Batcher, BatchLimits
 from worker.breaker import Breaker
 from worker.broker import Source
 from worker.cache import ResultCache
+from worker.clients import Client, client_named
 from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.health import Health
 from worker.http import serve
 from worker.inference import InferenceThread
-from worker.kafka_broker import Connection, KafkaSource, require_topics, sink_opener, transactional_sink_opener
+from worker.kafka_broker import Connection, require_topics
 from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
@@ -63,6 +64,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
+        client_named(settings.client)  # or the model would be loaded before it is missed
         tracer = open_tracer(settings)
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
@@ -86,6 +88,7 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
         "output": settings.output_topic,
         "dead_letters": settings.dlq_topic,
         "group": settings.group_id,
+        "client": settings.client,
         "delivery": settings.delivery,
         "model": f"{info.name}@{info.version}",
         "sha256": info.sha256,
@@ -186,7 +189,8 @@ def build_worker(
     def target(topic: str) -> Target:
         return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
 
-    source = KafkaSource(
+    client = client_named(settings.client)
+    source = client.source(
         connection,
         topic=settings.input_topic,
         group_id=settings.group_id,
@@ -197,7 +201,7 @@ def build_worker(
     offsets = Offsets()
     return Worker(
         source=source,
-        delivery=_delivery(settings, connection, source, offsets),
+        delivery=_delivery(settings, client, connection, source, offsets),
         engine=inference_thread(settings, predictor),
         reloader=reloader,
         shadow=shadow,
@@ -230,16 +234,16 @@ def build_worker(
     )
 
 
-def _delivery(settings: Settings, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
+def _delivery(settings: Settings, client: Client, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
     interval_s = settings.commit_interval_ms / 1000
     # A part of the time to drain, so that one commit without an answer does not take it all.
     timeout_s = min(settings.session_timeout_ms, settings.drain_timeout_ms) / 1000 / 2
     if settings.delivery == "at_least_once":
-        open_sink = sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
+        open_sink = client.sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
         return AtLeastOnce(source, open_sink, offsets, commit_interval_s=interval_s, commit_timeout_s=timeout_s)
     return ExactlyOnce(
         source,
-        transactional_sink_opener(
+        client.transactional_sink_opener(
             connection,
             transactional_id=transactional_id(settings),
             transaction_timeout_ms=settings.transaction_timeout_ms,

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from model.artifacts import DEFAULT_ARTIFACT
+from worker.clients import ClientName
 
 ENV_PREFIX: Final = "SENTIMENT_"
 MASK: Final = "********"
@@ -94,6 +95,11 @@ class Settings(BaseModel):
     )
     max_poll_interval_ms: int = Field(
         default=300_000, ge=1, le=86_400_000, description="A member that polls less often leaves the group."
+    )
+    client: ClientName = Field(
+        default="kafka-python",
+        description="The library that reads and writes: `confluent` is faster and needs `pip install "
+        "'sentiment-worker[confluent]'`.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How to talk to the brokers."

@@ -76,7 +76,7 @@ class SinkContract:
         while True:
             receipts = {n: sink.send(Outgoing(topic, b"k", value, partition=n % 2)) for n, value in left.items()}
             sink.flush(timeout_s=LIMIT_S)
-            # A producer may fail with the refused message: its neighbours are then to be sent again, and it itself where
+            # A producer may fail with the refused message: its neighbours are then to be sent again, and so is it where
             # the broker refused them all at once.
             others = [receipt for n, receipt in receipts.items() if n != 7]
             assert all(receipt.error is None or isinstance(receipt.error, DeliveryFailed) for receipt in others)

@@ -16,6 +16,7 @@ from tests.support.kafka_io import new_topics
 from tests.support.stage import MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.worker_process import WorkerProcess
+from worker.clients import CLIENTS, ClientName
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(3 * 3600)]
 
@@ -26,12 +27,17 @@ NAMES = ("worker-0", "worker-1")
 RETURN_LIMIT_S = 120.0
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
-    own_broker: Broker, make_stage: MakeStage, delivery: str, record_property: Callable[[str, object], None]
+    own_broker: Broker,
+    make_stage: MakeStage,
+    delivery: str,
+    client: ClientName,
+    record_property: Callable[[str, object], None],
 ) -> None:
     rng = random.Random(SEED)
-    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery)
+    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery, client=client)
     backlog = reviews(seed=SEED)
     workers = {name: started(stage, name) for name in NAMES}
     killed = []

@@ -13,6 +13,7 @@ What the library (2.16) does not do by itself and this file does:
 - A position behind deleted records, or in a topic that was made anew, is moved without a word. See `_begin_anew`.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -56,7 +57,9 @@ class Membership(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether it is a member's: of others the broker would take offsets, too, if the group is empty."""
-        return int.from_bytes(self.metadata[_MAGIC : _MAGIC + 4], sys.byteorder, signed=True) >= 0
+        generation = int.from_bytes(self.metadata[_MAGIC : _MAGIC + 4], sys.byteorder, signed=True)
+        _, member_id, *_ = self.metadata[_MAGIC + 4 :].split(b"\0")
+        return generation >= 0 and bool(member_id)
 
 
 class ConfluentSource:
@@ -248,28 +251,17 @@ class ConfluentSource:
         self._membership_is_old = True
         self._forget(numbers := {place.partition for place in places})
         self._assigned -= numbers
-        if self._closed or not numbers & self._owned.keys():
+        revoked = numbers & self._owned.keys() - self._lost
+        if self._closed or not revoked:
             return  # the binding gives them up when this ends
-        self._revoked |= numbers & self._owned.keys()
+        self._revoked |= revoked
         self._leaving = places
-        try:  # having asked for this, which cannot be, the binding leaves it to us to give them up
+        with contextlib.suppress(KafkaException):  # who has asked for anything, be it impossible, gives them up himself
             consumer.incremental_unassign([ck.TopicPartition(self._topic, _NOWHERE)])
-        except KafkaException:
-            pass
 
     def _on_lost(self, _: ck.Consumer, places: list[ck.TopicPartition]) -> None:
-        self._membership_is_old = True
-        self._forget(numbers := {place.partition for place in places})
-        self._assigned -= numbers
-        if self._closed:
-            return
-        self._lost |= numbers & self._owned.keys()
-        log.warning(
-            "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, or no poll came "
-            "for max_poll_interval_ms",
-            self._group_id,
-            len(places),
-        )
+        if not self._closed:
+            self._lose({place.partition for place in places})
 
     def _on_commit(self, error: KafkaError | None, places: list[ck.TopicPartition]) -> None:
         error = error or next((place.error for place in places if place.error is not None), None)
@@ -278,6 +270,19 @@ class ConfluentSource:
     def _on_statistics(self, statistics: str) -> None:
         if quiet_us := [int(found) for found in _QUIET.findall(statistics)]:
             self._heard_s = max(self._heard_s, time.monotonic() - min(quiet_us) / 1e6)
+
+    def _lose(self, numbers: set[int]) -> None:
+        self._membership_is_old = True
+        self._forget(numbers)
+        self._assigned -= numbers
+        if lost := numbers & self._owned.keys() - self._lost:
+            self._lost |= lost
+            log.warning(
+                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, or no poll "
+                "came for max_poll_interval_ms",
+                self._group_id,
+                len(lost),
+            )
 
     # Receiving
 
@@ -310,6 +315,9 @@ class ConfluentSource:
         error = message.error()
         if error.code() in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
             return True
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # the callbacks tell this piece by piece
+            self._lose(set(self._owned))
+            return False
         self._hear(error)
         ours = told(error, f"reading {self._topic} as group {self._group_id}", needs=self._needs)
         if isinstance(ours, Fatal) and not self._hear.topic_missed:
@@ -458,11 +466,9 @@ class ConfluentSource:
         if not untold or now_s < self._ask_at_s:
             return
         self._ask_at_s = now_s + _ASK_EVERY_S
-        try:
+        with contextlib.suppress(KafkaException):
             found = self._consumer.offsets_for_times(self._places_at(dict.fromkeys(untold, OFFSET_END)), _ANSWER_S)
-        except KafkaException:
-            return
-        self._ends |= {place.partition: place.offset for place in found if place.error is None and place.offset >= 0}
+            self._ends |= {one.partition: one.offset for one in found if one.error is None and one.offset >= 0}
 
     def _present_membership(self) -> Membership:
         return Membership(self._group_id, self._consumer.consumer_group_metadata())

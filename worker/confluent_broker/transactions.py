@@ -37,6 +37,7 @@ class ConfluentTransactionalSink(ConfluentSink):
             "transactional.id": transactional_id,
             "transaction.timeout.ms": transaction_timeout_ms,
             "message.timeout.ms": min(delivery_timeout_ms, transaction_timeout_ms),
+            "socket.timeout.ms": min(connection.request_timeout_ms, transaction_timeout_ms),
         }
         super().__init__(connection, delivery_timeout_ms=delivery_timeout_ms, transaction=transaction, **settings)
         try:
