@@ -23,9 +23,10 @@ from tests.bench.plot import plot_latency
 from tests.bench.processes import BenchFailed
 from tests.bench.report import Report
 from tests.bench.rounds import MEMORY, PARTS, completed, measure_rounds
-from tests.bench.subjects import NONE, SHIPPED, Subject, reference_subject
+from tests.bench.subjects import SHIPPED, Subject, reference_subject
 from tests.bench.topics import Topics
 from worker.bench.machine import is_busy, machine_facts, usable_cores
+from worker.clients import CLIENTS
 
 
 def main() -> int:
@@ -69,7 +70,7 @@ def measure(arguments: argparse.Namespace) -> Report:
         reference = reference_subject(Path(directory) / "reference", arguments.data)
         wanted = arguments.only - {MEMORY}
         rounds = arguments.rounds if wanted else 0
-        subjects = [shipped, reference, Subject(NONE)]
+        subjects = [shipped, reference, *(Subject(client, client=client) for client in CLIENTS)]
         measured = measure_rounds(bench, subjects, wanted=wanted, rounds=rounds, tell=to_stderr)
         samples = []
         if MEMORY in arguments.only:

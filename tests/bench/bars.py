@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tests.bench.figures import FIGURES, Growth
-from tests.bench.subjects import NONE, REFERENCE, SHIPPED
+from tests.bench.subjects import REFERENCE, SHIPPED
 from worker.bench.figures import Spread
 
 GROWTH_AT_MOST: Final = 0.01  # of the first quarter's mean: below it, allocators and page counts make as much noise
@@ -28,7 +28,8 @@ LIMITS: Final = (
     Limit("of_naive", (REFERENCE,), 10.0),
     Limit("of_best_peer", (REFERENCE,), 3.0),
     Limit("peer_results_that_differ", (REFERENCE,), 0, at_least=False),
-    Limit("pipeline_of_accelerator", (NONE,), 0.8),
+    Limit("pipeline_of_accelerator", ("kafka-python",), 0.8),
+    Limit("pipeline_of_fast_accelerator", ("confluent",), 0.8),
 )
 
 

@@ -13,6 +13,7 @@ from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
 from worker.app import build_worker, connect_with, inference_thread, look_for_garbage_less_often
+from worker.clients import CLIENTS
 from worker.health import Health
 from worker.kafka_broker import require_topics
 from worker.metrics import Metrics
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--client", choices=CLIENTS, default="kafka-python")
     inside = parser.add_mutually_exclusive_group(required=True)
     inside.add_argument("--accelerator-per-s", type=float)
     inside.add_argument("--artifact", type=Path)
@@ -38,6 +40,7 @@ def main() -> None:
         output_topic=arguments.output,
         dlq_topic=arguments.dlq,
         group_id=arguments.group,
+        client=arguments.client,
     )
     logs.configure(settings.log_level, settings.log_format)
     predictor: Predictor = (

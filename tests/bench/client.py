@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worker.broker import Outgoing, Record
-from worker.kafka_broker import Connection, KafkaSink, KafkaSource
+from worker.clients import CLIENTS, Client, client_named
+from worker.kafka_broker import Connection
 from worker.settings import Settings
 
 LIMIT_S = 60.0
@@ -21,17 +22,21 @@ def main() -> None:
     for name in ("--bootstrap-servers", "--input", "--output"):
         parser.add_argument(name, required=True)
     parser.add_argument("--records", type=int, required=True)
+    parser.add_argument("--client", choices=CLIENTS, required=True)
     arguments = parser.parse_args()
+    client = client_named(arguments.client)
     connection = Connection(arguments.bootstrap_servers)
     figures: dict[str, float] = {}
-    records = _consume(connection, arguments.input, arguments.output, arguments.records, figures)
-    _produce(connection, arguments.output, records, figures)
+    records = _consume(client, connection, arguments.input, arguments.output, arguments.records, figures)
+    _produce(client, connection, arguments.output, records, figures)
     json.dump(figures, sys.stdout)
 
 
-def _consume(connection: Connection, topic: str, group: str, count: int, figures: dict[str, float]) -> list[Record]:
+def _consume(
+    client: Client, connection: Connection, topic: str, group: str, count: int, figures: dict[str, float]
+) -> list[Record]:
     """Read; what comes with the first poll that brings any is not counted: it was fetched before."""
-    source = KafkaSource(connection, topic=topic, group_id=group)
+    source = client.source(connection, topic=topic, group_id=group)
     records: list[Record] = []
     deadline_s = time.monotonic() + LIMIT_S
     try:
@@ -47,8 +52,10 @@ def _consume(connection: Connection, topic: str, group: str, count: int, figures
     return records
 
 
-def _produce(connection: Connection, topic: str, records: list[Record], figures: dict[str, float]) -> None:
-    sink = KafkaSink(connection)
+def _produce(
+    client: Client, connection: Connection, topic: str, records: list[Record], figures: dict[str, float]
+) -> None:
+    sink = client.sink_opener(connection)()
     sink.partition_count(topic)  # or the first send would wait for it
     try:
         with _timed("produce", len(records), figures):

@@ -25,6 +25,7 @@ from tests.bench.parts import Bench, carrier, limit_s
 from tests.bench.processes import ROOT, BenchFailed, run_program
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
+from worker.clients import CLIENTS, ClientName
 
 SAMPLES_PER_S: Final = 200
 FLAMES: Final = ROOT / "var" / "flames"
@@ -35,10 +36,11 @@ HOPS: Final[Mapping[str, Sequence[str]]] = {
     "metrics": ("(worker/metrics.py",),
     "decode": ("decode_review (",),
     "result: made and encoded": ("Outcomes.scored (",),
-    "commit": ("KafkaSource.commit (",),
-    "produce: the sink": ("KafkaSink.send (",),
+    "commit": ("Source.commit (",),
+    "produce: the sink": ("KafkaSink.send (", "ConfluentSink.send ("),
+    "produce: receipts": ("ConfluentSink.serve (",),
     "produce: the client's thread": ("(kafka/producer/sender.py",),
-    "read": ("KafkaSource.poll (",),
+    "read": ("Source.poll (",),
     "admit, the rest": ("Worker._admit (",),
     "batch": ("Worker._dispatch (",),
     "inference thread": ("InferenceThread._run (",),
@@ -54,15 +56,16 @@ def main() -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.hops", description=__doc__)
     parser.add_argument("--reviews", type=int, default=2000, help="with the model; 20 times as many without")
+    parser.add_argument("--client", choices=CLIENTS, default="kafka-python")
     parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     arguments = parser.parse_args()
     try:
         with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
             bench = Bench(topics, Path(SAMPLE), arguments.reviews)
-            costs_us = _pipeline_us(bench, 20 * arguments.reviews)
+            costs_us = _pipeline_us(bench, 20 * arguments.reviews, arguments.client)
             costs_us |= _model_us(load_texts(bench.data, arguments.reviews))
-            _flame(bench, arguments.reviews, DEFAULT_ARTIFACT)
+            _flame(bench, arguments.reviews, arguments.client, DEFAULT_ARTIFACT)
     except KeyboardInterrupt:
         return 130
     except (BenchFailed, LauncherError) as error:
@@ -97,13 +100,13 @@ def table(costs_us: Mapping[str, float], day: str) -> str:
     return "\n".join([f"Run on {day}.", "", "| hop | processor time of a review, us |", "|---|---|", *rows, ""])
 
 
-def _pipeline_us(bench: Bench, reviews: int) -> dict[str, float]:
+def _pipeline_us(bench: Bench, reviews: int, client: ClientName) -> dict[str, float]:
     """By hop, and their sum."""
     with TemporaryDirectory() as directory:
         stacks = Path(directory) / "stacks"
-        answer = _profile(bench, reviews, None, ["--format", "raw", "--output", str(stacks)])
+        answer = _profile(bench, reviews, client, None, ["--format", "raw", "--output", str(stacks)])
         found = shares(stacks.read_text().splitlines())
-    _flame(bench, reviews, None)
+    _flame(bench, reviews, client, None)
     a_review_us = answer["processor_s"] / reviews * 1e6
     return {**{hop: share * a_review_us for hop, share in found.items()}, ALL: a_review_us}
 
@@ -122,16 +125,18 @@ def _model_us(texts: Sequence[str]) -> dict[str, float]:
     }
 
 
-def _flame(bench: Bench, reviews: int, artifact: Path | None) -> None:
+def _flame(bench: Bench, reviews: int, client: ClientName, artifact: Path | None) -> None:
     FLAMES.mkdir(parents=True, exist_ok=True)
-    picture = FLAMES / ("simulated.svg" if artifact is None else "shipped.svg")
-    _profile(bench, reviews, artifact, ["--format", "flamegraph", "--output", str(picture)])
+    picture = FLAMES / f"{'simulated' if artifact is None else 'shipped'}-{client}.svg"
+    _profile(bench, reviews, client, artifact, ["--format", "flamegraph", "--output", str(picture)])
     to_stderr(f"flame graph: {picture}")
 
 
-def _profile(bench: Bench, reviews: int, artifact: Path | None, how: Sequence[str]) -> Mapping[str, float]:
+def _profile(
+    bench: Bench, reviews: int, client: ClientName, artifact: Path | None, how: Sequence[str]
+) -> Mapping[str, float]:
     sampler = Path(sys.executable).with_name("py-spy")
-    program = [sys.executable, "-m", *carrier(bench, bench.filled(reviews), artifact=artifact)]
+    program = [sys.executable, "-m", *carrier(bench, bench.filled(reviews), artifact=artifact, client=client)]
     command = [str(sampler), "record", "--gil", "--rate", str(SAMPLES_PER_S), *how, "--", *program]
     with run_program("the worker under py-spy", command) as child:
         child.wait(limit_s(reviews))

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.bench.figures import (
     ACCELERATOR_PER_S,
+    FAST_ACCELERATOR_PER_S,
     SCALES,
     Figures,
     Resident,
@@ -21,6 +22,7 @@ from tests.bench.subjects import Subject
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 from worker.bench.machine import resident_mib
+from worker.clients import ClientName
 
 START_LIMIT_S: Final = 60.0
 SLOWEST_REVIEWS_PER_S: Final = 10  # below this something hangs
@@ -57,11 +59,11 @@ def engine(bench: Bench, subject: Subject, _: Figures) -> Figures:
     return figures
 
 
-def client(bench: Bench, _: Subject, __: Figures) -> Figures:
+def client(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Kafka's client alone."""
     arguments = [
         "--bootstrap-servers", bench.topics.bootstrap_servers, "--input", bench.filled(bench.reviews),
-        "--output", bench.topics.create("copied"), "--records", str(bench.reviews),
+        "--output", bench.topics.create("copied"), "--records", str(bench.reviews), "--client", subject.client,
     ]  # fmt: skip
     answer: Figures = answer_of("the client", ["tests.bench.client", *arguments], limit_s=limit_s(bench.reviews))
     return answer
@@ -83,15 +85,17 @@ def disturbed(bench: Bench, subject: Subject, _: Figures) -> Figures:
         return {"disturbed_reviews_per_s": worker_rate(bench, subject)}
 
 
-def simulated(bench: Bench, _: Subject, __: Figures) -> Figures:
+def simulated(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """The worker around a predictor that only takes its time, one and several of them in a group."""
     reviews = PIPELINE_TIMES * bench.reviews
     figures: dict[str, float] = {}
     for workers, partitions in SCALES:
-        rate, processor_us = _carried(bench, reviews, workers, partitions)
+        rate, processor_us = _carried(bench, subject, reviews, workers, partitions)
         figures[scale_name(workers, partitions)] = rate
         if (workers, partitions) == (1, 4):
             figures["pipeline_processor_us"] = processor_us
+    fast, processor_us = _carried(bench, subject, reviews, 1, 4, accelerator_per_s=FAST_ACCELERATOR_PER_S)
+    figures["pipeline_fast_reviews_per_s"] = fast
     return figures
 
 
@@ -133,13 +137,21 @@ def worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
     return rate_per_s(bench.topics.stamps_ms(output, bench.reviews))
 
 
-def carrier(bench: Bench, incoming: str, *, output: str | None = None, artifact: Path | None = None) -> list[str]:
+def carrier(
+    bench: Bench,
+    incoming: str,
+    *,
+    output: str | None = None,
+    artifact: Path | None = None,
+    client: ClientName = "kafka-python",
+    accelerator_per_s: int = ACCELERATOR_PER_S,
+) -> list[str]:
     """The arguments of the worker around a simulated accelerator, or around an artifact."""
     output = output or bench.topics.create("scored")
     return [
         "tests.bench.carrier", "--bootstrap-servers", bench.topics.bootstrap_servers, "--input", incoming,
-        "--output", output, "--dlq", bench.topics.create("dlq"), "--group", output,
-        *(["--artifact", str(artifact)] if artifact else ["--accelerator-per-s", str(ACCELERATOR_PER_S)]),
+        "--output", output, "--dlq", bench.topics.create("dlq"), "--group", output, "--client", client,
+        *(["--artifact", str(artifact)] if artifact else ["--accelerator-per-s", str(accelerator_per_s)]),
     ]  # fmt: skip
 
 
@@ -153,10 +165,18 @@ def limit_s(reviews: int) -> float:
     return START_LIMIT_S + reviews / SLOWEST_REVIEWS_PER_S
 
 
-def _carried(bench: Bench, reviews: int, workers: int, partitions: int) -> tuple[float, float]:
+def _carried(
+    bench: Bench,
+    subject: Subject,
+    reviews: int,
+    workers: int,
+    partitions: int,
+    *,
+    accelerator_per_s: int = ACCELERATOR_PER_S,
+) -> tuple[float, float]:
     """Reviews/s of all workers together, and the processor time of a review, us."""
     incoming, output = bench.filled(reviews, partitions), bench.topics.create("scored", partitions)
-    arguments = carrier(bench, incoming, output=output)
+    arguments = carrier(bench, incoming, output=output, client=subject.client, accelerator_per_s=accelerator_per_s)
     with ExitStack() as running:
         children = [running.enter_context(started("the worker", arguments)) for _ in range(workers)]
         for child in children:

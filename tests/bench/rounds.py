@@ -9,7 +9,8 @@ from tests.bench.figures import FIGURES, Figures, with_ratios
 from tests.bench.latency import latency
 from tests.bench.parts import Bench
 from tests.bench.peers.contest import contest
-from tests.bench.subjects import NONE, REFERENCE, SHIPPED, Subject
+from tests.bench.subjects import REFERENCE, SHIPPED, Subject
+from worker.clients import CLIENTS
 
 ENGINE: Final = "engine"
 END_TO_END: Final = "end-to-end"
@@ -34,8 +35,8 @@ ROUND: Final[Mapping[str, Part]] = {
     "neighbour": Part(parts.disturbed, NETWORKS, OF_END_TO_END),
     "latency": Part(latency, NETWORKS, OF_END_TO_END),
     "peers": Part(contest, frozenset({REFERENCE}), frozenset({ENGINE})),  # which tells the engine's tolerance
-    "client": Part(parts.client, frozenset({NONE})),
-    "simulated": Part(parts.simulated, frozenset({NONE})),
+    "client": Part(parts.client, frozenset(CLIENTS)),
+    "simulated": Part(parts.simulated, frozenset(CLIENTS)),
 }
 PARTS: Final = (*ROUND, MEMORY)
 

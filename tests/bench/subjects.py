@@ -1,4 +1,4 @@
-"""Which networks are measured: the artifact that ships, and one of the reference network's size."""
+"""What is measured: the artifact that ships, a network of the reference's size, and each client without a network."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,10 @@ from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
 from tests.bench.texts import load_texts
+from worker.clients import ClientName
 
 SHIPPED: Final = "shipped"
 REFERENCE: Final = "reference-sized"
-NONE: Final = "no network"
 SEED: Final = 20_260_101
 VOCABULARY_REVIEWS: Final = 2000
 
@@ -26,6 +26,7 @@ class Subject:
 
     name: str
     artifact: Path | None = None  # None: of what is measured without a network
+    client: ClientName = "kafka-python"
     about: dict[str, object] = field(default_factory=dict)  # what the engine says of itself
 
 

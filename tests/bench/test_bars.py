@@ -2,7 +2,7 @@ import pytest
 
 from tests.bench.bars import bars
 from tests.bench.figures import Growth
-from tests.bench.subjects import NONE, REFERENCE, SHIPPED
+from tests.bench.subjects import REFERENCE, SHIPPED
 from worker.bench.figures import Spread
 
 
@@ -32,7 +32,7 @@ def test_not_one_result_of_a_peer_may_differ(differing: float, met: bool) -> Non
 
 def test_a_bar_stands_only_for_the_subjects_that_it_is_set_for() -> None:
     ratio = {"of_naive": Spread(11.0, 11.0, 11.0)}
-    (bar,) = bars({SHIPPED: ratio, REFERENCE: ratio, NONE: ratio}, None)
+    (bar,) = bars({SHIPPED: ratio, REFERENCE: ratio, "confluent": ratio}, None)
     assert REFERENCE in bar.bar
 
 

@@ -54,6 +54,7 @@ def test_the_worker_is_held_against_the_best_peer_with_either_engine() -> None:
 
 def test_what_the_pipeline_carries_is_held_against_the_accelerator_it_was_given() -> None:
     assert with_ratios({scale_name(1, 4): 15_000.0})["pipeline_of_accelerator"] == 0.75
+    assert with_ratios({"pipeline_fast_reviews_per_s": 15_000.0})["pipeline_of_fast_accelerator"] == 0.25
 
 
 def test_memory_that_stays_does_not_grow() -> None:
