@@ -12,6 +12,7 @@ from tests.security.permissions import LEAST_PRIVILEGE, Permission, granted
 from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
+from worker.clients import ClientName
 from worker.errors import AccessDenied
 from worker.kafka_broker import Connection, create_topics
 
@@ -21,6 +22,12 @@ KINDS = tuple(f"| {permission.kind} |" for permission in LEAST_PRIVILEGE)
 MISSING = [(permission, None) for permission in LEAST_PRIVILEGE] + [
     (permission, ACLOperation.DESCRIBE) for permission in LEAST_PRIVILEGE if permission.resource is ResourceType.TOPIC
 ]
+# What is missed before anything is read is missed by kafka-python, whichever client reads.
+UNSEEN = [(permission, None) for permission in LEAST_PRIVILEGE if permission.resource is ResourceType.TOPIC]
+CASES: dict[ClientName, list[tuple[Permission, ACLOperation | None]]] = {
+    "kafka-python": MISSING,
+    "confluent": [case for case in MISSING if case not in UNSEEN],
+}
 
 
 def test_the_page_lists_what_these_tests_grant() -> None:
@@ -30,19 +37,28 @@ def test_the_page_lists_what_these_tests_grant() -> None:
 
 @pytest.mark.broker
 @pytest.mark.parametrize(
-    ("missing", "instead"),
-    MISSING,
-    ids=[f"{missing.setting}-{'describe' if instead else 'nothing'}" for missing, instead in MISSING],
+    ("missing", "instead", "client"),
+    [(*case, client) for client, cases in CASES.items() for case in cases],
+    ids=[
+        f"{missing.setting}-{'describe' if instead else 'nothing'}-{client}"
+        for client, cases in CASES.items()
+        for missing, instead in cases
+    ],
 )
 def test_a_permission_that_is_missing_is_told_by_name(
-    stage: Stage, listeners: SecuredListeners, missing: Permission, instead: ACLOperation | None
+    stage: Stage,
+    listeners: SecuredListeners,
+    missing: Permission,
+    instead: ACLOperation | None,
+    client: ClientName,
 ) -> None:
     rest = [permission for permission in LEAST_PRIVILEGE if permission is not missing]
     if instead is not None:
         rest.append(missing._replace(operation=instead))
     stage.traffic.send([*islice(reviews(seed=1), 4), BAD])
     with granted(stage, f"User:{USER}", rest):
-        worker = stage.start(log_level="ERROR", delivery="exactly_once", **listeners.login("PLAIN"))
+        way = listeners.login("PLAIN") | {"client": client}
+        worker = stage.start(log_level="ERROR", delivery="exactly_once", **way)
         status = worker.exit_status()
     # What is not even seen is missed before anything is done with it; the least that shows it is Describe.
     unseen = missing.resource is ResourceType.TOPIC and instead is None

@@ -23,6 +23,7 @@ from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
 from worker.app import connect_with
+from worker.clients import CLIENTS, ClientName
 from worker.configuration import load_settings
 from worker.errors import AccessDenied
 from worker.kafka_broker import require_topics
@@ -45,23 +46,27 @@ def scores(stage: Stage, principal: str, way: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "protocol", "delivery"),
+    ("mechanism", "protocol", "delivery", "client"),
     [
-        ("PLAIN", "SASL_SSL", "at_least_once"),
-        ("SCRAM-SHA-256", "SASL_SSL", "exactly_once"),
-        ("SCRAM-SHA-512", "SASL_PLAINTEXT", "at_least_once"),
+        ("PLAIN", "SASL_SSL", "at_least_once", "kafka-python"),
+        ("SCRAM-SHA-256", "SASL_SSL", "exactly_once", "kafka-python"),
+        ("SCRAM-SHA-512", "SASL_PLAINTEXT", "at_least_once", "kafka-python"),
+        ("PLAIN", "SASL_SSL", "exactly_once", "confluent"),
+        ("SCRAM-SHA-512", "SASL_PLAINTEXT", "at_least_once", "confluent"),
     ],
 )
 def test_a_worker_comes_in_with_a_password(
-    stage: Stage, listeners: SecuredListeners, mechanism: str, protocol: str, delivery: str
+    stage: Stage, listeners: SecuredListeners, mechanism: str, protocol: str, delivery: str, client: ClientName
 ) -> None:
-    scores(stage, MAY, listeners.login(mechanism, encrypted=protocol == "SASL_SSL") | {"delivery": delivery})
+    way = listeners.login(mechanism, encrypted=protocol == "SASL_SSL")
+    scores(stage, MAY, way | {"delivery": delivery, "client": client})
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
-    stage: Stage, listeners: SecuredListeners, pki: Pki
+    stage: Stage, listeners: SecuredListeners, pki: Pki, client: ClientName
 ) -> None:
-    way = listeners.certificate(pki.encrypted_client) | {"ssl_keypassword": KEY_PASSWORD}
+    way = listeners.certificate(pki.encrypted_client) | {"ssl_keypassword": KEY_PASSWORD, "client": client}
     scores(stage, f"User:CN={USER}", way)
 
 
@@ -123,10 +128,12 @@ def test_who_cannot_come_in_is_told_why_and_what_to_do(
     assert [words for words in told if words not in line] == []
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_token_is_read_again_at_each_login_and_one_that_expired_ends_the_worker(
-    stage: Stage, listeners: SecuredListeners
+    stage: Stage, listeners: SecuredListeners, client: ClientName
 ) -> None:
-    way = listeners.login("OAUTHBEARER") | {"sasl_oauth_token_file": listeners.token_file(valid_s=3600, name="renewed")}
+    token_file = listeners.token_file(valid_s=3600, name="renewed")
+    way = listeners.login("OAUTHBEARER") | {"sasl_oauth_token_file": token_file, "client": client}
     with granted(stage, MAY, LEAST_PRIVILEGE):
         worker = stage.start(log_level="ERROR", **way).until_ready()
         over_s = time.monotonic() + 2 * SESSION_S
@@ -151,10 +158,11 @@ def lets_in(way: Settings) -> bool:
     return True
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_password_that_no_longer_holds_ends_the_worker_at_its_next_login(
-    secured_broker: Broker, stage: Stage, listeners: SecuredListeners
+    secured_broker: Broker, stage: Stage, listeners: SecuredListeners, client: ClientName
 ) -> None:
-    way = listeners.login("SCRAM-SHA-256")
+    way = listeners.login("SCRAM-SHA-256") | {"client": client}
     with granted(stage, MAY, LEAST_PRIVILEGE):
         worker = stage.start(log_level="ERROR", **way).until_ready()
         stage.traffic.send(islice(reviews(seed=1), 100))

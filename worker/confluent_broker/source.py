@@ -55,11 +55,15 @@ class Membership(NamedTuple):
     metadata: bytes
 
     @property
+    def member_id(self) -> bytes:
+        """The name that the group gave us; empty when it has thrown us out."""
+        return self.metadata[_MAGIC + 4 :].split(b"\0")[1]
+
+    @property
     def holds(self) -> bool:
         """Whether it is a member's: of others the broker would take offsets, too, if the group is empty."""
         generation = int.from_bytes(self.metadata[_MAGIC : _MAGIC + 4], sys.byteorder, signed=True)
-        _, member_id, *_ = self.metadata[_MAGIC + 4 :].split(b"\0")
-        return generation >= 0 and bool(member_id)
+        return generation >= 0 and self.member_id != b""
 
 
 class ConfluentSource:
@@ -95,6 +99,7 @@ class ConfluentSource:
         self._lost: set[int] = set()
         self._leaving: list[ck.TopicPartition] = []  # handed over with the next poll
         self._membership: Membership | None = None
+        self._member_id = b""
         self._membership_is_old = True
         self._committed: list[tuple[dict[int, int], KafkaError | None]] = []  # answers
         self._ends: dict[int, int] = {}  # of partitions that no fetch tells of
@@ -200,11 +205,12 @@ class ConfluentSource:
         """See Source."""
         self._refuse_if_closed()
         self._hand_over()
-        if not self._owned:
+        ours = self._owned.keys() - self._lost - self._revoked
+        if not ours:
             return
         what = f"looking up the committed offsets of group {self._group_id}"
         with translated(what, needs=self._needs):
-            found = self._consumer.committed(self._places(self._owned), timeout_s)
+            found = self._consumer.committed(self._places(ours), timeout_s)
         for place in found:
             if place.error is not None:
                 raise told(place.error, what, needs=self._needs)
@@ -241,13 +247,28 @@ class ConfluentSource:
     # What the library calls, while it is polled
 
     def _on_assign(self, consumer: ck.Consumer, places: list[ck.TopicPartition]) -> None:
-        consumer.incremental_assign(places)  # reads on from the committed offsets
-        self._forget(numbers := {place.partition for place in places})
+        """Read on from the committed offsets.
+
+        A member that is thrown out while it joins keeps its partitions, without a callback, though another may have had
+        them meanwhile: its new name gives that away, and it starts them anew.
+        """
+        self._hand_over()  # the library went on already: what `_put` does looks to it like this
+        numbers = {place.partition for place in places}
+        member_id = self._present_membership().member_id
+        if member_id != self._member_id and (kept := consumer.assignment()):
+            consumer.incremental_unassign(kept)
+            numbers |= {place.partition for place in kept}
+        self._member_id = member_id
+        consumer.incremental_assign(self._places(numbers))
+        self._forget(numbers)
+        self._lost |= numbers & self._owned.keys()
         self._assigned |= numbers
         self._membership_is_old = True
 
     def _on_revoke(self, consumer: ck.Consumer, places: list[ck.TopicPartition]) -> None:
         """Keep what was told to be ours until the next poll: the group waits for us so long."""
+        if self._present_membership().member_id != self._member_id:
+            self._lose(set(self._owned))
         self._membership_is_old = True
         self._forget(numbers := {place.partition for place in places})
         self._assigned -= numbers
