@@ -32,6 +32,7 @@ _MEANS: Final = {
     KafkaError._TIMED_OUT: KafkaError.REQUEST_TIMED_OUT,
     KafkaError._TIMED_OUT_QUEUE: KafkaError.REQUEST_TIMED_OUT,
     KafkaError._TRANSPORT: KafkaError.NETWORK_EXCEPTION,
+    KafkaError._SSL: KafkaError.NETWORK_EXCEPTION,
     KafkaError._ALL_BROKERS_DOWN: KafkaError.NETWORK_EXCEPTION,
     KafkaError._RESOLVE: KafkaError.NETWORK_EXCEPTION,
     KafkaError._WAIT_COORD: KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -42,7 +43,7 @@ _MEANS: Final = {
 _NO_ANSWER: Final = re.compile(r"Local: (Broker transport failure|Timed out)|disconnected|timed out", re.IGNORECASE)
 _NOT_TRUSTED: Final = "certificate verify failed"
 _REFUSING: Final = re.compile(
-    "certificate|unknown ca|handshake failure|access denied|protocol version|insufficient security"
+    "alert.*(certificate|unknown ca|handshake failure|access denied|protocol version|insufficient security)"
 )
 
 
@@ -66,15 +67,23 @@ def translated(what: str, *, needs: Needs = NOTHING) -> Iterator[None]:
 
 def is_refusal(error: KafkaError) -> bool:
     """Whether the cluster does not let us in, and another attempt would end alike."""
-    if error.code() == KafkaError._SSL:
-        return bool(_REFUSING.search(error.str()))
+    if _tls_refusal(error) is not None:
+        return True
     return error.code() == KafkaError._AUTHENTICATION and not _NO_ANSWER.search(error.str())
+
+
+def _tls_refusal(error: KafkaError) -> Exception | None:
+    if error.code() not in (KafkaError._SSL, KafkaError._TRANSPORT):
+        return None
+    if _NOT_TRUSTED in error.str():
+        return BrokerNotTrusted()
+    return CertificateRefused() if _REFUSING.search(error.str()) else None
 
 
 def _meaning(error: KafkaError) -> Exception:
     code = error.code()
-    if code == KafkaError._SSL:
-        return BrokerNotTrusted() if _NOT_TRUSTED in error.str() else CertificateRefused()
+    if (refusal := _tls_refusal(error)) is not None:
+        return refusal
     if code not in _MEANS and error.retriable():
         code = KafkaError.NETWORK_EXCEPTION
     return of_code(_MEANS.get(code, code))
