@@ -29,7 +29,7 @@ from worker.broker import Headers, Polled, Record, TopicPartition
 from worker.confluent_broker.connection import Told, settings_of
 from worker.confluent_broker.errors import told, translated
 from worker.confluent_broker.topic_watch import TopicWatch
-from worker.errors import AssignmentLost, BrokerUnavailable, Fatal
+from worker.errors import AssignmentLost, BrokerUnavailable, Fatal, TopicMissing
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_read
 
@@ -444,7 +444,7 @@ class ConfluentSource:
                     earliest, _ = self._consumer.get_watermark_offsets(
                         ck.TopicPartition(self._topic, number), timeout=_ANSWER_S
                     )
-            except BrokerUnavailable:
+            except (BrokerUnavailable, TopicMissing):  # or it is being made anew
                 continue
             self._put({number: earliest})
             if 0 <= offset < earliest:
