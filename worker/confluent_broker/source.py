@@ -205,6 +205,8 @@ class ConfluentSource:
         """See Source."""
         self._refuse_if_closed()
         self._hand_over()
+        self._keep(self._consume(1, 0))  # or nobody would hear, while this is all that is called, that we are refused
+        self._hear.raise_refusal(f"reading {self._topic}")
         ours = self._owned.keys() - self._lost - self._revoked
         if not ours:
             return
