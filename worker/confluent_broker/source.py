@@ -312,18 +312,23 @@ class ConfluentSource:
     def _receive(self, timeout_s: float, max_records: int) -> None:
         """Fill the stock until there is news or the time is over: in slices, since the library waits for records."""
         deadline_s = time.monotonic() + timeout_s
-        # While all is paused no more than keeps us a member.
-        wanted = max_records if self._paused != set(self._owned.values()) else 1
+        wanted = 1 if self._all_paused else max_records  # that is what keeps us a member
         self._keep(self._consume(max(1, wanted - len(self._stock)), 0))
         while not self._has_news() and (left_s := deadline_s - time.monotonic()) > 0:
             self._keep(self._consume(1, min(left_s, _SLICE_S)))
             if self._stock:
                 self._keep(self._consume(wanted, 0))
 
+    @property
+    def _all_paused(self) -> bool:
+        return bool(self._owned) and len(self._paused) == len(self._owned)
+
     def _has_news(self) -> bool:
         if self._assigned or self._revoked or self._lost:
             return True
-        return any(self._owned.get(message.partition()) not in self._paused for message in self._stock)
+        return not self._all_paused and any(
+            self._owned.get(message.partition()) not in self._paused for message in self._stock
+        )
 
     def _consume(self, count: int, timeout_s: float) -> list[Message]:
         what = f"reading {self._topic} as group {self._group_id}"
@@ -350,6 +355,8 @@ class ConfluentSource:
 
     def _take(self, max_records: int) -> list[Record]:
         """Take records out of the stock, and act on what stands between them."""
+        if self._all_paused:
+            return []
         records: list[Record] = []
         left: list[Message] = []
         for message in self._stock:
@@ -376,7 +383,7 @@ class ConfluentSource:
 
     def _fetch_on(self) -> None:
         """Stop fetching what lies in stock too high, and begin again with what does not."""
-        if not self._stock and not self._stopped:
+        if len(self._stock) <= _STOCK and not self._stopped:
             return
         high: dict[int, int] = {}
         for message in self._stock:
