@@ -1,7 +1,7 @@
 """A producer whose messages and offsets become readable together, on librdkafka."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -16,8 +16,8 @@ from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import NOTHING, Needs, to_read, to_transact
 from worker.kafka_broker.survey import open_survey
 
-_ODD_S: Final = 1.0  # without an answer to a message
 _EXPLAIN_S: Final = 2.0
+_TAKEN_BACK: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE)
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
 
 
@@ -35,7 +35,7 @@ class ConfluentTransactionalSink(ConfluentSink):
     ) -> None:
         """Take the transactional id over from whoever had it."""
         self._name = transactional_id
-        self._ask_at_s = 0.0
+        self._closed_topics: dict[str, bool] = {}
         self._needs = to_transact(transactional_id)
         transaction = {
             "transactional.id": transactional_id,
@@ -50,34 +50,6 @@ class ConfluentTransactionalSink(ConfluentSink):
         except BaseException:
             self.close(timeout_s=0)
             raise
-
-    def serve(self, timeout_s: float = 0) -> None:
-        """As ConfluentSink. Of a transaction that cannot be stored any more nothing is told of the messages in it."""
-        super().serve(timeout_s)
-        now_s = time.monotonic()
-        if self._in_flight and now_s - self._in_flight[0].sent_s > _ODD_S and now_s >= self._ask_at_s:
-            self._ask_at_s = now_s + _ODD_S
-            try:  # it is open: while all is well this is refused for that, else for what went wrong
-                self._producer.begin_transaction()
-            except KafkaException as exc:
-                if exc.args[0].code() != KafkaError._STATE:
-                    self._fail(exc.args[0])
-
-    def _fail(self, error: KafkaError) -> None:
-        """Blame the messages to a topic that we may not write to; those to others are to be sent again."""
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            closed = self._closed_topics({receipt.topic for receipt in self._in_flight})
-            for receipt in self._in_flight:
-                if receipt.topic in closed:
-                    receipt.settle(self._fate(receipt.topic, error))
-        self._give_up(DeliveryFailed(f"the transaction of {self._name} failed: {error.str()}"))
-
-    def _closed_topics(self, names: Collection[str]) -> set[str]:
-        """Find out which of them we may not write to: the library does not name them."""
-        with suppress(WorkerError), open_survey(self._connection, timeout_s=_EXPLAIN_S) as survey:
-            topics = survey.topics(names)
-            return {name for name, topic in topics.items() if "WRITE" not in (topic.operations or ())}
-        return set()
 
     def begin(self) -> None:
         """See TransactionalSink."""
@@ -95,6 +67,34 @@ class ConfluentTransactionalSink(ConfluentSink):
         with self._translated("committing a transaction of", needs=needs):
             self._producer.send_offsets_to_transaction(places, group.metadata, timeout_s)
             self._producer.commit_transaction(max(0.0, deadline_s - time.monotonic()))
+
+    def _fate(self, topic: str, error: KafkaError) -> WorkerError:
+        """What ended the transaction is not told with the messages that are taken back for it: ask."""
+        if error.code() not in _TAKEN_BACK:
+            return super()._fate(topic, error)
+        reason = self._reason()
+        if reason.code() == KafkaError._FENCED or (
+            reason.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and self._is_closed(topic)
+        ):
+            return super()._fate(topic, reason)
+        return DeliveryFailed(f"a message to {topic} was not stored: the transaction failed ({reason.str()})")
+
+    def _reason(self) -> KafkaError:
+        """Why the transaction cannot go on: another one is refused for that."""
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as exc:
+            reason: KafkaError = exc.args[0]
+            return reason
+        return KafkaError(KafkaError._STATE)
+
+    def _is_closed(self, topic: str) -> bool:
+        """Whether it is this one that we may not write to: the library does not say which it is."""
+        if topic not in self._closed_topics:
+            self._closed_topics[topic] = False
+            with suppress(WorkerError), open_survey(self._connection, timeout_s=_EXPLAIN_S) as survey:
+                self._closed_topics[topic] = "WRITE" not in (survey.topics([topic])[topic].operations or ())
+        return self._closed_topics[topic]
 
     def _recover(self) -> None:
         """A transaction that met a refusal cannot be mended: what is sent after it fails."""
