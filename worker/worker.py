@@ -395,7 +395,8 @@ class Worker:
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
-            self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
+            if scored.at_one_go:
+                self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
             now_s = self._clock()
             self._health.progressed(now_s)
             self._recorder.computed(scored, now_s)
@@ -449,6 +450,7 @@ class Worker:
             self._engine, self._next_engine = self._next_engine, None
             model = self._engine.predictor.info
             self._serve(model)
+            self._pricing.forget()
             self._metrics.reloads["done"].inc()
             log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
             self._read_waiting_anew()

@@ -465,6 +465,17 @@ def test_batches_are_as_small_as_the_latency_target_asks_for() -> None:
     assert rig.metric("sentiment_price_batch_seconds") == pytest.approx(0)
 
 
+def test_a_batch_that_was_computed_in_parts_teaches_no_price() -> None:
+    rig = started(Rig(partitions=1))
+    rig.predictor.fail_on("poison")
+    rig.send(review("good"), review("poison"))
+    turn_until(rig, lambda: rig.committed() == 2, "the bad one is found")
+    assert rig.pricing.choose(0).prices is None
+    rig.send(review("good"))
+    turn_until(rig, lambda: rig.committed() == 3, "a good one is scored")
+    assert rig.pricing.choose(0).prices is not None
+
+
 # Stopping
 
 
