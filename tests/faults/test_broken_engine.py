@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.support.broken_engine import MOST_ROWS, NOT_A_NUMBER
 from tests.support.kafka_io import Message, read_all
 from tests.support.stage import Stage
-from tests.support.traffic import result_of, reviews
+from tests.support.traffic import result_of, reviews, with_word
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
 
@@ -19,14 +18,6 @@ pytestmark = pytest.mark.broker
 BROKEN = "tests.support.broken_engine"
 STALL_S = 1.0
 DRAIN_S = 2.0
-
-
-def with_word(word: str, messages: Iterable[Message]) -> Iterator[Message]:
-    """The same reviews with one word more, which some engines choke on."""
-    for message in messages:
-        assert message.value is not None
-        review = json.loads(message.value)
-        yield message._replace(value=json.dumps(review | {"text": f"{review['text']} {word}"}).encode())
 
 
 def around(word: str) -> list[Message]:
