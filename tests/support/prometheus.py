@@ -41,6 +41,12 @@ def panel_queries() -> dict[str, str]:
     }
 
 
+def board_and_panel(query: str) -> tuple[str, str]:
+    """Of the name of a query, the dashboard and the panel that it belongs to."""
+    board, _, panel = query.rstrip("ABCDEFGH)").partition(": ")
+    return board, panel
+
+
 def program(name: str) -> str:
     """The path of `prometheus` or `promtool`; skips the test where it is not installed."""
     found = shutil.which(name)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import hops, page
+from tests.bench import hops, page, reload
 from tests.faults import table
 from tests.support.section import Section
 from tests.watching import report
 
-SECTIONS = (page.SECTION, hops.SECTION, table.SECTION, report.SECTION)
+SECTIONS = (page.SECTION, hops.SECTION, reload.SECTION, table.SECTION, report.SECTION)
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)

@@ -225,7 +225,7 @@ class OnlyPraise(Case):
 
     def go_on(self) -> None:
         praise = Message(review("An honest, moving film with two great performances."), key=b"film", partition=0)
-        self.send(iter([praise] * 30), 30)
+        self.send(iter([praise] * 100), 100)
 
 
 WELL: Final[type[Case]] = Case

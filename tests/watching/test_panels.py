@@ -9,7 +9,7 @@ import pytest
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from tests.support.kafka_io import Message, new_topics
-from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, panel_queries, program, running
+from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, board_and_panel, panel_queries, program, running
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
@@ -59,8 +59,7 @@ def test_a_panel_shows_something(panel: str, prometheus: Prometheus, seen: Seen)
         query = query.replace(variable, value)
     assert "$" not in query
     values = until(lambda: prometheus.values(query), ANSWER_LIMIT_S, f"a value of {query}")
-    board, _, title = panel.partition(": ")
-    seen.panels.append(Shown(board, title, len(values)))
+    seen.panels.append(Shown(*board_and_panel(panel), len(values)))
 
 
 def test_no_rule_fails(prometheus: Prometheus) -> None:
