@@ -290,7 +290,8 @@ class Worker:
     def _bury(
         self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
     ) -> None:
-        if not self._breaker.allows(self._clock()):
+        # With its time, since a topic that was made anew begins at 0 again.
+        if not self._breaker.allows((record.partition, record.offset, record.timestamp_ms), self._clock()):
             try:
                 self._commit_before("the worker stops")  # or each new start would bury the same ones again
             except DeliveryFailed as exc:

@@ -322,6 +322,19 @@ def test_too_many_dead_letters_in_a_minute_stop_the_worker_and_the_rest_stays_in
     assert len(rig.broker.stored(DLQ)) == 6, "what was buried is not buried again"
 
 
+def test_a_dead_letter_that_is_repeated_after_a_replay_counts_once() -> None:
+    rig = started(Rig(partitions=1, dead_letters=2))
+    rig.sinks[0].hold = True
+    rig.send(review("one"), b"no review", b"nor this")
+    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(DLQ, 0)]) == 2, "both are buried")
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.committed() == 3, "all is read again and stored")
+    assert rig.metric("sentiment_replays_total") == 1
+    rig.send(b"one more")
+    with pytest.raises(TooManyDeadLetters):
+        turn_until(rig, lambda: False, "the worker stops")
+
+
 def test_a_time_that_is_none_costs_nothing() -> None:
     rig = Rig()
     for timestamp_ms in (1_700_000_000_000_000, -1, 2**62):
