@@ -2,37 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import pytest
 
-from tests.support.broken_engine import MOST_ROWS, NOT_A_NUMBER
-from tests.support.kafka_io import Message, read_all
+from tests.support.broken_engine import BROKEN, MOST_ROWS, NOT_A_NUMBER
+from tests.support.kafka_io import read_all
 from tests.support.stage import Stage
-from tests.support.traffic import result_of, reviews
+from tests.support.traffic import around, result_of, reviews, with_word
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-BROKEN = "tests.support.broken_engine"
 STALL_S = 1.0
 DRAIN_S = 2.0
-
-
-def with_word(word: str, messages: Iterable[Message]) -> Iterator[Message]:
-    """The same reviews with one word more, which some engines choke on."""
-    for message in messages:
-        assert message.value is not None
-        review = json.loads(message.value)
-        yield message._replace(value=json.dumps(review | {"text": f"{review['text']} {word}"}).encode())
-
-
-def around(word: str) -> list[Message]:
-    """Good reviews around one with this word."""
-    good = reviews(seed=1)
-    return [*islice(good, 200), *with_word(word, islice(good, 1)), *islice(good, 200)]
 
 
 def resumed(stage: Stage) -> list[str]:

@@ -19,6 +19,7 @@ from model.engines.packing import Ids
 from model.networks import Network
 from model.tokenizer import Tokenizer
 
+BROKEN = "tests.support.broken_engine"  # for WorkerProcess
 MOST_ROWS = 8  # that a memory, said to be small, has room for
 
 

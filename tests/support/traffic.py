@@ -36,6 +36,20 @@ def reviews(*, seed: int, words: int = 60, partitions: int = 4) -> Iterator[Mess
         number += 1
 
 
+def with_word(word: str, messages: Iterable[Message]) -> Iterator[Message]:
+    """The same reviews with one word more, which some engines choke on."""
+    for message in messages:
+        assert message.value is not None
+        review = json.loads(message.value)
+        yield message._replace(value=json.dumps(review | {"text": f"{review['text']} {word}"}).encode())
+
+
+def around(word: str) -> list[Message]:
+    """Good reviews around one with this word."""
+    good = reviews(seed=1)
+    return [*islice(good, 200), *with_word(word, islice(good, 1)), *islice(good, 200)]
+
+
 class _NoEmptyKeys(Serializer):  # type: ignore[misc]  # kafka-python has no types
     """kafka-python asks for a key or a value before it serializes them: an empty key stands for none."""
 

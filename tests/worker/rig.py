@@ -80,7 +80,7 @@ class Rig:
         self.metrics = Metrics(self.registry)
         self.metrics.watch(self.health, lambda: self.now_s)
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
-        self.stop = Stop()
+        self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
         self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
         self.worker = Worker(
