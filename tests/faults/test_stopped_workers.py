@@ -30,8 +30,8 @@ def test_sigterm_finishes_what_was_read_commits_it_and_exits_with_0(stage: Stage
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_repeats_only_what_was_not_committed(stage: Stage) -> None:
-    stage.busy(count=REVIEWS, answered=500).kill()
-    killed = stage.committed()
+    """What was stored longer ago than a commit interval, and a second for the commit itself, is not repeated."""
+    killed = stage.kill(stage.busy(count=REVIEWS, answered=500))
     finish(stage)
     assert stage.faults(begun_again=[killed]) == []
 
@@ -39,8 +39,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_repeats_only_what_was_not_com
 def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: Stage) -> None:
     worker, killed = stage.busy(count=REVIEWS, answered=200), []
     for answered in (600, 1000, 1400):
-        worker.kill()
-        killed.append(stage.committed())
+        killed.append(stage.kill(worker))
         worker = stage.start()
         stage.traffic.until_answered(answered)
     assert worker.until_ready().stop() == 0

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -112,7 +113,7 @@ class Traffic:
         """How many inputs have a result by now."""
         for partition, records in self._consumer.poll(timeout_ms=20).items():
             for record in records:
-                result = result_of(partition.topic, record)
+                result = result_of(partition.topic, record)._replace(seen_s=time.monotonic())
                 self.results.append(result)
                 self._answered.add(result.source)
         return len(self._answered)
