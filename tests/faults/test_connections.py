@@ -10,6 +10,7 @@ import pytest
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from deploy.kafka.properties import Extras, Listener
+from deploy.kafka.readiness import serves
 from tests.conftest import open_broker
 from tests.faults.pair import Pair
 from tests.support.broken_engine import BROKEN
@@ -21,6 +22,7 @@ from tests.support.until import let_pass, until
 
 pytestmark = pytest.mark.broker
 
+OPEN_LIMIT_S = 60.0
 CUTS = 10
 DRAIN_S = 2.0
 
@@ -28,11 +30,14 @@ DRAIN_S = 2.0
 @pytest.fixture(scope="module")
 def behind_a_proxy(request: pytest.FixtureRequest) -> Iterator[tuple[Broker, Proxy]]:
     """A broker with a second door, and the proxy that stands before it."""
-    [port] = free_ports(1)
     with Proxy() as proxy:
+        [port] = free_ports(1)
         proxy.target = f"127.0.0.1:{port}"
         behind = Extras((Listener("PROXIED", "PLAINTEXT", port, proxy=proxy.address),))
         with open_broker(request.config, own=True, extras=behind) as broker:
+            host, _, door = proxy.address.rpartition(":")
+            # That the broker answers at its first door tells nothing of the second, nor of the proxy.
+            until(lambda: serves(host, int(door)), OPEN_LIMIT_S, f"the broker answers behind the proxy, at {port}")
             yield broker, proxy
 
 

@@ -29,6 +29,7 @@ EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
 CACHE_BYTES = 5_000  # fewer results than there are different texts
 SHADOW_ENDS_S = 10.0
+CHECKPOINT_S = 1.0
 SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
@@ -54,7 +55,7 @@ class Events(RuleBasedStateMachine):
     def new_worker(self) -> Rig:
         rig = Rig(
             partitions=PARTITIONS, broker=self.broker, exactly_once=self.exactly_once, max_records=12, max_reviews=4,
-            threadless=True, checkpoint_interval_s=1.0, dead_letters=10_000, cache_bytes=self.cache_bytes,
+            threadless=True, checkpoint_interval_s=CHECKPOINT_S, dead_letters=10_000, cache_bytes=self.cache_bytes,
             shadow_share=self.shadow_share,
         )  # fmt: skip
         for predictor in (rig.predictor, rig.next_predictor):
@@ -131,6 +132,7 @@ class Events(RuleBasedStateMachine):
         """Let nothing fail any more, and the worker get over what has failed already."""
         self.rigs[who].heal()
         for _ in range(3):  # a failure is seen, the worker goes back, and reads again
+            self.rigs[who].now_s += CHECKPOINT_S
             self.a_worker_turns(who)
             self.rigs[who].heal()
 
