@@ -71,18 +71,19 @@ def test_an_engine_that_breaks_stops_the_worker_and_nothing_is_lost(stage: Stage
     assert resumed(stage) == []
 
 
-def hung(stage: Stage) -> WorkerProcess:
+def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
     """A worker whose engine computes for ever."""
-    stage.traffic.send(around("hang"))
+    stage.traffic.send(around(word))
     worker = stage.start(BROKEN, stall_timeout_ms=round(STALL_S * 1000), drain_timeout_ms=round(DRAIN_S * 1000))
     until(lambda: "nothing was finished" in worker.get("/livez")[1], 60, "the worker tells that it is stalled")
     assert worker.get("/livez")[0] == 503
     return worker
 
 
-def test_a_hung_engine_shows_and_sigterm_ends_the_worker_within_its_budget(stage: Stage) -> None:
+@pytest.mark.parametrize("word", ["hang", "hangalone"], ids=["on-a-batch", "on-the-search-in-it"])
+def test_a_hung_engine_shows_and_sigterm_ends_the_worker_within_its_budget(stage: Stage, word: str) -> None:
     """`/livez` turns to 503; what could not be finished is scored again."""
-    assert hung(stage).stop() == 0
+    assert hung(stage, word).stop() == 0
     assert resumed(stage) == []
 
 

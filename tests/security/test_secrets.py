@@ -20,7 +20,7 @@ from tests.support.worker_process import ROOT, environment
 pytestmark = pytest.mark.broker
 
 BAD = Message(b"no review", key=b"bad", partition=0)
-TRACES_TOKEN = "canary-traces-token-d31f"
+TRACES_TOKEN = "canary-traces-token-d31f"  # noqa: S105  # nobody asks for it
 PAGES = ("/", "/status.json", "/metrics", "/livez", "/readyz")
 # A crash whose message holds all that the program knows.
 CRASH = """
@@ -143,6 +143,7 @@ def test_a_crash_shows_no_secret(passwords: Settings) -> None:
 def test_a_command_shows_no_secret(
     stage: Stage, tiny_artifact: Path, passwords: Settings, command: list[str], view: list[str]
 ) -> None:
+    subject = [str(tiny_artifact)] if command[0] == "model" else []
     settings = passwords | {
         "input_topic": stage.topics.input,
         "output_topic": stage.topics.output,
@@ -153,9 +154,7 @@ def test_a_command_shows_no_secret(
         "http_port": free_ports(1)[0],
     }
     with granted(stage, f"User:{USER}", LEAST_PRIVILEGE):
-        told = printed(
-            ["-m", "worker", *command, *([str(tiny_artifact)] if command[0] == "model" else []), *view], settings
-        )
+        told = printed(["-m", "worker", *command, *subject, *view], settings)
     assert "Traceback" not in told
     assert seen([PASSWORD, KEY_PASSWORD, TRACES_TOKEN], told) == []
 
