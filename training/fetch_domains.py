@@ -35,11 +35,10 @@ def fetch_domains(out: Path, url: str, expected: tuple[PublishedFile, ...], cons
         console.print(f"the reviews of other goods are already in {directory}")
         return
     published = [(directory / Path(file.url).name, file) for file in expected]
-    arrived = 0
-    with ProgressDisplay(console, "downloading", sum(file.size_bytes for file in expected)) as display:
-        for path, file in published:
-            download(f"{url}/{path.name}", path, file, lambda done, before=arrived: display.show(before + done))
-            arrived += file.size_bytes
+    with ProgressDisplay(console, "downloading other goods", len(published)) as display:
+        for number, (path, file) in enumerate(published, 1):
+            download(f"{url}/{path.name}", path, file, lambda _: None)
+            display.show(number)
     for ending, output in outputs.items():
         lines = [line for path, _ in published if path.suffix == f".{ending}" for line in _lines(path, ending)]
         write_lines(output, lines)
