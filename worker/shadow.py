@@ -47,7 +47,7 @@ class Shadow:
         self._thread = PredictorThread[Chosen]("shadow", predictor, handle=self._compare, ended_by=self._break)
 
     def start(self) -> None:
-        """Begin; it warms up and is tested first."""
+        """Begin, unless it has begun; it warms up and is tested first."""
         self._thread.start()
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:

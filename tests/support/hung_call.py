@@ -6,6 +6,7 @@ import threading
 from worker.broker import Polled
 from worker.kafka_broker import KafkaSource
 
+HUNG = "tests.support.hung_call"  # for WorkerProcess
 WORD = b"hang"
 
 

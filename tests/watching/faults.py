@@ -15,6 +15,7 @@ from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from model.artifacts import DEFAULT_ARTIFACT
 from tests.support import hung_call
+from tests.support.broken_engine import BROKEN
 from tests.support.kafka_io import Message, new_topics
 from tests.support.stage import Stage
 from tests.support.traffic import reviews, with_word
@@ -25,8 +26,6 @@ from tests.worker.rig import review
 Settings = Mapping[str, Any]
 
 LIMIT_S: Final = 60.0
-BROKEN_ENGINE: Final = ("tests.support.broken_engine",)
-HUNG_CALL: Final = ("tests.support.hung_call",)
 A_FEW: Final = 5
 ENOUGH: Final = 5  # starts, where more than two are too many
 
@@ -108,7 +107,7 @@ class EngineHangs(Case):
     """the engine hangs"""
 
     told_by = frozenset({"SentimentNoProgress", "SentimentWorkerNotReady"})
-    module = BROKEN_ENGINE
+    module = (BROKEN,)
     settings: ClassVar[Settings] = {"stall_timeout_ms": 1_000}
 
     def begin(self) -> None:
@@ -119,7 +118,7 @@ class LoopHangs(Case):
     """a call of the Kafka client never returns, in a worker that holds nothing"""
 
     told_by = frozenset({"SentimentNoProgress", "SentimentWorkerNotReady"})
-    module = HUNG_CALL
+    module = (hung_call.HUNG,)
     settings: ClassVar[Settings] = {"stall_timeout_ms": 1_000}
 
     def begin(self) -> None:
@@ -130,7 +129,7 @@ class BrokerHangs(Case):
     """the broker answers no more, and keeps its connections"""
 
     told_by = frozenset({"SentimentNoProgress", "SentimentWorkerNotReady"})
-    module = BROKEN_ENGINE
+    module = (BROKEN,)
     settings: ClassVar[Settings] = {"max_batch_reviews": 1}
 
     @property
@@ -157,7 +156,7 @@ class TooManyReviews(Case):
             "SentimentLatencyBudgetBurnsSlowly",
         }
     )
-    module = BROKEN_ENGINE
+    module = (BROKEN,)
     settings: ClassVar[Settings] = {"max_batch_reviews": 1, "max_inflight_records": 10}
 
     def begin(self) -> None:
