@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/engines/n
 	@touch $@
 
 demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
-	@exec $(BIN)/python -m deploy.demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
+	@exec $(BIN)/sentiment-worker demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
 
 check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff format --check .

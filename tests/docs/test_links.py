@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.markdown import Page
 from worker.cli import main
+from worker.cli.reference import commands_of
 from worker.configuration import CONFIG, SECRET_FILES
 from worker.settings import Settings, env_name
 
@@ -68,10 +69,10 @@ def wrong_words(code: str) -> Iterator[str]:
         command: click.Command = main
         words = match["words"].split()
         while words and isinstance(command, click.Group):
-            if words[0] not in command.commands:
+            if words[0] not in commands_of(command):
                 yield f"{match['words']!r}: {command.name} has no command {words[0]}"
                 return
-            command = command.commands[words.pop(0)]
+            command = commands_of(command)[words.pop(0)]
         flags = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
         given = {word.partition("=")[0] for word in words if word.startswith("--")}
         yield from (f"{match['words']!r}: no flag {flag}" for flag in sorted(given - flags))
