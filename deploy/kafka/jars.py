@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from deploy.kafka.broker import WayClosed
 from deploy.kafka.commands import CommandFailed, found, run
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).resolve().parents[2]
 HOME_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 # In a checkout, where `make clean` removes them; not beside modules that pip has put somewhere.
 CACHE = (PROJECT / "var" if (PROJECT / "Makefile").is_file() else HOME_CACHE / "sentiment-worker") / "kafka-libs"

@@ -35,10 +35,19 @@ class Page:
         """All of it."""
         return self.path.read_text("utf-8")
 
+    def parts(self) -> Iterator[str | Block]:
+        """What stands between the fenced blocks, and these, in order."""
+        start = 0
+        for match in _FENCED.finditer(self.text):
+            yield self.text[start : match.start()]
+            yield Block(match["info"].strip(), match["text"])
+            start = match.end()
+        yield self.text[start:]
+
     @cached_property
     def prose(self) -> str:
         """All but the fenced blocks."""
-        return _FENCED.sub("", self.text)
+        return "".join(part for part in self.parts() if isinstance(part, str))
 
     def links(self) -> list[str]:
         """Targets as they stand, of images too, without those in code."""
