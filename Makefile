@@ -13,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench peers chaos soak nightly fuzz pin clean
+.PHONY: help setup demo docs check test bench peers chaos soak nightly fuzz pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ $(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/engines/n
 
 demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
 	@exec $(BIN)/sentiment-worker demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
+
+docs: $(INSTALLED) ## make a site of the documentation, in var/site
+	@$(BIN)/mkdocs build --strict
 
 check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff format --check .
