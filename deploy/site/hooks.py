@@ -1,12 +1,14 @@
 """What MkDocs asks: the pages are those of the repository, at their own places, so that every link means the same.
 
-docs/README.md is also the navigation: its headings are the sections, its list items the pages.
+docs/README.md is also the navigation: its headings are the sections, its list items the pages. A diagram is shown as
+the picture that `python -m tests.browser.diagrams` made of it.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from posixpath import dirname, join, normpath
+from posixpath import dirname, join, normpath, relpath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -24,12 +26,21 @@ PAGES = (
 )
 INDEX = "docs/README.md"
 DECISIONS = "docs/decisions/*.md"
+DIAGRAMS = "docs/images/diagrams"
+MERMAID = re.compile(r"^```mermaid\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
+TITLE = re.compile(r"^ *accTitle: (.*)$", re.MULTILINE)  # what Mermaid calls the words for those who do not see
 LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s:#]+)(?:#[^()\s]*)?\)")
 
 
 def pages(root: Path) -> list[Path]:
     """Return every Markdown file of the documentation."""
     return [path for pattern in PAGES for path in sorted(root.glob(pattern))]
+
+
+def diagrams(root: Path) -> dict[str, str]:
+    """Return every diagram by the name of its picture."""
+    sources = (match["source"] for page in pages(root) for match in MERMAID.finditer(page.read_text("utf-8")))
+    return {_picture(source): source for source in sources}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -45,19 +56,32 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Publish the pages, and the files that they link to, instead of what lies in one folder."""
     root = _root(config)
     of_theme = [file for file in files if file.src_dir != config.docs_dir]
-    published = dict.fromkeys([*pages(root), *(file for page in pages(root) for file in _linked_files(page))])
+    linked = (file for page in pages(root) for file in _linked_files(page))
+    ours = [*(root / path for path in config.extra_css), *(root / DIAGRAMS).glob("*.svg")]
+    published = dict.fromkeys([*pages(root), *linked, *ours])
     return Files(of_theme + [_file(path, root, config) for path in published])
 
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: object) -> str:
-    """Leave of a link to a folder its words: a site has no folders."""
-    here = _root(config) / dirname(page.file.src_uri)
-    return LINK.sub(lambda link: link["text"] if (here / link["target"]).is_dir() else link[0], markdown)
+    """Show pictures of diagrams, and of a link to a folder its words: a site has no folders."""
+    folder = dirname(page.file.src_uri)
+    here = _root(config) / folder
+    drawn = MERMAID.sub(lambda diagram: _shown(diagram["source"], folder), markdown)
+    return LINK.sub(lambda link: link["text"] if (here / link["target"]).is_dir() else link[0], drawn)
 
 
 def slug(heading: str, separator: str) -> str:
     """Return the anchor that GitHub gives to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", separator)
+
+
+def _picture(source: str) -> str:
+    return f"{hashlib.sha256(source.encode()).hexdigest()[:12]}.svg"
+
+
+def _shown(source: str, folder: str) -> str:
+    title = TITLE.search(source)
+    return f"![{title[1] if title else ''}]({relpath(join(DIAGRAMS, _picture(source)), folder or '.')})"
 
 
 def _root(config: MkDocsConfig) -> Path:

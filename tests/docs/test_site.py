@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.site.hooks import pages, slug
+from deploy.site.hooks import DIAGRAMS, diagrams, pages, slug
 
 ROOT = Path(__file__).parents[2]
 BUILD_LIMIT_S = 120
@@ -44,6 +44,12 @@ def html_of(page: Path, site: Path) -> Path:
 
 def test_every_page_is_on_the_site(site: Path) -> None:
     assert [page for page in pages(ROOT) if not html_of(page, site).is_file()] == []
+
+
+def test_every_diagram_is_drawn_as_it_is_written_and_told_in_words() -> None:
+    """Draw them: python -m tests.browser.diagrams"""
+    assert {picture.name for picture in (ROOT / DIAGRAMS).iterdir()} == set(diagrams(ROOT))
+    assert [source for source in diagrams(ROOT).values() if "accTitle: " not in source] == []
 
 
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
