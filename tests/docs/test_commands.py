@@ -19,7 +19,8 @@ from tests.support.worker_process import ROOT
 PAGES = ("README.md", "docs/tutorial.md")
 NOT_TO_BE_RUN = ("text", "json", "mermaid")  # the marks of blocks that hold no commands
 ELSEWHERE = {
-    "make setup": "makes the environment that this test runs in",
+    "make install": "makes the environment that this test runs in",
+    "make setup": "makes it, too",
     "make demo": "calls `sentiment-worker demo`, which tests/integration/test_demo.py runs",
     "make test": "runs this test",
     ".venv/bin/python -m training fetch": "downloads 84 MB; tests/training/test_fetch.py has a server of its own",
