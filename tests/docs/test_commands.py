@@ -39,6 +39,7 @@ EVERYTHING = "\n".join(Page(ROOT / name).text for name in PAGES)
 
 
 @pytest.mark.broker
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     make_what_training_would(tmp_path)

@@ -119,7 +119,7 @@ class Newcomer:
         """Ctrl-C in every terminal that runs `program`, the newest first; each must end well, if it was not killed."""
         for terminal in [each for each in reversed(self._terminals) if program in each.line]:
             self._terminals.remove(terminal)
-            status, expected = terminal.interrupt(), 137 if "KILL" in terminal.line else 0
+            status, expected = terminal.interrupt(), -signal.SIGKILL if "KILL" in terminal.line else 0
             assert status == expected, f"{terminal.line!r} ended with {status}; it said:\n{terminal.shows()}"
 
     def _on_our_ports(self, text: str) -> str:
