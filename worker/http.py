@@ -77,9 +77,10 @@ def serve(
     try:
         yield str(server.server_address[0]), server.server_address[1]
     finally:
+        give_up_s = time.monotonic() + CLIENT_TIMEOUT_S
         server.shutdown()
         thread.join()
-        server.hang_up()
+        server.hang_up(give_up_s)
         server.server_close()
 
 
@@ -220,13 +221,14 @@ class _Server(ThreadingHTTPServer):
             self._changed.notify()
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """End every connection and wait for its thread."""
+    def hang_up(self, give_up_s: float) -> None:
+        """End every connection and wait for the threads, until then on the monotonic clock."""
         with self._changed:
             connections = dict(self._open)
-        for request, thread in connections.items():
+        for request in connections:
             _hang_up(request)
-            thread.join(CLIENT_TIMEOUT_S)
+        for thread in connections.values():
+            thread.join(max(0.0, give_up_s - time.monotonic()))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's names
         """A client that leaves or dawdles is its own fault; anything else is ours."""

@@ -49,8 +49,9 @@ class Shadow:
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
-        """Begin; it warms up first."""
-        self._thread.start()
+        """Begin, unless it has begun; it warms up first."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
         """Look at some of these readable reviews, scored by the live model. For the loop's thread; never blocks."""

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "make setup": "makes it, too",
     "make demo": "calls `sentiment-worker demo`, which tests/integration/test_demo.py runs",
     "make test": "runs this test",
-    ".venv/bin/python -m training fetch": "downloads 84 MB; tests/training/test_fetch.py has a server of its own",
+    ".venv/bin/python -m training fetch": "downloads 107 MB; tests/training/test_fetch.py has a server of its own",
     ".venv/bin/python -m training --recipe": "takes 45 minutes; tests/training/test_pipeline.py trains on less",
 }
 UNTIL_CTRL_C = {  # what goes on, and what it prints when it is up, if the page does not say

@@ -290,6 +290,28 @@ def test_no_more_clients_than_the_limit_are_served_at_a_time_though_pages_take_l
     assert answers[-1].startswith(b"HTTP/1.0 200 ")
 
 
+def test_the_end_waits_for_all_pages_that_hang_together_not_for_each(
+    health: SwitchedHealth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.5)
+    released, under_way = threading.Event(), list[str]()
+
+    def hang() -> http.Page:
+        under_way.append("a page")
+        released.wait(LIMIT_S)
+        return http.PLAIN_TEXT, b""
+
+    with ExitStack() as crowd:
+        with http.serve("127.0.0.1", 0, registry=CollectorRegistry(), health=health, pages={"/": hang}) as address:
+            for _ in range(http.MAX_CONNECTIONS - 1):
+                crowd.enter_context(raw(address, b"GET / HTTP/1.1\r\n\r\n"))
+            until(lambda: len(under_way) == http.MAX_CONNECTIONS - 1, LIMIT_S, "all pages hang")
+            asked_s = time.monotonic()
+        assert time.monotonic() - asked_s < (http.MAX_CONNECTIONS - 1) * http.CLIENT_TIMEOUT_S
+        released.set()
+        until(lambda: not client_threads(), LIMIT_S, "all threads are back")
+
+
 def send_a_byte_at_a_time(client: socket.socket, stopped: threading.Event) -> None:
     while not stopped.wait(0.02):
         try:
