@@ -80,5 +80,5 @@ pin: $(INSTALLED) ## upgrade every package and write its version into constraint
 	mv constraints.new constraints.txt
 	@touch $(INSTALLED)
 
-clean: ## remove the environment, the caches and Kafka's jars
-	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs
+clean: ## remove the environment, the caches, the site and Kafka's jars
+	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs var/site
