@@ -10,26 +10,36 @@ INPUTS ?= 1000000
 SEED ?=
 
 BIN := .venv/bin
+WORKER := .venv/.worker
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test bench peers chaos soak nightly fuzz pin clean
+.PHONY: help install setup demo docs check test bench peers chaos soak nightly fuzz pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## make the environment in .venv, again when the dependencies or the native engine have changed
+install: $(WORKER) ## make an environment in .venv that has what the worker and the demo need, for a CPU
 
-$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard model/engines/native/*.cpp model/engines/native/*.h)
+$(WORKER): pyproject.toml constraints.txt setup.py $(wildcard model/engines/native/*.cpp model/engines/native/*.h)
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or later is needed; $(PYTHON3) is $$($(PYTHON3) --version 2>&1)." >&2; \
-	  echo "Install one, or name the one to take: make setup PYTHON3=/path/to/python3" >&2; exit 1; }
+	  echo "Install one, or name the one to take: make install PYTHON3=/path/to/python3" >&2; exit 1; }
 	$(PYTHON3) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e '.[cpu,demo]'
+	@touch $@
+
+setup: $(INSTALLED) ## add to it what development needs, torch among it; again when that or the native engine has changed
+
+$(INSTALLED): $(WORKER)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,training,bench]'
 	@touch $@
 
-demo: $(INSTALLED) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
-	@exec $(BIN)/python -m deploy.demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
+demo: $(WORKER) ## score REVIEWS=2000 real reviews through a real Kafka (BOOTSTRAP=host:port: yours), live on screen
+	@exec $(BIN)/sentiment-worker demo --reviews $(REVIEWS) $(if $(BOOTSTRAP),--bootstrap-servers $(BOOTSTRAP))
+
+docs: $(INSTALLED) ## make a site of the documentation, in var/site
+	@$(BIN)/mkdocs build --strict
 
 check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff format --check .
@@ -70,5 +80,5 @@ pin: $(INSTALLED) ## upgrade every package and write its version into constraint
 	mv constraints.new constraints.txt
 	@touch $(INSTALLED)
 
-clean: ## remove the environment, the caches and Kafka's jars
-	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs
+clean: ## remove the environment, the caches, the site and Kafka's jars
+	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs var/site

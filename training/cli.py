@@ -16,6 +16,7 @@ from training.analysis import Scores, comparison, evaluation, score_reviews
 from training.datasets import Example, read_examples
 from training.errors import DatasetError, TrainingError
 from training.fetch import ACL_IMDB, fetch_imdb
+from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
 from training.pipeline import Request, run
 from training.progress import ProgressDisplay, new_console
 from training.recipes import INGREDIENTS, NOT_IN_NOTEBOOK, RECIPES, ProductionRecipe
@@ -124,11 +125,19 @@ def cli(
 
 
 @cli.command()
-@click.option("--out", type=_DIRECTORY, required=True, help="Where the data set shall lie.")
+@click.option("--out", type=_DIRECTORY, required=True, help="Where the data sets shall lie.")
 @click.option("--url", default=ACL_IMDB.url, show_default=True, help="A mirror of the published archive.")
-def fetch(out: Path, url: str) -> None:
-    """Download the Large Movie Review Dataset, check it, and write it as training reads it."""
-    fetch_imdb(out, url, ACL_IMDB, new_console())
+@click.option("--domains-url", default=FDU_MTL_URL, show_default=True, help="A mirror of FDU-MTL's directory.")
+@click.option("--films-only", is_flag=True, help="Leave FDU-MTL out.")
+def fetch(out: Path, url: str, domains_url: str, films_only: bool) -> None:
+    """Download film reviews (the Large Movie Review Dataset) and reviews of other goods (FDU-MTL).
+
+    Both are checked, and written as training reads them.
+    """
+    console = new_console()
+    fetch_imdb(out, url, ACL_IMDB, console)
+    if not films_only:
+        fetch_domains(out, domains_url, fdu_mtl(), console)
 
 
 @cli.command()

@@ -53,7 +53,7 @@ def convert(archive: Path, data: Path, on_bytes: Callable[[int], None]) -> dict[
         lines = [line for folder in folders for line in _lines(content, folder)]
         if not lines:
             raise FetchError(f"{archive} holds no {name} reviews: it is not the expected archive")
-        _write(data / "imdb" / f"{name}.jsonl.xz", lines)
+        write_lines(data / "imdb" / f"{name}.jsonl.xz", lines)
         counts[name] = len(lines)
     return counts
 
@@ -109,8 +109,8 @@ def _lines(content: _Archive, folder: Folder) -> Iterable[str]:
         yield json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, lines: list[str]) -> None:
-    """Beside the place and then into it, so that a file that is there is whole."""
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a .xz file beside its place and then into it: a file that is there is whole. Raises FetchError."""
     beside = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

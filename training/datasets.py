@@ -137,7 +137,7 @@ class DomainFiles:
         missing = [str(path) for path in parts if not path.is_file()]
         if missing:
             raise DatasetError(
-                f"no {', no '.join(missing)}: put FDU-MTL there (docs/training.md says how), "
+                f"no {', no '.join(missing)}: `python -m training fetch --out DIR` brings FDU-MTL, "
                 "or train without it: --without domains"
             )
         return cls(*(tuple(read_examples(path)) for path in parts))

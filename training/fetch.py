@@ -27,7 +27,7 @@ def fetch_imdb(out: Path, url: str, expected: PublishedFile, console: Console) -
     What is already there is kept. Raises FetchError.
     """
     if all((out / "imdb" / f"{name}.jsonl.xz").is_file() for name in OUTPUTS):
-        console.print(f"the data set is already in {out / 'imdb'}")
+        console.print(f"the film reviews are already in {out / 'imdb'}")
         return
     archive = out / "aclImdb_v1.tar.gz"
     with ProgressDisplay(console, "downloading", expected.size_bytes) as display:

@@ -4,21 +4,28 @@ A broken producer or a broken model makes every record a dead letter. Without a 
 topic into the dead-letter topic, and look busy while it does.
 """
 
-from collections import deque
+from collections.abc import Hashable
 from typing import Final
 
 WINDOW_S: Final = 60.0
 
 
 class Breaker:
-    """Allows `limit` events in any minute."""
+    """Allows `limit` records in any minute."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._at_s: deque[float] = deque(maxlen=limit)  # of the last `limit` events
+        self._counted_at_s: dict[Hashable, float] = {}  # the last `limit` records, oldest first
 
-    def allows(self, now_s: float) -> bool:
-        """Count one more event; False when it is one too many. Times never go back."""
-        too_many = len(self._at_s) == self.limit and now_s - self._at_s[0] < WINDOW_S
-        self._at_s.append(now_s)
+    def allows(self, record: Hashable, now_s: float) -> bool:
+        """Count one more; False when it is one too many. One that is read again, as after a replay, counts once.
+
+        `record` tells it from all others. Times never go back.
+        """
+        if record in self._counted_at_s:
+            return True
+        too_many = False
+        if len(self._counted_at_s) == self.limit:
+            too_many = now_s - self._counted_at_s.pop(next(iter(self._counted_at_s))) < WINDOW_S
+        self._counted_at_s[record] = now_s
         return not too_many

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Final, Protocol
 
 from worker.broker import Receipt, Sink, Source, TransactionalSink
@@ -38,8 +39,8 @@ class Delivery(Protocol):
         """Take outcomes, of one partition in the order in which their results must appear. Does not block."""
         ...
 
-    def settle(self, now_s: float) -> list[Outcome]:
-        """Return the outcomes stored since the last call, and commit when it is time to.
+    def settle(self, now_s: float, *, timeout_s: float = inf) -> list[Outcome]:
+        """Return the outcomes stored since the last call, and commit when it is time to, for `timeout_s` at most.
 
         Raises DeliveryFailed: call `restart` and replay. Raises Fatal: the process must end.
         """
@@ -62,8 +63,8 @@ class Delivery(Protocol):
         """Make ready to publish again after `restart`. Raises BrokerUnavailable: not ready yet, call again."""
         ...
 
-    def close(self, *, timeout_s: float) -> None:
-        """Let go of the producer."""
+    def close(self) -> None:
+        """Let go of the producer, and of what is in flight: it will not be committed."""
         ...
 
 
@@ -99,12 +100,12 @@ class AtLeastOnce(Delivery):
         for outcome in outcomes:
             self._in_flight.append((outcome, self._sink.send(outcome.message)))
 
-    def settle(self, now_s: float) -> list[Outcome]:
+    def settle(self, now_s: float, *, timeout_s: float = inf) -> list[Outcome]:
         """See Delivery."""
         self._collect()
         if now_s >= self._commit_due_s:
             self._commit_due_s = now_s + self._commit_interval_s
-            self._commit_if_possible()
+            self._commit_if_possible(min(timeout_s, self._commit_timeout_s))
         return self._tell_stored()
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
@@ -130,9 +131,9 @@ class AtLeastOnce(Delivery):
         """See Delivery."""
         self._sink = self._open_sink()
 
-    def close(self, *, timeout_s: float) -> None:
+    def close(self) -> None:
         """See Delivery."""
-        self._sink.close(timeout_s=timeout_s)
+        self._sink.close(timeout_s=0)
 
     def _collect(self) -> None:
         """Take the acknowledged outcomes off the front; a failure that has come to the front is raised, alone."""
@@ -150,9 +151,9 @@ class AtLeastOnce(Delivery):
         stored, self._stored = self._stored, []
         return stored
 
-    def _commit_if_possible(self) -> None:
+    def _commit_if_possible(self, timeout_s: float) -> None:
         try:
-            self._commit(timeout_s=self._commit_timeout_s)
+            self._commit(timeout_s=timeout_s)
         except AssignmentLost:
             # The next poll tells which partitions are gone; those that stay are committed with the next round.
             log.info("commit came after a rebalance")
@@ -217,7 +218,7 @@ class ExactlyOnce(Delivery):
         """See Delivery. They are sent by the `settle` that follows: this must not fail with half of a batch taken."""
         self._waiting.extend(outcomes)
 
-    def settle(self, now_s: float) -> list[Outcome]:
+    def settle(self, now_s: float, *, timeout_s: float = inf) -> list[Outcome]:
         """See Delivery. Waits for the broker while it commits a transaction, not for its messages."""
         self._send(now_s)
         if not self._transaction:
@@ -229,7 +230,7 @@ class ExactlyOnce(Delivery):
             self._refuse_failures()
             # While the group rebalances, offsets are refused.
             if answered and self._source.membership is not None:
-                self._checkpoint(self._commit_timeout_s)
+                self._checkpoint(min(timeout_s, self._commit_timeout_s))
         except Fenced as exc:
             age_s = self._clock() - self._begun_s  # this process may have stood still since `now_s`
             if age_s < self._transaction_timeout_s:
@@ -265,9 +266,9 @@ class ExactlyOnce(Delivery):
         except Fenced as exc:
             raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
 
-    def close(self, *, timeout_s: float) -> None:
+    def close(self) -> None:
         """See Delivery."""
-        self._sink.close(timeout_s=timeout_s)
+        self._sink.close(timeout_s=0)
 
     def _send(self, now_s: float) -> None:
         """Let what waits join the transaction, as far as it may."""

@@ -7,6 +7,7 @@ number of connections, so none can keep the others from an answer.
 
 import io
 import logging
+import re
 import socket
 import socketserver
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from typing import Any, ClassVar, Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -59,13 +61,17 @@ class HealthView(Protocol):
 def serve(
     host: str, port: int, *, registry: CollectorRegistry, health: HealthView, pages: Pages
 ) -> Iterator[tuple[str, int]]:
-    """Answer while inside; yields the address, which tells the port when `port` is 0. Raises PortInUse."""
+    """Answer while inside; yields the address, which tells the port when `port` is 0. Raises PortInUse.
 
-    class Handler(_Handler):
-        answers = _Answers(registry, health, pages)
-
+    On loopback `pages` are given to whoever names us `localhost` or by an address, the rest to everybody: see
+    docs/security.md.
+    """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+
+        class Handler(_Handler):
+            answers = _Answers(registry, health, pages, any_name=not ip_address(address[0]).is_loopback)
+
         server = _Server(family, address, Handler)
     except (OSError, UnicodeError) as exc:  # UnicodeError: not a host name
         raise PortInUse(
@@ -77,21 +83,23 @@ def serve(
     try:
         yield str(server.server_address[0]), server.server_address[1]
     finally:
+        give_up_s = time.monotonic() + CLIENT_TIMEOUT_S
         server.shutdown()
         thread.join()
-        server.hang_up()
+        server.hang_up(give_up_s)
         server.server_close()
 
 
 class _Answers:
     """Path to (status, content type, body)."""
 
-    def __init__(self, registry: CollectorRegistry, health: HealthView, pages: Pages) -> None:
+    def __init__(self, registry: CollectorRegistry, health: HealthView, pages: Pages, *, any_name: bool) -> None:
         self._registry = registry
         self._health = health
         self._pages = pages
+        self._any_name = any_name
 
-    def to(self, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:
+    def to(self, path: str, accept: str, host: str | None) -> tuple[HTTPStatus, str, bytes]:
         if path == "/metrics":
             return self._metrics(accept)
         if path == "/livez":
@@ -99,7 +107,9 @@ class _Answers:
         if path == "/readyz":
             return _verdict(*self._health.ready(time.monotonic()))
         if make := self._pages.get(path):
-            return HTTPStatus.OK, *make()
+            if self._any_name or host is None or _is_local(host):  # a browser always names one
+                return HTTPStatus.OK, *make()
+            return HTTPStatus.FORBIDDEN, PLAIN_TEXT, b"open this page as localhost, or by an address\n"
         return HTTPStatus.NOT_FOUND, PLAIN_TEXT, b"no such page; see /\n"
 
     def _metrics(self, accept: str) -> tuple[HTTPStatus, str, bytes]:
@@ -108,6 +118,17 @@ class _Answers:
         except (TypeError, ValueError):  # its parser does not survive a version that is not a number
             encode, content_type = choose_encoder("")
         return HTTPStatus.OK, content_type, encode(self._registry)
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header is `localhost` or an address: a name may be another site's, pointed at us."""
+    match = re.fullmatch(r"(?:\[(.+)\]|([^:]+))(?::\d+)?", host)
+    name = (match[1] or match[2]).lower() if match else ""
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True
 
 
 def _verdict(good: bool, reason: str) -> tuple[HTTPStatus, str, bytes]:
@@ -148,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send a page."""
-        status, content_type, body = self.answers.to(self.path.partition("?")[0], self.headers.get("Accept", ""))
+        path = self.path.partition("?")[0]
+        status, content_type, body = self.answers.to(path, self.headers.get("Accept", ""), self.headers.get("Host"))
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -220,13 +242,14 @@ class _Server(ThreadingHTTPServer):
             self._changed.notify()
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """End every connection and wait for its thread."""
+    def hang_up(self, give_up_s: float) -> None:
+        """End every connection and wait for the threads, until then on the monotonic clock."""
         with self._changed:
             connections = dict(self._open)
-        for request, thread in connections.items():
+        for request in connections:
             _hang_up(request)
-            thread.join(CLIENT_TIMEOUT_S)
+        for thread in connections.values():
+            thread.join(max(0.0, give_up_s - time.monotonic()))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's names
         """A client that leaves or dawdles is its own fault; anything else is ours."""

@@ -3,17 +3,15 @@
 At most one batch is computed and one lies ready: the engine is never idle while work waits, nothing piles up.
 """
 
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
 
 from model.predictor import Predictor, TokenizedText
-from model.self_test import self_test
 from worker.batcher import Batch, Waiting
 from worker.failures import Poison, Score, score_or_isolate
+from worker.predictor_thread import PredictorThread
 
 CAPACITY: Final = 2  # one being computed, one ready
 
@@ -37,6 +35,7 @@ class ScoredBatch(Generic[W]):
     batch: Batch[W]
     results: list[Score | Poison]
     inference_s: float
+    at_one_go: bool = True  # not in parts, after it failed as a whole
 
     def waited_s(self, now_s: float) -> float:
         """How long its oldest review waited until the engine took it, if that has finished just now."""
@@ -90,24 +89,22 @@ class InferenceThread(Engine[W]):
     """See Engine: owns the predictor, which it runs in a thread of its own from `start` on."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
-        self._predictor = predictor
         self._isolation_timeout_s = isolation_timeout_s
-        self._inbox: SimpleQueue[Batch[W] | None] = SimpleQueue()
         self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
-        self._warm = threading.Event()
         self._inside = 0
-        # A daemon: a hung engine must not keep a process alive that was told to exit.
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread = PredictorThread[Batch[W]](
+            "inference", predictor, handle=self._compute, ended_by=self._outbox.put
+        )
 
     @property
     def predictor(self) -> Predictor:
         """See Engine."""
-        return self._predictor
+        return self._thread.predictor
 
     @property
     def warm(self) -> bool:
         """See Engine."""
-        return self._warm.is_set()
+        return self._thread.warm
 
     @property
     def idle(self) -> bool:
@@ -121,13 +118,12 @@ class InferenceThread(Engine[W]):
 
     def start(self) -> None:
         """See Engine."""
-        if not self._thread.is_alive():
-            self._thread.start()
+        self._thread.start()
 
     def submit(self, batch: Batch[W]) -> None:
         """See Engine."""
         self._inside += 1
-        self._inbox.put(batch)
+        self._thread.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
         """See Engine."""
@@ -142,35 +138,33 @@ class InferenceThread(Engine[W]):
 
     def close(self, *, timeout_s: float) -> None:
         """See Engine."""
-        self._inbox.put(None)
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._thread.close(timeout_s=timeout_s)
 
-    def _run(self) -> None:
-        try:
-            self._predictor.warm_up()
-            self_test(self._predictor)
-            self._warm.set()
-            while (batch := self._inbox.get()) is not None:
-                began_s = time.perf_counter()
-                results = score_or_isolate(
-                    self._predictor.predict,
-                    [row.text for row in batch.rows],
-                    out_of_time=_timer(self._isolation_timeout_s),
-                )
-                self._outbox.put(ScoredBatch(batch, results, time.perf_counter() - began_s))
-        except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
-            self._outbox.put(exc)
+    def _compute(self, batch: Batch[W]) -> None:
+        began_s = time.perf_counter()
+        search = _Search(self._isolation_timeout_s)
+        results = score_or_isolate(
+            self.predictor.predict, [row.text for row in batch.rows], out_of_time=search.is_too_long
+        )
+        took_s = time.perf_counter() - began_s
+        self._outbox.put(ScoredBatch(batch, results, took_s, at_one_go=not search.begun))
 
 
-def _timer(limit_s: float) -> Callable[[], bool]:
-    """Return what tells whether `limit_s` are over since it was asked first."""
-    deadline_s: float | None = None
+class _Search:
+    """The search for the reviews that a batch fails on, which may take `limit_s`."""
 
-    def over() -> bool:
-        nonlocal deadline_s
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._deadline_s: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the batch has failed."""
+        return self._deadline_s is not None
+
+    def is_too_long(self) -> bool:
+        """Whether the limit is over since this was asked first."""
         now_s = time.monotonic()
-        deadline_s = now_s + limit_s if deadline_s is None else deadline_s
-        return now_s > deadline_s
-
-    return over
+        if self._deadline_s is None:
+            self._deadline_s = now_s + self._limit_s
+        return now_s > self._deadline_s

@@ -135,7 +135,7 @@ class OtelTracer(Tracer):
         closing.start()
         closing.join(timeout_s)
         if closing.is_alive():
-            log.warning("the last traces could not be sent within %g s", timeout_s)
+            log.warning("the last traces could not be sent within %.3g s", timeout_s)
 
     def _describe(self, span: Span, scored: ScoredBatch[T]) -> None:
         batch = scored.batch

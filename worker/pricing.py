@@ -102,12 +102,16 @@ class Pricing:
     def __init__(self, *, max_tokens: int, target_s: float | None) -> None:
         self._max_tokens = max_tokens
         self._target_s = target_s
-        self._fit = PriceFit()
-        self.budget = self._largest(Why.FIXED if target_s is None else Why.LEARNING)  # the last that was chosen
+        self.forget()
 
     def observe(self, padded_tokens: int, took_s: float) -> None:
         """Learn from a batch that was computed at one go."""
         self._fit.observe(padded_tokens, took_s)
+
+    def forget(self) -> None:
+        """Begin anew: another engine has prices of its own."""
+        self._fit = PriceFit()
+        self.budget = self._choose(0)  # the last that was chosen
 
     def choose(self, waiting_tokens: int) -> Budget:
         """Return the budget of the next batch, given how many tokens wait for it and for those behind it."""

@@ -232,7 +232,7 @@ class Settings(BaseModel):
         default=25_000,
         ge=0,
         le=3_600_000,
-        description="Time for unfinished work after SIGTERM; keep it below what the orchestrator grants.",
+        description="Time for unfinished work after SIGTERM; keep it 15 s below what the orchestrator grants.",
     )
     handover_timeout_ms: int = Field(
         default=5_000,

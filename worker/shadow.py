@@ -1,23 +1,23 @@
 """A second model that scores a share of the traffic beside the live one, to be compared with it and never published."""
 
 import logging
-import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
 from typing import Final, Protocol
 
 from model.errors import BatchFailed, ModelError
 from model.predictor import Predictor, score_texts
-from model.self_test import self_test
 from worker.broker import Record
 from worker.failures import Score
 from worker.messages import decode_review
+from worker.predictor_thread import PredictorThread
 
 log = logging.getLogger(__name__)
 
 WAITING: Final = 1  # batches that may wait for the shadow: it must not fall behind, nor hold what the worker has done
 _SPREAD: Final = 2_654_435_761  # Knuth's multiplicative hash: 2^32 / golden ratio
 _WORD: Final = 2**32
+
+Chosen = Sequence[tuple[Record, Score]]
 
 
 class Comparisons(Protocol):
@@ -41,15 +41,13 @@ class Shadow:
 
     def __init__(self, predictor: Predictor, *, share: float, comparisons: Comparisons) -> None:
         """`share` of the reviews are looked at, from 0 to 1."""
-        self._predictor = predictor
         self._share = share
         self._comparisons = comparisons
         self._broken = False
-        self._inbox: SimpleQueue[list[tuple[Record, Score]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+        self._thread = PredictorThread[Chosen]("shadow", predictor, handle=self._compare, ended_by=self._break)
 
     def start(self) -> None:
-        """Begin; it warms up first."""
+        """Begin, unless it has begun; it warms up and is tested first."""
         self._thread.start()
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
@@ -61,32 +59,25 @@ class Shadow:
         ]
         if not chosen:
             return
-        if self._broken or self._inbox.qsize() >= WAITING:
+        if self._broken or self._thread.waiting >= WAITING:
             self._comparisons.skipped(len(chosen))
         else:
-            self._inbox.put(chosen)
+            self._thread.put(chosen)
 
     def close(self, *, timeout_s: float) -> None:
         """End after what it has; one that hangs is left behind."""
-        self._inbox.put(None)
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._thread.close(timeout_s=timeout_s)
 
-    def _run(self) -> None:
-        try:
-            self._predictor.warm_up()
-            self_test(self._predictor)
-            while (chosen := self._inbox.get()) is not None:
-                self._compare(chosen)
-        except ModelError as exc:
-            log.error("the shadow model is broken and compares nothing more: %s", exc)  # noqa: TRY400
-        finally:
-            self._broken = True  # also by what nobody foresaw, which Python tells
+    def _break(self, why: Exception) -> None:
+        self._broken = True
+        if not isinstance(why, ModelError):
+            raise why  # nobody foresaw it: Python tells it as of any thread
+        log.error("the shadow model is broken and compares nothing more: %s", why)
 
-    def _compare(self, chosen: Sequence[tuple[Record, Score]]) -> None:
+    def _compare(self, chosen: Chosen) -> None:
         texts = [decode_review(record.value or b"").text for record, _ in chosen]
         try:
-            found = score_texts(self._predictor, texts).probabilities
+            found = score_texts(self._thread.predictor, texts).probabilities
         except BatchFailed as exc:
             log.warning("the shadow model could not score %d reviews: %s", len(chosen), exc)
             self._comparisons.failed(len(chosen))

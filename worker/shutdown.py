@@ -1,6 +1,7 @@
 """Signals set flags; the loop does the work."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,8 +12,10 @@ Handler = Callable[[int, FrameType | None], None]
 class Stop:
     """Whether someone asked to stop, and whether they insist."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.signum: int | None = None
+        self.requested_s: float | None = None  # when, of `clock`
         self.forced = False
 
     @property
@@ -23,6 +26,8 @@ class Stop:
     def on_signal(self, signum: int, _frame: FrameType | None = None) -> None:
         """Note a signal. Python may run this between any two bytecodes: no locks, no I/O."""
         self.forced = self.requested
+        if self.requested_s is None:
+            self.requested_s = self._clock()
         self.signum = signum
 
 

@@ -6,6 +6,7 @@ One thread, this one, owns the consumer, the producer and every decision; an `En
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from math import inf
 from typing import Final, NamedTuple
 
 from model.errors import EngineBroken, ModelError
@@ -118,6 +119,7 @@ class Worker:
         self._handover_timeout_s = handover_timeout_s
         self._clock = clock
         self._wall_clock = wall_clock
+        self._drained_by_s = inf  # once it is asked to stop
         self._housekeeping_due_s = 0.0
         self._ready = False  # as last told
         self._must_reopen = False
@@ -143,12 +145,7 @@ class Worker:
             raise ModelUnusable(str(exc)) from exc
         finally:
             self._health.stopping = True
-            self._engine.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
-            if self._shadow is not None:
-                self._shadow.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
-            self._delivery.close(timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
-            self._source.close(timeout_s=CLOSE_TIMEOUT_S)
-            self._tracer.close(at_s=self._wall_clock(), timeout_s=0 if stop.forced else CLOSE_TIMEOUT_S)
+            self._close(stop)
 
     def start(self) -> None:
         """Start the engine's thread, unless it runs; it warms up while the loop turns."""
@@ -178,26 +175,29 @@ class Worker:
         """Finish what was read, within the budget; what does not fit is scored again by whoever comes next."""
         self._health.stopping = True
         self._next_engine = None
-        deadline_s = self._clock() + self._drain_timeout_s
+        asked_s = self._clock() if stop.requested_s is None else stop.requested_s
+        self._drained_by_s = asked_s + self._drain_timeout_s
         try:
-            while (self._batcher or not self._engine.idle) and self._clock() < deadline_s and not stop.forced:
+            while (self._batcher or not self._engine.idle) and self._drain_left_s() > 0 and not stop.forced:
                 self._dispatch(draining=True)
                 self._collect(timeout_s=BUSY_POLL_S)
-                self._finish(self._delivery.settle(self._clock()))
+                self._finish(self._delivery.settle(self._clock(), timeout_s=self._drain_left_s()))
                 self._follow_group(timeout_s=0)
-            self._commit_the_rest(stop, deadline_s)
+            self._commit_the_rest(stop)
         except (DeliveryFailed, BrokerUnavailable, AssignmentLost) as exc:
             log.warning("not everything could be finished and will be scored again: %s", exc)
         log.info("drained", extra={"left_behind": self._backpressure.records})
 
-    def _commit_the_rest(self, stop: Stop, deadline_s: float) -> None:
+    def _drain_left_s(self) -> float:
+        return max(0.0, self._drained_by_s - self._clock())
+
+    def _commit_the_rest(self, stop: Stop) -> None:
         """Commit, and go along with rebalances that keep us from it."""
         while not stop.forced:
             try:
-                left_s = max(0.0, deadline_s - self._clock())
-                self._finish(self._delivery.drain(timeout_s=left_s, hurried=lambda: stop.forced))
+                self._finish(self._delivery.drain(timeout_s=self._drain_left_s(), hurried=lambda: stop.forced))
             except AssignmentLost:
-                if self._clock() >= deadline_s:
+                if not self._drain_left_s():
                     raise
                 self._follow_group(timeout_s=IDLE_POLL_S)
             else:
@@ -213,6 +213,20 @@ class Worker:
         if polled.revoked:
             self._hand_over(polled.revoked)
         self._drop_stale_waiting()
+
+    def _close(self, stop: Stop) -> None:
+        """Let go of everything, within CLOSE_TIMEOUT_S altogether: first what others wait for, last what may hang."""
+        deadline_s = self._clock() + CLOSE_TIMEOUT_S
+
+        def left_s() -> float:
+            return max(0.0, deadline_s - self._clock())
+
+        self._delivery.close()
+        self._source.close(timeout_s=left_s())
+        self._tracer.close(at_s=self._wall_clock(), timeout_s=0 if stop.forced else left_s())
+        self._engine.close(timeout_s=0 if stop.forced else left_s())
+        if self._shadow is not None:
+            self._shadow.close(timeout_s=0 if stop.forced else left_s())
 
     def _caught_up(self) -> bool:
         lag = self._source.lag()
@@ -290,7 +304,8 @@ class Worker:
     def _bury(
         self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
     ) -> None:
-        if not self._breaker.allows(self._clock()):
+        # With its time, since a topic that was made anew begins at 0 again.
+        if not self._breaker.allows((record.partition, record.offset, record.timestamp_ms), self._clock()):
             try:
                 self._commit_before("the worker stops")  # or each new start would bury the same ones again
             except DeliveryFailed as exc:
@@ -335,7 +350,8 @@ class Worker:
 
     def _commit_before(self, event: str) -> None:
         try:
-            self._finish(self._delivery.drain(timeout_s=self._handover_timeout_s))
+            timeout_s = min(self._handover_timeout_s, self._drain_left_s())
+            self._finish(self._delivery.drain(timeout_s=timeout_s))
         except (AssignmentLost, BrokerUnavailable) as exc:
             log.warning("results may be repeated, not all could be committed before %s: %s", event, exc)
 
@@ -395,7 +411,8 @@ class Worker:
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
             self._metrics.inference_s.observe(scored.inference_s)
-            self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
+            if scored.at_one_go:
+                self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
             now_s = self._clock()
             self._health.progressed(now_s)
             self._recorder.computed(scored, now_s)
@@ -449,6 +466,7 @@ class Worker:
             self._engine, self._next_engine = self._next_engine, None
             model = self._engine.predictor.info
             self._serve(model)
+            self._pricing.forget()
             self._metrics.reloads["done"].inc()
             log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
             self._read_waiting_anew()

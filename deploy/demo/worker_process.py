@@ -1,6 +1,7 @@
 """The worker as a process of its own: started, awaited, watched, stopped."""
 
 import http.client
+import os
 import signal
 import subprocess
 import sys
@@ -38,9 +39,8 @@ class WorkerProcess:
         self._log = directory / "worker.log"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run"],
-                cwd=PROJECT,
-                env=dict(environ),
+                [sys.executable, "-P", "-m", "worker", "run"],  # -P: a folder `worker` where the user is, is not it
+                env=_with_our_modules(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -123,3 +123,8 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+
+
+def _with_our_modules(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` in which Python finds the worker that is beside this package, installed or not."""
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), environ.get("PYTHONPATH")]))}

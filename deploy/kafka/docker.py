@@ -1,6 +1,6 @@
 """A broker in a container: the official image, or the one that build-image.sh makes where no hub can be reached.
 
-The docker command finds the daemon and the image; testcontainers, a development dependency, runs the container.
+The docker command finds the daemon and the image; testcontainers, of the extra `demo`, runs the container.
 """
 
 import os
@@ -44,7 +44,7 @@ class DockerBroker(Broker):
         """Find the daemon and an image; may pull one. Raises WayClosed."""
         self._extras = extras
         if find_spec("testcontainers") is None:
-            raise WayClosed("the testcontainers package is not installed; `make setup` installs it")
+            raise WayClosed("the testcontainers package is not installed: pip install testcontainers")
         self._docker = found("docker")
         self._image = _find_image(self._docker, tell)
         self.name = f"Apache Kafka in container {self._image}"

@@ -1,4 +1,4 @@
-"""Kafka's jars and the Java that runs them: KAFKA_HOME's, or fetched once through Maven into var/kafka-libs."""
+"""Kafka's jars and the Java that runs them: KAFKA_HOME's, or fetched once through Maven and kept."""
 
 import fcntl
 import hashlib
@@ -12,8 +12,10 @@ from tempfile import TemporaryDirectory
 from deploy.kafka.broker import WayClosed
 from deploy.kafka.commands import CommandFailed, found, run
 
-PROJECT = Path(__file__).parents[2]
-CACHE = PROJECT / "var" / "kafka-libs"
+PROJECT = Path(__file__).resolve().parents[2]
+HOME_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+# In a checkout, where `make clean` removes them; not beside modules that pip has put somewhere.
+CACHE = (PROJECT / "var" if (PROJECT / "Makefile").is_file() else HOME_CACHE / "sentiment-worker") / "kafka-libs"
 POM = Path(__file__).with_name("pom.xml")
 KAFKA_JAR = "kafka_2.13-*.jar"
 JAVA_MIN = 17  # what a broker of Kafka 4 needs

@@ -20,17 +20,19 @@ from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
-from tests.bench.page import write_between
+from tests.bench.page import PAGE
 from tests.bench.parts import Bench, carrier, limit_s
 from tests.bench.processes import ROOT, BenchFailed, run_program
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
+from tests.support.section import Section
 from worker.clients import CLIENTS, ClientName
 
 SAMPLES_PER_S: Final = 200
 FLAMES: Final = ROOT / "var" / "flames"
 OTHER: Final = "the loop itself"
 ALL: Final = "**the pipeline**"
+SECTION: Final = Section(PAGE, "hops", "python -m tests.bench.hops --write")
 # A stack belongs to the first hop that one of its frames names. Frames are written as "function (file:line)".
 HOPS: Final[Mapping[str, Sequence[str]]] = {
     "metrics": ("(worker/metrics.py",),
@@ -74,7 +76,7 @@ def main() -> int:
     written = table(costs_us, f"{datetime.now(UTC):%Y-%m-%d}")
     sys.stdout.write(written)
     if arguments.write:
-        write_between("hops", written)
+        SECTION.write(written)
     return 0
 
 

@@ -33,9 +33,7 @@ def latency(bench: Bench, subject: Subject, figures: Figures) -> Figures:
         for load in LOADS:
             rate_per_s = capacity_per_s * load / 100
             due_s = arrivals_s(rate_per_s, max(1, round(rate_per_s * LOAD_S)), seed=SEED)
-            began_s, lateness_s = _send_on_time(
-                bench.topics, incoming, load_texts(bench.data, len(due_s)), due_s, first
-            )
+            began_s, lateness_s = send_on_time(bench.topics, incoming, load_texts(bench.data, len(due_s)), due_s, first)
             child.until(partial(has, seen, first + len(due_s)), limit_s(len(due_s)), f"all results at {load} % load")
             waits_s = [seen[key_of(number)] - began_s - due for number, due in enumerate(due_s, start=first)]
             for name, percent in PERCENTILES.items():
@@ -46,7 +44,7 @@ def latency(bench: Bench, subject: Subject, figures: Figures) -> Figures:
     return found
 
 
-def _send_on_time(
+def send_on_time(
     topics: Topics, topic: str, texts: Sequence[str], due_s: Sequence[float], first: int
 ) -> tuple[float, list[float]]:
     """Send each review at its time, numbered from `first`; when the schedule began, and how late each send was."""

@@ -1,7 +1,6 @@
 """`python -m tests.bench.page FIGURES.json`: write what `make bench` saved into docs/performance.md."""
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,19 +9,17 @@ from typing import Any, Final
 from tests.bench.figures import GROUPS
 from tests.bench.processes import ROOT
 from tests.bench.report import rows
+from tests.support.section import Section
 from worker.bench.figures import Spread
 
 PAGE: Final = ROOT / "docs" / "performance.md"
-COMMANDS: Final = {
-    "figures": "python -m tests.bench.page FIGURES.json",
-    "hops": "python -m tests.bench.hops --write",
-}
+SECTION: Final = Section(PAGE, "figures", "python -m tests.bench.page FIGURES.json")
 
 
 def main() -> None:
     """Bring the figures of the page up to date."""
     document = json.loads(Path(sys.argv[1]).read_text())
-    write_between("figures", figures(document))
+    SECTION.write(figures(document))
 
 
 def figures(document: Mapping[str, Any]) -> str:
@@ -46,29 +43,6 @@ def figures(document: Mapping[str, Any]) -> str:
             lines += [f"**{group}**", "", *_table(["", *subjects], found), ""]
     bars = [[bar["bar"], bar["figure"], "met" if bar["met"] else "not met"] for bar in document["bars"]]
     return "\n".join([*lines, "**Bars**", "", *_table(["bar", "measured", ""], bars), ""])
-
-
-def write_between(name: str, text: str) -> None:
-    """Replace what stands on the page between the marks of this name."""
-    PAGE.write_text(replaced(PAGE.read_text(), name, text))
-
-
-def replaced(page: str, name: str, text: str) -> str:
-    """The page with the text between the marks. Raises ValueError where it has no such marks."""
-    begin, end = _marks(name)
-    written, count = re.subn(
-        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}{text}{end}", page, flags=re.DOTALL
-    )
-    if count != 1:
-        raise ValueError(f"the page has {count} places for {name}, not one: {begin.strip()}")
-    return written
-
-
-def _marks(name: str) -> tuple[str, str]:
-    return (
-        f"<!-- {name}: written by `{COMMANDS[name]}`; do not change it by hand. -->\n",
-        f"<!-- the end of {name} -->\n",
-    )
 
 
 def _table(header: list[str], lines: list[list[str]]) -> list[str]:

@@ -1,24 +1,10 @@
 import json
 
-import pytest
-
 from tests.bench.figures import Resident
-from tests.bench.page import COMMANDS, PAGE, figures, replaced
+from tests.bench.page import figures
 from tests.bench.report import Report
 from tests.bench.rounds import Measured
 from tests.bench.subjects import REFERENCE, SHIPPED
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_page_has_a_place_for_what_each_command_writes(name: str) -> None:
-    once = replaced(PAGE.read_text(), name, "anew\n")
-    assert once.count("anew\n") == 1
-    assert replaced(once, name, "anew\n") == once
-
-
-def test_a_page_without_the_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 places for hops"):
-        replaced("# Performance\n", "hops", "")
 
 
 def test_what_the_benchmark_saved_becomes_tables_without_the_brokers_address() -> None:

@@ -1,11 +1,13 @@
-"""An engine without a thread, for tests that decide when a batch is done."""
+"""Engines without a thread, for tests that decide when a batch is done."""
 
 from collections import deque
+from collections.abc import Callable
 
 from model.predictor import Predictor
 from worker.batcher import Batch
 from worker.failures import score_or_isolate
 from worker.inference import CAPACITY, Engine, ScoredBatch, W
+from worker.reloading import Reloader
 
 
 class FakeEngine(Engine[W]):
@@ -60,3 +62,16 @@ class FakeEngine(Engine[W]):
 
     def close(self, *, timeout_s: float) -> None:
         """See Engine."""
+
+
+class FakeReloader(Reloader[W]):
+    """See worker.reloading.Reloader. Has another engine as soon as it is asked for one."""
+
+    def __init__(self, open_engine: Callable[[], FakeEngine[W]]) -> None:
+        super().__init__(open_engine)
+        self._open_now = open_engine
+
+    def take(self) -> Engine[W] | None:
+        """See Reloader."""
+        requested, self._requested = self._requested, False
+        return self._open_now() if requested else None

@@ -1,17 +1,16 @@
-"""`python -m tests.faults.table`: write how each scenario went into docs/guarantees.md, from the suite's results."""
+"""`python -m tests.faults.table`: write how each scenario went into docs/guarantees.md, after `make chaos`."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from tests.support.section import Section
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "var" / "faults.json"
-PAGE = ROOT / "docs" / "guarantees.md"
-BEGIN = "<!-- Written by `python -m tests.faults.table` after `make chaos`; do not change it by hand. -->\n"
-END = "<!-- The end of what is written so. -->\n"
+SECTION = Section(ROOT / "docs" / "guarantees.md", "scenarios", "python -m tests.faults.table")
 
 
 class Scenario(NamedTuple):
@@ -52,21 +51,15 @@ def table(scenarios: Iterable[Scenario], day: str) -> str:
     )
 
 
-def replaced(page: str, written: str) -> str:
-    """Return the page with what stands between the marks replaced."""
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + written + END, page, flags=re.DOTALL)
-
-
-def sentences(page: str) -> set[str]:
-    """Return the scenarios that the page lists."""
-    written = page.partition(BEGIN)[2].partition(END)[0]
+def sentences(written: str) -> set[str]:
+    """Return the scenarios that a table lists."""
     return {row.split("|")[1].strip() for row in written.splitlines() if row.startswith("| ")} - {"scenario"}
 
 
 def main() -> None:
     """Bring the page up to date."""
     scenarios = [Scenario(**one) for one in json.loads(RESULTS.read_text())]
-    PAGE.write_text(replaced(PAGE.read_text(), table(scenarios, f"{datetime.now(UTC):%Y-%m-%d}")))
+    SECTION.write(table(scenarios, f"{datetime.now(UTC):%Y-%m-%d}"))
 
 
 if __name__ == "__main__":

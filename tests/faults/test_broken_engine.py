@@ -2,37 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import pytest
 
-from tests.support.broken_engine import MOST_ROWS, NOT_A_NUMBER
-from tests.support.kafka_io import Message, read_all
+from tests.support.broken_engine import BROKEN, MOST_ROWS, NOT_A_NUMBER
+from tests.support.kafka_io import read_all
 from tests.support.stage import Stage
-from tests.support.traffic import result_of, reviews
+from tests.support.traffic import around, result_of, reviews, with_word
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-BROKEN = "tests.support.broken_engine"
 STALL_S = 1.0
 DRAIN_S = 2.0
-
-
-def with_word(word: str, messages: Iterable[Message]) -> Iterator[Message]:
-    """The same reviews with one word more, which some engines choke on."""
-    for message in messages:
-        assert message.value is not None
-        review = json.loads(message.value)
-        yield message._replace(value=json.dumps(review | {"text": f"{review['text']} {word}"}).encode())
-
-
-def around(word: str) -> list[Message]:
-    """Good reviews around one with this word."""
-    good = reviews(seed=1)
-    return [*islice(good, 200), *with_word(word, islice(good, 1)), *islice(good, 200)]
 
 
 def resumed(stage: Stage) -> list[str]:
@@ -87,18 +71,19 @@ def test_an_engine_that_breaks_stops_the_worker_and_nothing_is_lost(stage: Stage
     assert resumed(stage) == []
 
 
-def hung(stage: Stage) -> WorkerProcess:
+def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
     """A worker whose engine computes for ever."""
-    stage.traffic.send(around("hang"))
+    stage.traffic.send(around(word))
     worker = stage.start(BROKEN, stall_timeout_ms=round(STALL_S * 1000), drain_timeout_ms=round(DRAIN_S * 1000))
     until(lambda: "nothing was finished" in worker.get("/livez")[1], 60, "the worker tells that it is stalled")
     assert worker.get("/livez")[0] == 503
     return worker
 
 
-def test_a_hung_engine_shows_and_sigterm_ends_the_worker_within_its_budget(stage: Stage) -> None:
+@pytest.mark.parametrize("word", ["hang", "hangalone"], ids=["on-a-batch", "on-the-search-in-it"])
+def test_a_hung_engine_shows_and_sigterm_ends_the_worker_within_its_budget(stage: Stage, word: str) -> None:
     """`/livez` turns to 503; what could not be finished is scored again."""
-    assert hung(stage).stop() == 0
+    assert hung(stage, word).stop() == 0
     assert resumed(stage) == []
 
 

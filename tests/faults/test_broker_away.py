@@ -19,6 +19,7 @@ def stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
 
 
 def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, stage: Stage) -> None:
+    """It is waited for; at least once, what had not been committed when it died may be repeated."""
     worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
@@ -29,6 +30,7 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
 
 
 def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broker: Broker, stage: Stage) -> None:
+    """The worker stays alive, takes its partitions up again and loses nothing."""
     worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
@@ -55,6 +57,7 @@ def test_a_worker_without_work_is_not_ready_while_its_broker_is_away(own_broker:
 def test_results_that_were_not_stored_in_time_are_scored_again_from_the_committed_offset(
     own_broker: Broker, stage: Stage
 ) -> None:
+    """After `delivery_timeout_ms` the worker goes back by itself, once for each time that it gave up."""
     worker = stage.busy(delivery_timeout_ms=2_000)
     before = stage.committed()
     own_broker.pause()

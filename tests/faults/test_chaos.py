@@ -5,6 +5,7 @@
 
 import os
 import random
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
@@ -13,7 +14,8 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import new_topics
-from tests.support.stage import MakeStage, Stage
+from tests.support.oracle import Kill, last_before_repeats
+from tests.support.stage import SESSION_TIMEOUT_MS, UNCOMMITTED_S, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.worker_process import WorkerProcess
 from worker.clients import ClientName
@@ -25,6 +27,8 @@ SEED = int(os.environ.get("SENTIMENT_TEST_SEED", random.SystemRandom().randrange
 KILLS_TO_A_BROKER_KILL = 5
 NAMES = ("worker-0", "worker-1")
 RETURN_LIMIT_S = 120.0
+# Commits are refused while the group waits for one that was killed and is not back within its session.
+MAY_REBALANCE_S = UNCOMMITTED_S + SESSION_TIMEOUT_MS / 1000
 
 
 @pytest.mark.parametrize(("client", "kills"), [("kafka-python", KILLS), ("confluent", KILLS // 2)])
@@ -37,22 +41,26 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
     kills: int,
     record_property: Callable[[str, object], None],
 ) -> None:
+    """Nothing, exactly once; at least once, what came since the last commit, or during a rebalance."""
     rng = random.Random(SEED)
     stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery, client=client)
     backlog = reviews(seed=SEED)
     workers = {name: started(stage, name) for name in NAMES}
-    killed = []
+    killed, uncommitted_s = list[Kill](), MAY_REBALANCE_S
     stage.traffic.send(islice(backlog, 100))
     for number in range(1, kills + 1):
         goal = stage.traffic.answered() + rng.randint(1, 300)
         stage.traffic.load_until(partial(reached, stage, goal), backlog, f"{goal} results", most=10**9)
         victim = rng.choice(NAMES)
-        workers[victim].kill()
-        killed.append(stage.committed())
+        killed.append(stage.kill(workers[victim], uncommitted_s=uncommitted_s))
+        uncommitted_s = MAY_REBALANCE_S
         if number % KILLS_TO_A_BROKER_KILL == 0:
-            killed.append(stage.committed())
+            killed.append(killed[-1]._replace(committed=stage.committed(), at_s=time.monotonic()))
+            survivor = next(name for name in NAMES if name != victim)
+            workers[survivor].until_ready()  # one that finds no broker when it starts ends with status 3
             own_broker.kill()
             own_broker.start()
+            uncommitted_s = RETURN_LIMIT_S  # results may come before it takes commits again
         workers[victim] = started(stage, victim)
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
     for worker in workers.values():
@@ -62,6 +70,8 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
     record_property("reviews", len(stage.traffic.inputs))
     record_property("results", len(stage.traffic.results))
+    ages_s = [kill.at_s - first.seen_s for first, kill in last_before_repeats(stage.history(), killed)]
+    record_property("oldest repeated", f"{max(ages_s, default=0):.1f} s before the kill")
     record_property("kills", f"{kills} of workers, {kills // KILLS_TO_A_BROKER_KILL} of the broker")
     assert stage.faults(begun_again=killed if delivery == "at_least_once" else []) == [], f"seed {SEED}"
 

@@ -1,33 +1,43 @@
 """The connections between worker and broker are cut, slow, or lead nowhere, while the broker itself is well."""
 
+import socket
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from deploy.kafka.properties import Extras, Listener
+from deploy.kafka.readiness import serves
 from tests.conftest import open_broker
 from tests.faults.pair import Pair
+from tests.support.broken_engine import BROKEN
+from tests.support.deployment import CLOSING_S
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
-from tests.support.traffic import reviews
-from tests.support.until import let_pass
+from tests.support.traffic import around, reviews
+from tests.support.until import let_pass, until
 
 pytestmark = pytest.mark.broker
 
+OPEN_LIMIT_S = 60.0
 CUTS = 10
+DRAIN_S = 2.0
 
 
 @pytest.fixture(scope="module")
 def behind_a_proxy(request: pytest.FixtureRequest) -> Iterator[tuple[Broker, Proxy]]:
     """A broker with a second door, and the proxy that stands before it."""
-    [port] = free_ports(1)
     with Proxy() as proxy:
+        [port] = free_ports(1)
         proxy.target = f"127.0.0.1:{port}"
         behind = Extras((Listener("PROXIED", "PLAINTEXT", port, proxy=proxy.address),))
         with open_broker(request.config, own=True, extras=behind) as broker:
+            host, _, door = proxy.address.rpartition(":")
+            # That the broker answers at its first door tells nothing of the second, nor of the proxy.
+            until(lambda: serves(host, int(door)), OPEN_LIMIT_S, f"the broker answers behind the proxy, at {port}")
             yield broker, proxy
 
 
@@ -44,6 +54,30 @@ def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeSta
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
     return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_sigterm_ends_a_worker_in_time_though_nothing_answers_it(
+    behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, silent: str
+) -> None:
+    """Engine, broker and the collector of traces hang at once: `drain_timeout_ms` and 15 s are enough."""
+    stage = make_stage(behind_a_proxy[0].address)
+    stage.traffic.send(around("hang"))
+    settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "traces_endpoint": f"http://{silent}/v1/traces"}
+    worker = stage.start(BROKEN, stall_timeout_ms=1_000, drain_timeout_ms=round(DRAIN_S * 1000), **settings)
+    until(lambda: "nothing was finished" in worker.get("/livez")[1], 60, "the engine hangs")
+    proxy.black_hole()
+    worker.terminate()
+    assert worker.exit_status(limit_s=DRAIN_S + CLOSING_S) == 0
+    stopped = stage.committed()
+    assert stage.start(until_empty=True).exit_status() == 0
+    assert stage.faults(begun_again=[stopped]) == []
 
 
 def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy: Proxy) -> None:

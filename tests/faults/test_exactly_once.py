@@ -31,6 +31,7 @@ def own_stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
 
 @pytest.mark.parametrize("name", [None, "worker-1"])
 def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, name: str | None) -> None:
+    """Whether its transactions have a name of their own or one for each start."""
     settings: dict[str, Any] = {"transactional_id": name} if name else {}
     worker = stage.busy(**settings)
     for answered in (600, 900, 1200):
@@ -43,6 +44,7 @@ def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, n
 
 
 def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its_timeout_at_most(stage: Stage) -> None:
+    """Which is `transaction_timeout_ms`, and 10 s after which the broker looks."""
     stage.busy(transaction_timeout_ms=TRANSACTION_TIMEOUT_S * 1000).kill()
     killed_s = time.monotonic()
     worker = stage.start()
@@ -54,6 +56,7 @@ def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its
 
 
 def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
+    """What it has finished can be read and is committed when it has ended."""
     assert stage.busy().stop() == 0
     so_far = stage.committed()
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
@@ -62,6 +65,7 @@ def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
 
 
 def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, own_stage: Stage) -> None:
+    """Exactly once, it is waited for and nothing is repeated."""
     worker = own_stage.busy()
     own_broker.kill()
     own_broker.start()
@@ -71,6 +75,7 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
 
 
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:
+    """Thawed, its transaction is refused; it goes back to what is committed and works on."""
     worker = stage.busy(transaction_timeout_ms=2_000)
     worker.freeze()
     other = stage.start(transaction_timeout_ms=2_000)
@@ -84,6 +89,7 @@ def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_n
 
 
 def test_of_two_workers_under_one_transactional_id_the_first_stops_and_nothing_is_repeated(stage: Stage) -> None:
+    """It ends with status 9 and names the setting."""
     first = stage.busy(transactional_id="the-same")
     second = stage.start(transactional_id="the-same")
     more = reviews(seed=2, words=LONG)

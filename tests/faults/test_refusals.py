@@ -33,6 +33,7 @@ def resumed(stage: Stage, *, replays: int = 0) -> list[str]:
 
 
 def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_until_that_is_mended(stage: Stage) -> None:
+    """It ends with status 8 and commits nothing of it: a dead letter is never dropped."""
     set_topic_config(stage.address, stage.topics.dlq, "max.message.bytes", "1000")
     stage.traffic.send(mixed(reviews(seed=1)))
     worker = stage.start()
@@ -47,6 +48,7 @@ def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_until_that_
 def test_a_topic_that_may_not_be_written_stops_the_worker_until_that_is_mended(
     stage: Stage, which: str, status: int
 ) -> None:
+    """It ends with status 5, or 8 for dead letters, and names the topic; nothing is lost."""
     name = getattr(stage.topics, which)
     stage.traffic.send(mixed(reviews(seed=2)))
     with denied(stage.address, ResourceType.TOPIC, name, ACLOperation.WRITE):

@@ -26,6 +26,7 @@ def told(stage: Stage, **settings: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize("which", ["input", "output", "dlq"])
 def test_a_topic_that_does_not_exist_is_named(stage: Stage, which: str) -> None:
+    """Status 4, within 15 s and in one line, as all that keeps a worker from starting."""
     missing = getattr(stage.topics, which)
     delete_topics(stage.address, [missing])
     status, line = told(stage)
@@ -34,12 +35,14 @@ def test_a_topic_that_does_not_exist_is_named(stage: Stage, which: str) -> None:
 
 
 def test_an_address_where_no_broker_answers_is_named(stage: Stage) -> None:
+    """Status 3."""
     status, line = told(stage, bootstrap_servers="127.0.0.1:1")
     assert status == 3
     assert "127.0.0.1:1" in line
 
 
 def test_an_artifact_that_does_not_exist_is_named(stage: Stage, tmp_path: Path) -> None:
+    """Status 6."""
     status, line = told(stage, model=tmp_path / "nowhere")
     assert status == 6
     assert str(tmp_path / "nowhere") in line
@@ -48,6 +51,7 @@ def test_an_artifact_that_does_not_exist_is_named(stage: Stage, tmp_path: Path) 
 def test_a_damaged_artifact_is_refused_and_the_damaged_file_is_named(
     stage: Stage, tiny_artifact: Path, tmp_path: Path
 ) -> None:
+    """Status 6, for a single bit that is not as the manifest says."""
     damaged = tmp_path / "damaged"
     shutil.copytree(tiny_artifact, damaged)
     weights = bytearray((damaged / WEIGHTS).read_bytes())
@@ -60,6 +64,7 @@ def test_a_damaged_artifact_is_refused_and_the_damaged_file_is_named(
 
 
 def test_a_taken_port_is_named_with_the_setting_that_chooses_another(stage: Stage) -> None:
+    """Status 7."""
     port = stage.start().until_ready().port
     status, line = told(stage, http_port=port)
     assert status == 7
@@ -80,6 +85,7 @@ def test_a_taken_port_is_named_with_the_setting_that_chooses_another(stage: Stag
 def test_what_the_worker_may_not_do_is_named(
     stage: Stage, resource: ResourceType, which: str, operation: ACLOperation
 ) -> None:
+    """Status 5, with the topic or the group."""
     name = stage.group if which == "group" else getattr(stage.topics, which)
     with denied(stage.address, resource, name, operation):
         status, line = told(stage)

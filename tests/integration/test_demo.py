@@ -33,9 +33,9 @@ class Demo:
         self._output = output
         with output.open("wb") as stdout:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.demo", f"--reviews={reviews}", f"--bootstrap-servers={address}"],
-                cwd=ROOT,
-                env=environment(settings) | {"COLUMNS": "200"},  # a row of the summary on one line
+                [sys.executable, "-m", "worker", "demo", f"--reviews={reviews}", f"--bootstrap-servers={address}"],
+                cwd=output.parent,  # where its user is, far from the checkout
+                env=environment(settings) | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},  # a row of the summary a line
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
@@ -156,13 +156,12 @@ def test_ctrl_c_while_reviews_flow_ends_with_130_and_leaves_neither_topics_nor_a
 
 
 def test_a_worker_that_cannot_start_is_one_failure_with_its_reason_and_status_1(
-    broker: Broker, start_demo: StartDemo, tmp_path: Path
+    broker: Broker, start_demo: StartDemo
 ) -> None:
-    missing = tmp_path / "no-model"
-    demo = start_demo(reviews=FEW, model=missing)
+    demo = start_demo(reviews=FEW, model="no-model")
     assert demo.exit_status() == 1
     demo.until_it_says("FAILED: the worker could not start: it ended with status 6")
-    assert f"{missing}: there is no such directory" in demo.said()
+    assert "no-model: there is no such directory" in demo.said()
     assert demo.said().count("FAILED") == 1
     assert "Traceback" not in demo.said()
     _until_deleted(broker.address, demo.topics)

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from deploy.kafka.ports import free_ports
 from tests.security.cluster import KEY_PASSWORD, PASSWORD, USER, Pki, SecuredListeners, Settings
 from tests.security.permissions import LEAST_PRIVILEGE, granted
+from tests.support.collector import collector
 from tests.support.kafka_io import Message, read_all
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
+from tests.support.until import until
 from tests.support.worker_process import ROOT, environment
 
 pytestmark = pytest.mark.broker
 
 BAD = Message(b"no review", key=b"bad", partition=0)
+TRACES_TOKEN = "canary-traces-token-d31f"  # noqa: S105  # nobody asks for it
 PAGES = ("/", "/status.json", "/metrics", "/livez", "/readyz")
 # A crash whose message holds all that the program knows.
 CRASH = """
@@ -28,6 +32,13 @@ worker.app.open_predictor = crash
 from worker.cli import main
 main(["run"])
 """
+
+
+@pytest.fixture(autouse=True)
+def traces_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token for whoever collects traces, given as OpenTelemetry takes it, and once more as it should not be."""
+    headers = f"authorization=Bearer%20{TRACES_TOKEN},{TRACES_TOKEN} misspelt"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
 
 
 @pytest.fixture
@@ -58,12 +69,14 @@ def printed(arguments: list[str], settings: Settings) -> str:
     return done.stdout + done.stderr
 
 
-def all_of(stage: Stage, settings: Settings) -> str:
+def all_of(stage: Stage, shadow_model: Path, settings: Settings) -> str:
     """Everything that a worker shows to anybody while it does its work, from its start to its end."""
     stage.traffic.send([*islice(reviews(seed=1), 40), BAD])
     with granted(stage, f"User:{USER}", LEAST_PRIVILEGE):
-        worker = stage.start(**settings).until_ready()
+        worker = stage.start(shadow_model=shadow_model, **settings).until_ready()
         stage.traffic.until_answered()
+        worker.reload()
+        until(lambda: worker.metric("sentiment_model_reloads_total", result="done") == 1, 60, "the model changes")
         pages = [worker.get(path)[1] for path in PAGES]
         command_line = worker.command_line()
         assert worker.stop() == 0
@@ -73,14 +86,23 @@ def all_of(stage: Stage, settings: Settings) -> str:
     return "\n".join([*pages, command_line, worker.log(), *map(str, records)])
 
 
-def test_a_worker_shows_no_password(stage: Stage, passwords: Settings) -> None:
-    assert seen([PASSWORD, KEY_PASSWORD], all_of(stage, passwords | {"log_format": "text"})) == []
+def test_a_worker_shows_no_password_and_its_traces_hold_none(
+    stage: Stage, tiny_artifact: Path, passwords: Settings
+) -> None:
+    traces: list[object] = []
+    with collector(traces.append) as endpoint:
+        shown = all_of(stage, tiny_artifact, passwords | {"log_format": "text", "traces_endpoint": endpoint})
+    assert traces
+    assert seen([PASSWORD, KEY_PASSWORD, TRACES_TOKEN], shown + str(traces)) == []
 
 
-def test_a_worker_shows_no_token(stage: Stage, listeners: SecuredListeners) -> None:
+def test_a_worker_shows_no_token(stage: Stage, tiny_artifact: Path, listeners: SecuredListeners) -> None:
+    """Nor that for its traces, which nobody takes."""
     way = listeners.login("OAUTHBEARER") | {"log_level": "DEBUG", "log_format": "json"}
     token = Path(way["sasl_oauth_token_file"]).read_text().strip()
-    assert seen([token, token.split(".")[1]], all_of(stage, way)) == []
+    shown = all_of(stage, tiny_artifact, way | {"traces_endpoint": f"http://127.0.0.1:{free_ports(1)[0]}/v1/traces"})
+    assert "the last traces could not be sent" in shown
+    assert seen([token, token.split(".")[1], TRACES_TOKEN], shown) == []
 
 
 @pytest.mark.parametrize(
@@ -114,6 +136,27 @@ def test_a_crash_shows_no_secret(passwords: Settings) -> None:
     told = printed(["-c", CRASH], passwords | {"http_port": 0})
     assert "RuntimeError: nobody foresaw this" in told
     assert seen([PASSWORD, KEY_PASSWORD], told) == []
+
+
+@pytest.mark.parametrize("view", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("command", [["doctor"], ["lag"], ["model", "inspect"], ["model", "verify"]], ids=" ".join)
+def test_a_command_shows_no_secret(
+    stage: Stage, tiny_artifact: Path, passwords: Settings, command: list[str], view: list[str]
+) -> None:
+    subject = [str(tiny_artifact)] if command[0] == "model" else []
+    settings = passwords | {
+        "input_topic": stage.topics.input,
+        "output_topic": stage.topics.output,
+        "dlq_topic": stage.topics.dlq,
+        "group_id": stage.group,
+        "model": tiny_artifact,
+        "traces_endpoint": f"http://127.0.0.1:{free_ports(1)[0]}/v1/traces",
+        "http_port": free_ports(1)[0],
+    }
+    with granted(stage, f"User:{USER}", LEAST_PRIVILEGE):
+        told = printed(["-m", "worker", *command, *subject, *view], settings)
+    assert "Traceback" not in told
+    assert seen([PASSWORD, KEY_PASSWORD, TRACES_TOKEN], told) == []
 
 
 @pytest.mark.parametrize("view", [[], ["--json"], ["--toml"]], ids=["text", "json", "toml"])

@@ -12,8 +12,9 @@ from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
 from tests.soak.load import PARTITIONS, records
 from tests.soak.report import plot, summary, table, to_json
-from tests.soak.run import Soak, soak
+from tests.soak.run import Soak, everything_on, soak
 from tests.soak.verdict import growths
+from tests.support.collector import collector
 from tests.support.kafka_io import new_topics
 from tests.support.stage import Stage
 from worker.bench.machine import machine_facts
@@ -25,10 +26,14 @@ def main() -> int:
     """Run the command line; the exit status: 1 when something grew, or the oracle found a fault."""
     arguments = _arguments()
     facts = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine_facts()}
-    with choose_broker() as broker, TemporaryDirectory(prefix="sentiment-soak-") as directory:
+    with (
+        choose_broker() as broker,
+        collector() as traces,
+        TemporaryDirectory(prefix="sentiment-soak-") as directory,
+    ):
         to_stderr(broker.description)
         topics = new_topics(broker.address, partitions=PARTITIONS)
-        settings = {"model": DEFAULT_ARTIFACT, "delivery": arguments.delivery}
+        settings = everything_on(DEFAULT_ARTIFACT, traces) | {"delivery": arguments.delivery}
         with Stage(broker.address, topics, Path(directory), **settings) as stage:
             seen = soak(
                 stage,

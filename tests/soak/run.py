@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.soak.gauges import Sample, sample
@@ -14,6 +15,7 @@ from tests.support.worker_process import WorkerProcess
 
 STAY = ("worker-a", "worker-b")
 SAMPLE_EVERY_S = 1.0
+CACHE_BYTES = 2**20  # less than the results of all reviews that are sent: it is full, and what it keeps changes
 CATCH_UP_LIMIT_S = 300.0
 
 
@@ -33,6 +35,16 @@ class Soak:
     progress: list[Progress] = field(default_factory=list)
     changes_s: list[float] = field(default_factory=list)
     faults: Sequence[str] = ()
+
+
+def everything_on(model: Path, traces_endpoint: str) -> dict[str, object]:
+    """Settings that turn on all that a worker can do beside scoring."""
+    return {
+        "model": model,
+        "shadow_model": model,
+        "cache_bytes": CACHE_BYTES,
+        "traces_endpoint": traces_endpoint,
+    }
 
 
 def soak(

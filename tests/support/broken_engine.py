@@ -19,7 +19,9 @@ from model.engines.packing import Ids
 from model.networks import Network
 from model.tokenizer import Tokenizer
 
+BROKEN = "tests.support.broken_engine"  # for WorkerProcess
 MOST_ROWS = 8  # that a memory, said to be small, has room for
+SLOW_S = 0.5  # a batch
 
 
 def _cannot(_rows: Sequence[Ids]) -> None:
@@ -38,6 +40,16 @@ def _hang(_rows: Sequence[Ids]) -> None:
     threading.Event().wait()
 
 
+def _slow(_rows: Sequence[Ids]) -> None:
+    threading.Event().wait(SLOW_S)
+
+
+def _hang_alone(rows: Sequence[Ids]) -> None:
+    if len(rows) > 1:
+        _cannot(rows)
+    _hang(rows)
+
+
 def _out_of_memory(rows: Sequence[Ids]) -> None:
     if len(rows) > MOST_ROWS:
         raise torch.OutOfMemoryError(f"no memory for {len(rows)} rows")
@@ -49,6 +61,8 @@ WRONG: dict[str, Callable[[Sequence[Ids]], None]] = {
     "devicefault": _device_fault,
     "bug": _bug,
     "hang": _hang,
+    "slow": _slow,
+    "hangalone": _hang_alone,
     "large": _out_of_memory,
 }
 NOT_A_NUMBER = "nan"  # the score of a review with this word

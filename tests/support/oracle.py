@@ -29,33 +29,53 @@ class Result(NamedTuple):
     source: Position  # where it says that its input is stored
     number: int  # of its input, as carried along
     key: bytes | None
+    seen_s: float = 0.0  # when, on the clock of `Kill.at_s`
+
+
+class Kill(NamedTuple):
+    """A worker ended with work undone: what it had no time to commit may be repeated, and no more."""
+
+    committed: Offsets
+    results: int  # how many there were
+    at_s: float
+    uncommitted_s: float  # for so long, at most, had a result been there that is not committed
+
+
+Beginning = (
+    Offsets | Kill
+)  # when work may have been begun again; with offsets alone, repeats may be as old as they like
 
 
 class History(NamedTuple):
     """All that can be seen of a run from outside."""
 
     sent: Sequence[Input]  # of one partition in the order sent
-    results: Sequence[Result]  # of one partition in the order stored
+    results: Sequence[Result]  # in the order seen, of one partition in the order stored
     committed: Offsets  # read before `results`: later ones could only excuse a commit that came too early
 
 
-def faults(history: History, *, begun_again: Iterable[Offsets] = (), keeps_partition: bool = True) -> list[str]:
+def faults(history: History, *, begun_again: Iterable[Beginning] = (), keeps_partition: bool = True) -> list[str]:
     """What is wrong with a run that is over; nothing, if it kept every promise.
 
     `begun_again` has the committed offsets of each moment when work may have been begun again (a crash, a
-    rebalance): an input may be repeated once for each that had not passed it. None: no repeats at all.
+    rebalance): an input may be repeated once for each that had not passed it. None: no repeats at all. With nothing but
+    kills, what is repeated must have been new when a worker was killed.
     """
     return [*faults_so_far(history, begun_again=begun_again, keeps_partition=keeps_partition), *_unfinished(history)]
 
 
 def faults_so_far(
-    history: History, *, begun_again: Iterable[Offsets] = (), keeps_partition: bool = True
+    history: History, *, begun_again: Iterable[Beginning] = (), keeps_partition: bool = True
 ) -> Iterator[str]:
     """What is wrong already with a run that goes on: all but what may still come."""
     yield from _invented(history)
     yield from _misplaced(history, keeps_partition=keeps_partition)
     yield from _disordered(history.results)
-    yield from _repeated(history, list(begun_again))
+    beginnings = list(begun_again)
+    yield from _repeated(history, beginnings)
+    kills = [one for one in beginnings if isinstance(one, Kill)]
+    if len(kills) == len(beginnings):
+        yield from _repeated_late(history, kills)
     yield from _committed_early(history)
 
 
@@ -117,12 +137,33 @@ def _disordered(results: Iterable[Result]) -> Iterator[str]:
         furthest[lane] = max(furthest.get(lane, -1), result.source.offset)
 
 
-def _repeated(history: History, begun_again: Sequence[Offsets]) -> Iterator[str]:
+def _repeated(history: History, begun_again: Sequence[Beginning]) -> Iterator[str]:
     """Beginning again at the committed offsets explains repeats above them, and no others."""
+    offsets = [one.committed if isinstance(one, Kill) else one for one in begun_again]
     for (partition, offset), times in Counter(result.source for result in history.results).items():
-        explained = sum(offset >= committed.get(partition, 0) for committed in begun_again)
+        explained = sum(offset >= committed.get(partition, 0) for committed in offsets)
         if times > 1 + explained:
             yield f"repeated: {times} results of {partition}-{offset}, {explained} repeats are explained"
+
+
+def _repeated_late(history: History, kills: Sequence[Kill]) -> Iterator[str]:
+    """Of a result that is repeated, a kill came between the two, and the first was new then."""
+    for first, kill in last_before_repeats(history, kills):
+        age_s = kill.at_s - first.seen_s
+        if age_s > kill.uncommitted_s:
+            yield f"repeated late: {_name(first)} of {first.source} was {age_s:.1f} s old when a worker was killed"
+
+
+def last_before_repeats(history: History, kills: Sequence[Kill]) -> Iterator[tuple[Result, Kill]]:
+    """Yield each result that is repeated, and the first kill after it: the one that repeats it, or came before that."""
+    before: dict[Position, tuple[int, Result]] = {}
+    for number, result in enumerate(history.results):
+        if result.source in before:
+            at, first = before[result.source]
+            kill = next((one for one in kills if at < one.results), None)
+            if kill is not None:
+                yield first, kill
+        before[result.source] = number, result
 
 
 def _committed_early(history: History) -> Iterator[str]:

@@ -24,6 +24,8 @@ RULES = "".join(path.read_text("utf-8") for path in sorted((PROMETHEUS / "rules"
 RECORDED = re.findall(r"- record: (\S+)", RULES)
 ALERTS = re.findall(r"- alert: (\S+)", RULES)
 
+UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
 ANSWER_LIMIT_S = 5.0
 START_LIMIT_S = 20.0
 EXIT_LIMIT_S = 10.0
@@ -39,12 +41,24 @@ def panel_queries() -> dict[str, str]:
     }
 
 
+def board_and_panel(query: str) -> tuple[str, str]:
+    """Of the name of a query, the dashboard and the panel that it belongs to."""
+    board, _, panel = query.rstrip("ABCDEFGH)").partition(": ")
+    return board, panel
+
+
 def program(name: str) -> str:
     """The path of `prometheus` or `promtool`; skips the test where it is not installed."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"no {name} on this machine: apt-get install prometheus, or deploy/ci/prometheus.sh")
     return found
+
+
+def hurried(rules: str, times: int) -> str:
+    """The same rules in a world where everything goes so many times as fast: each duration is shorter, nothing else."""
+    shorter = re.sub(r"(?<!\w)(\d+)([smhd])\b", lambda match: f"{int(match[1]) * UNIT_MS[match[2]] // times}ms", rules)
+    return re.sub(r"(predict_linear\(.+, )(\d+)\)", lambda match: f"{match[1]}{int(match[2]) / times:g})", shorter)
 
 
 class Prometheus:
@@ -74,6 +88,10 @@ class Prometheus:
     def pending(self) -> set[str]:
         """The alerts whose condition holds, fired or not."""
         return {rule["name"] for rule in self.rules() if rule.get("state") in ("pending", "firing")}
+
+    def firing(self) -> set[str]:
+        """The alerts that fire."""
+        return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"] if alert["state"] == "firing"}
 
     def _get(self, what: str, **parameters: str) -> Any:
         path = f"/api/v1/{what}?{urlencode(parameters)}"

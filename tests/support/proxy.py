@@ -9,8 +9,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
-from deploy.kafka.ports import free_ports
-
 T = TypeVar("T")
 END_TXN, OFFSET_COMMIT = 26, 8  # the API keys of the requests that commit, with and without transactions
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing throws away what is under way and sends RST
@@ -18,10 +16,10 @@ ANSWER_LIMIT_S = 5.0
 
 
 class Proxy:
-    """Listens at `address` and passes everything on to `target`, both "host:port"."""
+    """Listens at `address` while inside, and passes everything on to `target`, both "host:port"."""
 
     def __init__(self) -> None:
-        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.address = ""
         self.target = ""  # known when the broker is there, which has to be told `address` first
         self.severed = 0  # connections that `sever` has cut
         self._halves: set[_Half] = set()
@@ -34,9 +32,10 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        host, port = _split(self.address)
-        listening = self._loop.create_server(lambda: _Half(self), host, port)
+        # The port is chosen and taken in one step, and kept: nobody else can have got it.
+        listening = self._loop.create_server(lambda: _Half(self), "127.0.0.1", 0)
         self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(ANSWER_LIMIT_S)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     def __exit__(
@@ -139,13 +138,16 @@ class _Half(asyncio.Protocol):
             self._other.meet(self)
 
     def meet(self, other: "_Half") -> None:
-        """Begin to pass on."""
+        """Begin to pass on, unless this end is gone meanwhile."""
         self._other = other
+        if self._transport.is_closing():
+            other._transport.abort()
         self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self.black or self._other is None:
+        if self.black:
             return
+        assert self._other is not None, "reading is paused until then"
         severs = self._proxy.severs(data) if self._from_client else None
         if severs is False or self._last_answer:
             self._proxy.severed += 1

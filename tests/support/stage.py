@@ -4,6 +4,7 @@ The fixtures are for the folders whose tests run the real worker on a real broke
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import islice
@@ -22,12 +23,13 @@ from model.networks import weights_of
 from model.tokenizer import WordTokenizer
 from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
-from tests.support.oracle import History, Offsets, ends_of, faults, faults_so_far
+from tests.support.oracle import Beginning, History, Kill, Offsets, ends_of, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
 
 SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
 COMMIT_INTERVAL_MS = 200
+UNCOMMITTED_S = COMMIT_INTERVAL_MS / 1000 + 1.0  # with what a commit may take on a busy machine
 LONG = 300  # words: with an engine of one thread, so many reviews take seconds
 REVIEWS = 3000
 
@@ -89,6 +91,14 @@ class Stage:
         """Where the group would go on now."""
         return committed_offsets(self.address, self.group, self.topics.input)
 
+    def kill(self, worker: WorkerProcess, *, uncommitted_s: float = UNCOMMITTED_S) -> Kill:
+        """Kill a worker, and see what it leaves: no result may be older, and not committed."""
+        at_s = time.monotonic()
+        worker.kill()
+        committed = self.committed()
+        self.traffic.read_to_end()
+        return Kill(committed, len(self.traffic.results), at_s, uncommitted_s)
+
     def all_committed(self) -> bool:
         """Whether the group would go on at the end."""
         return self.committed() == ends_of(self.traffic.inputs)
@@ -99,11 +109,11 @@ class Stage:
         self.traffic.read_to_end()
         return History(self.traffic.inputs, self.traffic.results, committed)
 
-    def faults(self, *, begun_again: Iterable[Offsets] = (), keeps_partition: bool = True) -> list[str]:
+    def faults(self, *, begun_again: Iterable[Beginning] = (), keeps_partition: bool = True) -> list[str]:
         """What is wrong with the run now that it is over."""
         return faults(self.history(), begun_again=begun_again, keeps_partition=keeps_partition)
 
-    def faults_so_far(self, *, begun_again: Iterable[Offsets] = ()) -> list[str]:
+    def faults_so_far(self, *, begun_again: Iterable[Beginning] = ()) -> list[str]:
         """What is wrong already, while it goes on."""
         return list(faults_so_far(self.history(), begun_again=begun_again))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.kafka_io import Position
-from tests.support.oracle import History, Input, Offsets, Result, faults, faults_so_far, first_unanswered
+from tests.support.oracle import History, Input, Kill, Offsets, Result, faults, faults_so_far, first_unanswered
 
 OUTPUT, DLQ = "scored", "dlq"
 FIRST = 10  # offset of the first input: logs do not begin at 0 for ever
@@ -145,3 +145,28 @@ def test_the_floor_is_the_first_input_without_a_result() -> None:
     inputs = inputs_of(3, 2, 2)
     run = History(inputs, results_of([inputs[0], inputs[2], inputs[3], inputs[4]]), {})
     assert first_unanswered(run) == {0: FIRST + 1, 1: FIRST + 2, 2: FIRST}
+
+
+def killed_run(*, age_s: float) -> tuple[History, Kill]:
+    """The first input is scored, a worker is killed `age_s` later, and another scores all, again from the beginning."""
+    inputs = inputs_of(6)
+    first = [result._replace(seen_s=10.0) for result in results_of(inputs[:1])]
+    again = [result._replace(seen_s=20.0) for result in results_of(inputs)]
+    kill = Kill({0: FIRST}, results=len(first), at_s=10.0 + age_s, uncommitted_s=1.0)
+    return History(inputs, [*first, *again], ends_of(inputs)), kill
+
+
+def test_a_repeat_of_what_was_new_when_a_worker_was_killed_is_explained() -> None:
+    history, kill = killed_run(age_s=1.0)
+    assert faults(history, begun_again=[kill]) == []
+
+
+def test_a_repeat_of_what_had_long_been_there_when_a_worker_was_killed_is_late() -> None:
+    history, kill = killed_run(age_s=1.5)
+    assert kinds(faults(history, begun_again=[kill])) == ["repeated late"]
+    assert faults(history, begun_again=[kill.committed]) == []  # nothing is known of its time
+
+
+def test_a_second_kill_before_the_work_was_done_again_makes_nothing_late() -> None:
+    history, kill = killed_run(age_s=1.0)
+    assert faults(history, begun_again=[kill, kill._replace(at_s=15.0)]) == []

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -34,6 +35,20 @@ def reviews(*, seed: int, words: int = 60, partitions: int = 4) -> Iterator[Mess
         partition = number % partitions
         yield Message(value, key=b"film-%d-%d" % (partition, rng.randrange(5)), partition=partition)
         number += 1
+
+
+def with_word(word: str, messages: Iterable[Message]) -> Iterator[Message]:
+    """The same reviews with one word more, which some engines choke on."""
+    for message in messages:
+        assert message.value is not None
+        review = json.loads(message.value)
+        yield message._replace(value=json.dumps(review | {"text": f"{review['text']} {word}"}).encode())
+
+
+def around(word: str) -> list[Message]:
+    """Good reviews around one with this word."""
+    good = reviews(seed=1)
+    return [*islice(good, 200), *with_word(word, islice(good, 1)), *islice(good, 200)]
 
 
 class _NoEmptyKeys(Serializer):  # type: ignore[misc]  # kafka-python has no types
@@ -98,7 +113,7 @@ class Traffic:
         """How many inputs have a result by now."""
         for partition, records in self._consumer.poll(timeout_ms=20).items():
             for record in records:
-                result = result_of(partition.topic, record)
+                result = result_of(partition.topic, record)._replace(seen_s=time.monotonic())
                 self.results.append(result)
                 self._answered.add(result.source)
         return len(self._answered)

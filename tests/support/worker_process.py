@@ -33,8 +33,8 @@ class WorkerProcess:
 
     def __init__(self, log: Path, *module: str, until_empty: bool = False, **settings: object) -> None:
         self._log = log
-        self.port = free_ports(1)[0]
-        given = {"http_port": self.port} | settings
+        given = {"http_port": free_ports(1)[0]} | settings
+        self.port = int(str(given["http_port"]))
         flags = ["--until-empty"] if until_empty else []
         with log.open("wb") as output:
             self._process = subprocess.Popen(

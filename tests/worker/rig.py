@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
-from tests.fakes.fake_engine import FakeEngine
+from tests.fakes.fake_engine import FakeEngine, FakeReloader
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from worker.backpressure import Backpressure, HoldLimits
@@ -67,7 +67,8 @@ class Rig:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
-        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless
+        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless; after a reload, the last
+        self.retired: list[FakeEngine[Work]] = []
         self._checkpoint_interval_s = checkpoint_interval_s
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
@@ -80,15 +81,18 @@ class Rig:
         self.metrics = Metrics(self.registry)
         self.metrics.watch(self.health, lambda: self.now_s)
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
-        self.stop = Stop()
+        self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
-        self.reloader: Reloader[Work] = Reloader(lambda: inference_thread(self.next_predictor))
+        self.reloader: Reloader[Work] = (
+            FakeReloader(self._next_engine) if threadless else Reloader(lambda: inference_thread(self.next_predictor))
+        )
+        self.shadow = None if shadow_share is None else self._shadow(shadow_share)
         self.worker = Worker(
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
             engine=self.engine if threadless else inference_thread(self.predictor),
             reloader=self.reloader,
-            shadow=None if shadow_share is None else self._shadow(shadow_share),
+            shadow=self.shadow,
             offsets=self.offsets,
             batcher=Batcher(BatchLimits(max_reviews, linger_s=0.0, max_wait_s=1.0)),
             pricing=self.pricing,
@@ -111,6 +115,16 @@ class Rig:
             clock=lambda: self.now_s,
             wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
         )
+
+    def _next_engine(self) -> FakeEngine[Work]:
+        self.retired.append(self.engine)
+        self.engine = FakeEngine(self.next_predictor)
+        return self.engine
+
+    def finish(self) -> None:
+        """Compute the oldest batch, also of an engine that another one waits for."""
+        for engine in (*self.retired, self.engine):
+            engine.finish()
 
     def _shadow(self, share: float) -> Shadow:
         comparisons = ShadowMetrics(self.registry, self.next_predictor.info)

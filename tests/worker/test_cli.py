@@ -18,6 +18,7 @@ from tests.support.until import until
 from tests.support.worker_process import set_environment
 from worker import schemas
 from worker.cli import main, reference
+from worker.cli.program import ADDED
 from worker.errors import Fatal
 from worker.messages import ScoredReview
 from worker.settings import MASK, Settings, flag_name
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-7f3a"
 LIMIT_S = 60.0  # for a process that imports torch on a busy machine
-COMMANDS = sorted(main.commands)
+COMMANDS = list(reference.commands_of(main))
 EVERY = list(reference.commands())
 
 
@@ -68,7 +69,7 @@ def test_the_page_of_commands_is_the_help_of_today() -> None:
 
 def test_the_overview_lists_the_commands_untruncated_and_every_exit_status() -> None:
     output = invoke("--help").output
-    expected = ["bench", "completion", "config", "doctor", "lag", "model"]
+    expected = ["bench", "completion", "config", "demo", "doctor", "lag", "model"]
     expected += ["produce", "replay", "run", "schema", "score", "tail", "topics"]
     assert [name for name in expected if name in output] == expected == COMMANDS
     assert "..." not in output.partition("Commands:")[2].replace("COMMAND [ARGS]...", "")
@@ -92,6 +93,37 @@ def test_importing_the_command_line_loads_neither_torch_nor_kafka() -> None:
     code = "import sys, worker.cli; print(*sorted({'torch', 'kafka'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+# commands that other packages add
+
+
+def test_a_command_that_another_package_adds_is_offered_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "neighbour.py").write_text(
+        "import click\n\nhello = click.Command('hello', callback=lambda: print('hi'))\n"
+    )
+    install(tmp_path, monkeypatch, "hello = neighbour:hello")
+    assert "  hello\n" in invoke("--help").output
+    assert invoke("hello").output == "hi\n"
+
+
+def test_a_command_whose_modules_were_left_out_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `demo` in an image, which is made without `deploy`."""
+    install(tmp_path, monkeypatch, "hello = left_out.cli:hello")
+    overview = invoke("--help")
+    assert (overview.exit_code, "hello" in overview.output) == (0, False)
+    assert "No such command 'hello'" in invoke("hello").output
+
+
+def install(directory: Path, monkeypatch: pytest.MonkeyPatch, entry_point: str) -> None:
+    """What pip leaves of a package that adds a command."""
+    about = directory / "neighbour-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: neighbour\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[{ADDED}]\n{entry_point}\n")
+    monkeypatch.syspath_prepend(directory)
 
 
 # completion

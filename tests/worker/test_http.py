@@ -61,10 +61,10 @@ def address(health: SwitchedHealth, registry: CollectorRegistry) -> Iterator[Add
 
 
 @contextmanager
-def request(address: Address, path: str, *, method: str = "GET", accept: str | None = None) -> Iterator[HTTPResponse]:
+def request(address: Address, path: str, *, method: str = "GET", **headers: str) -> Iterator[HTTPResponse]:
     connection = HTTPConnection(*address, timeout=LIMIT_S)
     try:
-        connection.request(method, path, headers={} if accept is None else {"Accept": accept})
+        connection.request(method, path, headers=headers)
         yield connection.getresponse()
     finally:
         connection.close()
@@ -101,14 +101,14 @@ def test_metrics_are_served_in_prometheus_text_format(address: Address) -> None:
 
 
 def test_metrics_are_served_as_openmetrics_to_whoever_accepts_it(address: Address) -> None:
-    with request(address, "/metrics", accept="application/openmetrics-text; version=1.0.0") as response:
+    with request(address, "/metrics", Accept="application/openmetrics-text; version=1.0.0") as response:
         assert (response.getheader("Content-Type") or "").startswith("application/openmetrics-text")
         assert response.read().endswith(b"# EOF\n")
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", "é;;=,"])
 def test_a_strange_accept_header_gets_the_plain_format(address: Address, accept: str) -> None:
-    with request(address, "/metrics", accept=accept) as response:
+    with request(address, "/metrics", Accept=accept) as response:
         assert response.status == 200
         assert b"reviews_total 7.0" in response.read()
 
@@ -207,6 +207,52 @@ def test_a_head_beyond_the_bound_is_refused(address: Address, head: bytes) -> No
     assert answer_to(address, head + b"a" * http.MAX_REQUEST_BYTES + b"\r\n\r\n").startswith(b"HTTP/1.0 431 ")
 
 
+FOREIGN = (
+    "example.com",
+    "example.com:8080",
+    "localhost.example.com",
+    "127.0.0.1.example.com",
+    "127.0.0.1:x",
+    "[::1",
+    "",
+)
+OURS = ("localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:9", "[::1]:8080", "192.0.2.7:8080")
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_on_loopback_a_page_is_refused_under_a_name_that_another_site_may_have_pointed_at_us(
+    address: Address, host: str
+) -> None:
+    """DNS rebinding: for the browser, we would be that site."""
+    with request(address, "/", Host=host) as response:
+        assert response.status == 403
+        assert b"a page" not in response.read()
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_on_loopback_a_page_is_given_under_localhost_and_under_any_address(address: Address, host: str) -> None:
+    with request(address, "/", Host=host) as response:
+        assert response.status == 200
+
+
+def test_a_client_that_names_no_host_is_no_browser_and_gets_the_page(address: Address) -> None:
+    assert answer_to(address, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
+def test_probes_and_scrapers_may_know_us_by_any_name(address: Address, path: str) -> None:
+    with request(address, path, Host="worker-0.sentiment.svc:8080") as response:
+        assert response.status == 200
+
+
+def test_bound_to_all_addresses_it_may_have_any_name(registry: CollectorRegistry, health: SwitchedHealth) -> None:
+    with (
+        http.serve("0.0.0.0", 0, registry=registry, health=health, pages=PAGES) as (_, port),  # noqa: S104 - meant
+        request(("127.0.0.1", port), "/", Host="worker-0.sentiment.svc") as response,
+    ):
+        assert response.status == 200
+
+
 def test_clients_that_say_nothing_do_not_keep_others_from_an_answer(address: Address) -> None:
     """Three times the limit of connections stands open and silent; the probe still gets through."""
     with ExitStack() as silent:
@@ -288,6 +334,28 @@ def test_no_more_clients_than_the_limit_are_served_at_a_time_though_pages_take_l
         answers = [read_all(client) for client in clients]
     assert max(at_a_time) == http.MAX_CONNECTIONS
     assert answers[-1].startswith(b"HTTP/1.0 200 ")
+
+
+def test_the_end_waits_for_all_pages_that_hang_together_not_for_each(
+    health: SwitchedHealth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.5)
+    released, under_way = threading.Event(), list[str]()
+
+    def hang() -> http.Page:
+        under_way.append("a page")
+        released.wait(LIMIT_S)
+        return http.PLAIN_TEXT, b""
+
+    with ExitStack() as crowd:
+        with http.serve("127.0.0.1", 0, registry=CollectorRegistry(), health=health, pages={"/": hang}) as address:
+            for _ in range(http.MAX_CONNECTIONS - 1):
+                crowd.enter_context(raw(address, b"GET / HTTP/1.1\r\n\r\n"))
+            until(lambda: len(under_way) == http.MAX_CONNECTIONS - 1, LIMIT_S, "all pages hang")
+            asked_s = time.monotonic()
+        assert time.monotonic() - asked_s < (http.MAX_CONNECTIONS - 1) * http.CLIENT_TIMEOUT_S
+        released.set()
+        until(lambda: not client_threads(), LIMIT_S, "all threads are back")
 
 
 def send_a_byte_at_a_time(client: socket.socket, stopped: threading.Event) -> None:

@@ -2,9 +2,9 @@
 
 Hypothesis drives up to two workers, the real loop over a broker and engines without threads, through records that
 come, many with the same text, batches that end, acknowledgements in any order or none, brokers that go away, commits
-that fail (stored or not), partitions that move, members that are thrown out, workers that are killed, and time that
-passes. A part of the runs is with a result cache. The oracle is the one that judges real workers on a real broker. A
-failure prints the steps that led to it, the fewest that do.
+that fail (stored or not), partitions that move, members that are thrown out, models that are changed, workers that are
+killed or stopped, and time that passes. A part of the runs is with a result cache, a part with a shadow. The oracle is
+the one that judges real workers on a real broker. A failure prints the steps that led to it, the fewest that do.
 """
 
 import os
@@ -28,6 +28,8 @@ NUMBER = "test-number"
 EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
 CACHE_BYTES = 5_000  # fewer results than there are different texts
+SHADOW_ENDS_S = 10.0
+CHECKPOINT_S = 1.0
 SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
@@ -38,9 +40,10 @@ class Events(RuleBasedStateMachine):
 
     exactly_once: bool
 
-    @initialize(cached=st.booleans())
-    def begin(self, cached: bool) -> None:
+    @initialize(cached=st.booleans(), shadowed=st.booleans())
+    def begin(self, cached: bool, shadowed: bool) -> None:
         self.cache_bytes = CACHE_BYTES if cached else 0
+        self.shadow_share = 0.5 if shadowed else None
         self.broker = FakeBroker()
         for topic in (RAW, SCORED, DLQ):
             self.broker.create_topic(topic, partitions=PARTITIONS)
@@ -52,9 +55,11 @@ class Events(RuleBasedStateMachine):
     def new_worker(self) -> Rig:
         rig = Rig(
             partitions=PARTITIONS, broker=self.broker, exactly_once=self.exactly_once, max_records=12, max_reviews=4,
-            threadless=True, checkpoint_interval_s=1.0, dead_letters=10_000, cache_bytes=self.cache_bytes,
+            threadless=True, checkpoint_interval_s=CHECKPOINT_S, dead_letters=10_000, cache_bytes=self.cache_bytes,
+            shadow_share=self.shadow_share,
         )  # fmt: skip
-        rig.predictor.fail_on("poison")
+        for predictor in (rig.predictor, rig.next_predictor):
+            predictor.fail_on("poison")
         rig.worker.start()
         return rig
 
@@ -88,7 +93,11 @@ class Events(RuleBasedStateMachine):
 
     @rule(who=workers)
     def an_engine_finishes_a_batch(self, who: int) -> None:
-        self.rigs[who].engine.finish()
+        self.rigs[who].finish()
+
+    @rule(who=workers)
+    def another_model_is_asked_for(self, who: int) -> None:
+        self.rigs[who].reloader.on_signal(1)
 
     @rule(who=workers, seconds=st.floats(0.001, 5.0))
     def time_passes(self, who: int, seconds: float) -> None:
@@ -99,16 +108,37 @@ class Events(RuleBasedStateMachine):
     def a_worker_is_killed_and_another_starts(self, who: int) -> None:
         self.begun_again.append(self.committed())
         self.broker.evict(self.rigs[who].source)
-        self.rigs[who] = self.new_worker()
+        self.replace(who)
 
     @precondition(lambda self: self.broker.available)
-    @rule(who=workers)
-    def a_worker_is_stopped_and_another_starts(self, who: int) -> None:
-        self.begun_again.append(self.committed())  # acknowledgements may be held back, and the drain come to nothing
+    @rule(who=workers, well=st.booleans())
+    def a_worker_is_stopped_and_another_starts(self, who: int, well: bool) -> None:
+        """A drain that is completed leaves nothing to repeat, and it is unless something stands in its way."""
         rig = self.rigs[who]
-        rig.engine.automatic = True
+        if well:
+            self.recover(who)
+        before = self.committed()
+        for engine in (*rig.retired, rig.engine):
+            engine.automatic = True
         rig.stop.on_signal(15)
         rig.worker.run(rig.stop)
+        completed = not rig.held.records and not rig.offsets.committable()
+        assert completed or not well
+        if not completed:
+            self.begun_again.append(before)
+        self.replace(who)
+
+    def recover(self, who: int) -> None:
+        """Let nothing fail any more, and the worker get over what has failed already."""
+        self.rigs[who].heal()
+        for _ in range(3):  # a failure is seen, the worker goes back, and reads again
+            self.rigs[who].now_s += CHECKPOINT_S
+            self.a_worker_turns(who)
+            self.rigs[who].heal()
+
+    def replace(self, who: int) -> None:
+        if (shadow := self.rigs[who].shadow) is not None:
+            shadow.close(timeout_s=SHADOW_ENDS_S)
         self.rigs[who] = self.new_worker()
 
     # What the broker does
@@ -166,8 +196,11 @@ class Events(RuleBasedStateMachine):
             for rig in self.rigs:
                 rig.heal()
                 rig.worker.turn()
-                rig.engine.finish()
+                rig.finish()
                 rig.now_s += 1.0
+        for rig in self.rigs:
+            if rig.shadow is not None:
+                rig.shadow.close(timeout_s=SHADOW_ENDS_S)
         assert faults(self.history(), begun_again=self.explained()) == []
 
     def explained(self) -> list[dict[int, int]]:

@@ -14,6 +14,7 @@ from tests.worker.rig import LIMIT_S, Rig, ids, inference_thread, review, turn_u
 from worker.errors import ModelUnusable, ReloadFailed
 from worker.inference import Engine
 from worker.messages import ScoredReview
+from worker.pricing import Why
 from worker.reloading import Reloader
 from worker.worker import Work
 
@@ -89,6 +90,14 @@ def test_what_the_cache_kept_and_what_had_joined_is_scored_by_the_next_model() -
     assert [result.score for result in results(rig)[3:]] == pytest.approx(expected, abs=1e-6)
     assert rig.metric("sentiment_batch_size_reviews_sum") == 3 + 2
     assert (rig.held.records, rig.held.size_bytes) == (0, 0)
+
+
+def test_what_batches_cost_is_learnt_anew_from_the_next_model() -> None:
+    rig = started(Rig(partitions=1, target_s=0.4))
+    rig.pricing.observe(1000, took_s=1.0)
+    ask(rig)
+    turn_until(rig, lambda: reloads(rig, "done") == 1, "the model changes")
+    assert rig.pricing.budget.why is Why.LEARNING
 
 
 def test_a_model_that_breaks_while_it_warms_up_leaves_the_present_one_in_place() -> None:

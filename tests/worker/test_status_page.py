@@ -120,6 +120,12 @@ def test_hidden_reviews_are_said_to_be_hidden() -> None:
     assert "status_reviews = false" in page(document(busy_recorder(keeps_reviews=False)))
 
 
+def test_what_a_loop_that_hangs_saw_last_is_said_to_be_old(busy: StatusDocument) -> None:
+    old = Parsed(page(document(busy_recorder(), now_s=NOW_S + 100))).texts
+    assert sum(text.endswith("; seen 1 min 41 s ago") for text in old) == 2  # lag and what is held
+    assert not any("; seen" in text for text in Parsed(page(busy)).texts)
+
+
 def test_a_worker_that_is_not_ready_says_why() -> None:
     texts = Parsed(page(document(busy_recorder(), now_s=NOW_S + 100))).texts
     assert "The loop has not turned for 100 s. livez 503, readyz 503" in texts

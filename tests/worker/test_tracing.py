@@ -5,10 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from hypothesis import given
@@ -21,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
 from model.predictor import TokenizedText
+from tests.support.collector import collector
 from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
 from worker.app import open_tracer
 from worker.batcher import Batch, Trigger
@@ -270,32 +267,9 @@ def test_a_batch_that_is_not_in_the_sample_leaves_no_span() -> None:
 # Whoever collects them
 
 
-@contextmanager
-def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """An HTTP server that takes traces, its endpoint and what it took."""
-    taken: list[ExportTraceServiceRequest] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.append(ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1/traces", taken
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_collector_has_every_span_when_the_worker_has_ended() -> None:
-    with collector() as (endpoint, taken):
+    taken: list[ExportTraceServiceRequest] = []
+    with collector(taken.append) as endpoint:
         rig = Rig(tracer=open_tracer(Settings(traces_endpoint=endpoint)))
         rig.send(review("x"))
         rig.run_until_empty()

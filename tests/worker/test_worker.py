@@ -5,6 +5,7 @@ import json
 import pytest
 
 from model.errors import EngineBroken
+from tests.support.deployment import CLOSING_S
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, ids, review, turn_until
 from worker.broker import Headers, Polled, Record, TopicPartition
 from worker.errors import (
@@ -18,6 +19,8 @@ from worker.errors import (
     TooManyDeadLetters,
 )
 from worker.messages import ScoredReview
+from worker.shadow import Shadow
+from worker.tracing import Untraced
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 CACHE_BYTES = 100_000
@@ -322,6 +325,19 @@ def test_too_many_dead_letters_in_a_minute_stop_the_worker_and_the_rest_stays_in
     assert len(rig.broker.stored(DLQ)) == 6, "what was buried is not buried again"
 
 
+def test_a_dead_letter_that_is_repeated_after_a_replay_counts_once() -> None:
+    rig = started(Rig(partitions=1, dead_letters=2))
+    rig.sinks[0].hold = True
+    rig.send(review("one"), b"no review", b"nor this")
+    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(DLQ, 0)]) == 2, "both are buried")
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.committed() == 3, "all is read again and stored")
+    assert rig.metric("sentiment_replays_total") == 1
+    rig.send(b"one more")
+    with pytest.raises(TooManyDeadLetters):
+        turn_until(rig, lambda: False, "the worker stops")
+
+
 def test_a_time_that_is_none_costs_nothing() -> None:
     rig = Rig()
     for timestamp_ms in (1_700_000_000_000_000, -1, 2**62):
@@ -465,6 +481,17 @@ def test_batches_are_as_small_as_the_latency_target_asks_for() -> None:
     assert rig.metric("sentiment_price_batch_seconds") == pytest.approx(0)
 
 
+def test_a_batch_that_was_computed_in_parts_teaches_no_price() -> None:
+    rig = started(Rig(partitions=1))
+    rig.predictor.fail_on("poison")
+    rig.send(review("good"), review("poison"))
+    turn_until(rig, lambda: rig.committed() == 2, "the bad one is found")
+    assert rig.pricing.choose(0).prices is None
+    rig.send(review("good"))
+    turn_until(rig, lambda: rig.committed() == 3, "a good one is scored")
+    assert rig.pricing.choose(0).prices is not None
+
+
 # Stopping
 
 
@@ -531,6 +558,36 @@ def test_a_rebalance_does_not_keep_a_stopped_worker_from_committing(exactly_once
     rig.predictor.gate.set()
     rig.worker.run(rig.stop)
     assert rig.committed() == 3
+
+
+def test_what_hangs_shares_the_time_to_drain_and_the_time_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine, shadow, broker and traces each take all the time that they are given."""
+    drain_s = 25.0
+    tracer = Untraced()
+    rig = Rig(partitions=1, drain_timeout_s=drain_s, threadless=True, shadow_share=1.0, tracer=tracer)
+    rig.send(review("one"))
+    rig.worker.start()
+    for _ in range(3):
+        rig.worker.turn()
+    assert not rig.engine.idle
+
+    def hang(*_: object, timeout_s: float, **__: object) -> None:
+        rig.now_s += timeout_s
+
+    def fail(*_: object, timeout_s: float, **__: object) -> None:
+        rig.now_s += timeout_s
+        raise BrokerUnavailable("no answer")
+
+    for of, name in ((rig.engine, "collect"), (tracer, "close"), (rig.engine, "close"), (rig.source, "close")):
+        monkeypatch.setattr(of, name, hang)
+    monkeypatch.setattr(Shadow, "close", hang)
+    monkeypatch.setattr(rig.source, "commit", fail)
+    monkeypatch.setattr(rig.sinks[0], "flush", fail)
+    rig.stop.on_signal(15)
+    asked_s = rig.now_s
+    rig.now_s += 10.0  # that the turn under way took
+    rig.worker.run(rig.stop)
+    assert rig.now_s - asked_s <= drain_s + CLOSING_S
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])

@@ -6,21 +6,21 @@ import worker
 from worker.cli.benching import bench
 from worker.cli.checkup import doctor
 from worker.cli.files import score
-from worker.cli.group import Commands, exit_statuses_for_help
+from worker.cli.group import exit_statuses_for_help
 from worker.cli.lagging import lag
 from worker.cli.models import model
+from worker.cli.program import Program
 from worker.cli.records import produce, replay, tail, topics
 from worker.cli.serving import config, run, schema
 from worker.cli.shells import completion
 
 
-@click.group(cls=Commands, epilog=exit_statuses_for_help(), context_settings={"max_content_width": 110})
+@click.group(cls=Program, epilog=exit_statuses_for_help(), context_settings={"max_content_width": 110})
 @click.version_option(worker.__version__, message="%(version)s")
 def main() -> None:
     """Score reviews from Kafka with an LSTM, in micro-batches, losing none.
 
-    Every setting is also a variable of the environment: --linger-ms is SENTIMENT_LINGER_MS. The demo needs the source
-    tree: `make demo` there.
+    Every setting is also a variable of the environment: --linger-ms is SENTIMENT_LINGER_MS.
 
     \b
     Example:

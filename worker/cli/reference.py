@@ -36,8 +36,15 @@ def page() -> str:
     return HEAD + statuses + "".join(_section(words, command) for words, command in _walk(main, []))
 
 
+def commands_of(group: click.Group) -> dict[str, click.Command]:
+    """Return them by name, in order, with those that other packages add."""
+    context = click.Context(group)
+    found = ((name, group.get_command(context, name)) for name in group.list_commands(context))
+    return {name: command for name, command in found if command}
+
+
 def _walk(group: click.Group, above: list[str]) -> Iterator[tuple[list[str], click.Command]]:
-    for name, command in sorted(group.commands.items()):
+    for name, command in commands_of(group).items():
         words = [*above, name]
         yield words, command
         if isinstance(command, click.Group):

@@ -159,8 +159,11 @@ class ConfluentSink:
         """Ask the library what became of messages, and wait for the first answer for so long."""
         if self._closed:
             return
-        with contextlib.suppress(KafkaException):  # the producer came to its end: the messages tell
+        try:
             self._producer.poll(timeout_s)
+        except KafkaException:  # it came to its end, and the rest of the batch that it is about is still to be told
+            with contextlib.suppress(KafkaException):
+                self._producer.poll(0)
         while self._in_flight and self._in_flight[0].is_done:
             self._in_flight.popleft()
         if self._failures:

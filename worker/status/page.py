@@ -31,6 +31,7 @@ BUDGETS: Final = {
     Why.TARGET: "A batch takes up to {tokens} padded tokens, for a latency target of {target}.",
     Why.BEHIND: "A batch takes up to {tokens} padded tokens, the most: what waits takes longer than {target}.",
 }
+OLD_S: Final = 5.0  # the loop looks around once a second
 COLUMNS: Final = {"n": "number", "t": None, "l": "long"}  # classes of the style sheet
 
 
@@ -123,15 +124,16 @@ def _figures(status: StatusDocument) -> Markup:
     assignment = status.assignment
     most_records = number(_limit(status.settings, "max_inflight_records"))
     most_bytes = size(int(_limit(status.settings, "max_inflight_bytes")))
+    seen = _seen_if_old(status)
     figures = [
         ("Reviews / s", number(minute.reviews_per_s), f"{number(quarter.reviews_per_s)} over 15 min"),
         ("Latency p50", duration(minute.p50_s), f"{duration(quarter.p50_s)} over 15 min"),
         ("Latency p99", duration(minute.p99_s), f"{duration(quarter.p99_s)} over 15 min"),
-        ("Lag", number(_lag(assignment)), "records not read yet"),
+        ("Lag", number(_lag(assignment)), f"records not read yet{seen}"),
         (
             "Held",
             NOTHING if assignment is None else number(assignment.held_records),
-            f"of {most_records}; {size(assignment.held_bytes) if assignment else NOTHING} of {most_bytes}",
+            f"of {most_records}; {size(assignment.held_bytes) if assignment else NOTHING} of {most_bytes}{seen}",
         ),
         ("Dead letters", number(quarter.dead_letters), "in 15 min"),
     ]
@@ -144,6 +146,13 @@ def _figures(status: StatusDocument) -> Markup:
         _heading("The last minute", class_="unseen"),
         element("dl", *tiles, class_="figures"),
     )
+
+
+def _seen_if_old(status: StatusDocument) -> str:
+    """When the loop looked last, where it should have looked again since: figures of then are none of now."""
+    if status.assignment is None or (status.at - status.assignment.at).total_seconds() <= OLD_S:
+        return ""
+    return f"; seen {_ago(status.assignment.at, status.at)}"
 
 
 def _limit(settings: dict[str, SettingStatus], name: str) -> float:

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes a real worker under load: each rule and each panel has something to show."""
+"""In a real Prometheus that scrapes a real worker under load, each rule and each panel has something to show."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -9,10 +9,11 @@ import pytest
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
 from tests.support.kafka_io import Message, new_topics
-from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, panel_queries, program, running
+from tests.support.prometheus import PROMETHEUS, RECORDED, Prometheus, board_and_panel, panel_queries, program, running
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
+from tests.watching.report import Seen, Shown
 
 pytestmark = pytest.mark.broker
 
@@ -52,12 +53,13 @@ def test_a_recording_rule_has_a_value(rule: str, prometheus: Prometheus) -> None
 
 
 @pytest.mark.parametrize("panel", QUERIES)
-def test_a_panel_shows_something(panel: str, prometheus: Prometheus) -> None:
+def test_a_panel_shows_something(panel: str, prometheus: Prometheus, seen: Seen) -> None:
     query = QUERIES[panel]
     for variable, value in CHOSEN.items():
         query = query.replace(variable, value)
     assert "$" not in query
-    until(lambda: prometheus.values(query), ANSWER_LIMIT_S, f"a value of {query}")
+    values = until(lambda: prometheus.values(query), ANSWER_LIMIT_S, f"a value of {query}")
+    seen.panels.append(Shown(*board_and_panel(panel), len(values)))
 
 
 def test_no_rule_fails(prometheus: Prometheus) -> None:

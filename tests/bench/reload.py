@@ -1,0 +1,173 @@
+"""`python -m tests.bench.reload --write`: what a reload under load costs: is a result lost, and how late are they?
+
+The shipped model at half of what the worker can do on this machine, measured first. In the middle SIGHUP has it read,
+warmed up and tested once more beside the one that scores, which it then replaces. A round without a reload follows each
+with one: what the machine does by itself.
+"""
+
+import argparse
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from deploy.demo.sample import SAMPLE
+from deploy.kafka.launcher import choose_broker, to_stderr
+from model.artifacts import DEFAULT_ARTIFACT
+from tests.bench.latency import send_on_time
+from tests.bench.page import PAGE
+from tests.bench.parts import Bench, has, limit_s, worker_rate
+from tests.bench.processes import BenchFailed
+from tests.bench.schedule import arrivals_s
+from tests.bench.subjects import SHIPPED, Subject
+from tests.bench.texts import load_texts
+from tests.bench.topics import Topics, key_of
+from tests.support.section import Section
+from tests.support.until import until
+from tests.support.worker_process import WorkerProcess
+from worker.bench.figures import Spread, percentile
+from worker.bench.machine import machine_facts
+
+SECTION: Final = Section(PAGE, "reload", "python -m tests.bench.reload --write")
+LOAD: Final = 0.5
+SETTLE_S: Final = 5.0  # at the start, not looked at
+BEFORE_S: Final = 10.0  # from then on until the reload
+AFTER_S: Final = 20.0
+NEAR_S: Final = 5.0  # so long the reload may be felt
+TIMES: Final = 2.0  # and by less than this
+SEED: Final = 11
+LABELS: Final = {
+    "before_ms": "p99 of the 10 s before, ms",
+    "near_ms": "p99 of the 5 s from the signal on, ms",
+    "after_ms": "p99 of the 15 s after those, ms",
+    "near_times": "5 s from the signal on / before",
+    "after_times": "after / before",
+    "slow_seconds": "seconds from the signal on whose p99 was 2 times that before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """What a reload did to the latency; `before` and `near` are p99s."""
+
+    before_ms: float
+    near_ms: float
+    after_ms: float
+    near_times: float
+    after_times: float
+    slow_seconds: float
+
+
+def rise(due_s: Sequence[float], waits_s: Sequence[float], reload_s: float) -> Rise:
+    """Compare the reviews that were due before the reload with those after it; times from the start of the load."""
+
+    def p99_ms(from_s: float, until_s: float) -> float:
+        waits = [wait for due, wait in zip(due_s, waits_s, strict=True) if from_s <= due < until_s]
+        return 1000 * percentile(waits, 99) if waits else 0.0
+
+    end_s = reload_s + AFTER_S
+    before = p99_ms(reload_s - BEFORE_S, reload_s)
+    near, after = p99_ms(reload_s, reload_s + NEAR_S), p99_ms(reload_s + NEAR_S, end_s)
+    seconds = [p99_ms(reload_s + second, reload_s + second + 1) for second in range(int(AFTER_S))]
+    slow = sum(one >= TIMES * before for one in seconds)
+    return Rise(before, near, after, near / before, after / before, float(slow))
+
+
+def main() -> int:
+    """Run the command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.reload", description="What a reload under load costs.")
+    parser.add_argument("--rounds", type=int, default=3, help="with a reload, and as many without (default: 3)")
+    parser.add_argument("--rate", type=float, help="reviews/s (default: half of what is measured first)")
+    parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")
+    parser.add_argument("--write", action="store_true", help=f"the table into {PAGE.name}")
+    given = parser.parse_args()
+    busy = os.getloadavg()[0]
+    with (
+        choose_broker(given.bootstrap_servers) as broker,
+        Topics(broker.address) as topics,
+        TemporaryDirectory(prefix="sentiment-") as directory,
+    ):
+        to_stderr(broker.description)
+        bench = Bench(topics, SAMPLE, 4000)
+        rate_per_s = given.rate or LOAD * worker_rate(bench, Subject(SHIPPED, DEFAULT_ARTIFACT))
+        rounds: dict[str, list[Rise]] = {"with a reload": [], "without": []}
+        for number in range(1, given.rounds + 1):
+            for kind, rises in rounds.items():
+                rises.append(measure(bench, rate_per_s, Path(directory), reloads=kind == "with a reload"))
+                to_stderr(f"round {number}, {kind}: {rises[-1]}")
+    text = table(rounds, rate_per_s, busy)
+    sys.stdout.write(text)
+    if given.write:
+        SECTION.write(text)
+    return 0
+
+
+def measure(bench: Bench, rate_per_s: float, directory: Path, *, reloads: bool) -> Rise:
+    """One load on one worker. Raises BenchFailed where a result is missing or there twice."""
+    reload_s = SETTLE_S + BEFORE_S
+    due_s = arrivals_s(rate_per_s, round(rate_per_s * (reload_s + AFTER_S)), seed=SEED)
+    texts = load_texts(bench.data, len(due_s))
+    incoming, output, dlq = (bench.topics.create(name) for name in ("raw", "scored", "dlq"))
+    worker = WorkerProcess(
+        directory / f"{output}.log",
+        bootstrap_servers=bench.topics.bootstrap_servers,
+        input_topic=incoming,
+        output_topic=output,
+        dlq_topic=dlq,
+        group_id=output,
+    )
+    signal = threading.Timer(reload_s, worker.reload)
+    try:
+        worker.until_ready()
+        with bench.topics.arrivals(output) as seen:
+            if reloads:
+                signal.start()
+            began_s, _ = send_on_time(bench.topics, incoming, texts, due_s, 0)
+            until(partial(has, seen, len(due_s)), limit_s(len(due_s)), "all results are there")
+        if worker.metric("sentiment_model_reloads_total", result="done") != reloads:
+            raise BenchFailed(f"the model was not changed: {worker.log_tail()}")
+        if reloads:
+            to_stderr(
+                f"the next model took over {took_over_s(worker.log(), began_s + reload_s):.1f} s after the signal"
+            )
+    finally:
+        signal.cancel()
+        worker.stop()
+    bench.topics.stamps_ms(output, len(due_s))
+    return rise(due_s, [seen[key_of(number)] - began_s - due for number, due in enumerate(due_s)], reload_s)
+
+
+def took_over_s(log: str, signalled_s: float) -> float:
+    """When the log says that the model changed, in seconds after a moment of the monotonic clock."""
+    [at] = re.findall(r'"time": "([^"]+)".*"model changed"', log)
+    return datetime.fromisoformat(at).timestamp() - (time.time() - time.monotonic() + signalled_s)
+
+
+def table(rounds: dict[str, list[Rise]], rate_per_s: float, busy: float) -> str:
+    """Markdown of all rounds."""
+    machine = machine_facts()
+    day, where = f"{datetime.now(UTC):%Y-%m-%d}", f"{machine['cores']} cores of {machine['cpu']}"
+    lines = [
+        f"Run on {day}, {where}, load average before {busy:.1f}; {rate_per_s:,.0f} reviews/s.",
+        f"{len(rounds['without'])} rounds each, median (least to greatest).",
+        "No result was lost, none was there twice.",
+        "",
+        "| | " + " | ".join(rounds) + " |",
+        "|---|" + "---|" * len(rounds),
+    ]
+    for name, label in LABELS.items():
+        spreads = [str(Spread.of([asdict(one)[name] for one in rises])) for rises in rounds.values()]
+        lines.append(f"| {label} | " + " | ".join(spreads) + " |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
