@@ -301,11 +301,10 @@ def test_the_second_client_drops_headers_with_such_a_name_and_refuses_to_write_o
 ) -> None:
     topic = rig.topic()
     odd, fine = ((RawName.of(b"\xff"), b"1"), ("fine", b"2")), (("é", b"e"),)
-    rig.produce(
-        topic, [Message(b"odd", headers=odd), Message(b"odd", headers=odd[::-1]), Message(b"fine", headers=fine)]
-    )
+    messages = [Message(b"odd", headers=odd), Message(b"odd", headers=odd[::-1])] * 100  # the interpreter warms up
+    rig.produce(topic, [*messages, Message(b"fine", headers=fine)])
     reader = Reader(rig.source(topic, group_id=group_id))
-    assert [record.headers for record in reader.read(3)] == [(), (), fine]
+    assert [record.headers for record in reader.read(201)] == [()] * 200 + [fine]
     receipt = rig.sink().send(Outgoing(topic, None, b"v", (("\udcff", b"1"),)))
     assert isinstance(receipt.error, BrokerRefused)
 

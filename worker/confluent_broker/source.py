@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
+from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
 import confluent_kafka as ck
@@ -45,6 +46,9 @@ _METADATA_MS: Final = 10_000  # how late new partitions may be seen; default 300
 _STOCK: Final = 1_000  # records of a partition beyond which the library is to fetch no more of it
 _QUIET: Final = re.compile(r'"rxidle":(\d+)')  # of each broker, microseconds
 _NOWHERE: Final = 2**31 - 1  # no partition has this number
+# Not message.headers(): where that is called often the interpreter (3.11) looks no more whether it failed, and a name
+# that cannot be decoded would be a null pointer in our hands.
+_READ_HEADERS: Final = methodcaller("headers")
 _MAGIC: Final = len(b"CGMDv2:")
 
 
@@ -517,7 +521,7 @@ class ConfluentSource:
 
 def _headers(message: Message) -> Headers:
     try:
-        headers = message.headers()
+        headers = _READ_HEADERS(message)
     except (SystemError, UnicodeDecodeError):  # of a name the binding (2.16) can make no string, as it says or not
         log.warning(
             "the headers of record %s-%d-%d are dropped: a name among them is not UTF-8",
