@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, get_args
 
-from worker import kafka_broker
 from worker.broker import Sink, Source, TransactionalSink
 from worker.errors import SettingsRejected
 
@@ -22,6 +21,8 @@ class Client(NamedTuple):
 def client_named(name: ClientName) -> Client:
     """Return the client. Raises SettingsRejected where it is not installed."""
     if name == "kafka-python":
+        from worker import kafka_broker  # each when it is chosen: commands that need no Kafka start without
+
         return Client(kafka_broker.KafkaSource, kafka_broker.sink_opener, kafka_broker.transactional_sink_opener)
     try:
         from worker import confluent_broker
