@@ -30,7 +30,7 @@ from worker.broker import Headers, Polled, Record, TopicPartition
 from worker.confluent_broker.connection import Told, settings_of
 from worker.confluent_broker.errors import told, translated
 from worker.confluent_broker.topic_watch import TopicWatch
-from worker.errors import AssignmentLost, BrokerUnavailable, Fatal, TopicMissing
+from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, Fatal, TopicMissing
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_read
 
@@ -352,6 +352,8 @@ class ConfluentSource:
             return False
         self._hear(error)
         ours = told(error, f"reading {self._topic} as group {self._group_id}", needs=self._needs)
+        if error.code() == KafkaError._FATAL:  # the library does nothing more
+            raise BrokerRefused(f"{ours}. The consumer has ended: start the worker again")
         if isinstance(ours, Fatal) and not self._hear.topic_missed:
             raise ours
         log.info("%s", ours)  # the library goes on by itself
