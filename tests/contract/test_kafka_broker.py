@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+import confluent_kafka as ck
 import pytest
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as KafkaPartition
@@ -239,6 +240,101 @@ def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group
         first.source.commit({TopicPartition(topic, 0): 0}, timeout_s=LIMIT_S)
 
 
+# Where librdkafka alone would not go on
+
+
+@pytest.mark.parametrize("client_name", ["confluent"])
+def test_a_static_member_that_reads_and_never_commits_is_stopped_as_well(rig: KafkaRig, group_id: str) -> None:
+    topic = rig.topic()
+    settings: dict[str, Any] = {"group_instance_id": "same", "session_timeout_ms": 6_000}
+    first, second = (Reader(rig.source(topic, group_id=group_id, **settings)) for _ in range(2))
+    first.own(1)
+    second.own(1)
+    with pytest.raises(BrokerRefused, match="group_instance_id"):
+        first.poll_until(lambda: False, "the heartbeat that is refused")
+
+
+@pytest.mark.parametrize("client_name", ["confluent"])
+def test_a_static_member_that_is_refused_under_an_older_id_joins_anew(
+    rig: KafkaRig, group_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = rig.topic()
+    rig.produce(topic, numbered(5))
+    first, second = (Reader(rig.source(topic, group_id=group_id, group_instance_id="same")) for _ in range(2))
+    first.read(5)
+    first.source.commit({TopicPartition(topic, 0): 2}, timeout_s=LIMIT_S)
+    second.own(1)
+    member_id = first.source._present_membership().member_id  # type: ignore[attr-defined]
+    monkeypatch.setattr("worker.confluent_broker.source.holder_of", lambda *_, **__: member_id)
+    with pytest.raises(AssignmentLost):
+        first.source.commit({TopicPartition(topic, 0): 3}, timeout_s=LIMIT_S)
+    assert first.source.membership is None
+    assert [record.offset for record in first.read(3)] == [2, 3, 4]
+    assert sum(len(polled.lost) for polled in first.polls) == 1
+    monkeypatch.undo()
+    with pytest.raises(BrokerRefused, match="group_instance_id"):
+        second.source.commit({TopicPartition(topic, 0): 0}, timeout_s=LIMIT_S)
+
+
+@pytest.mark.parametrize("client_name", ["confluent"])
+def test_a_transaction_under_an_older_id_is_refused_as_one_of_an_assignment_that_is_over(
+    rig: KafkaRig, group_id: str
+) -> None:
+    topic = rig.topic()
+    first, second = (Reader(rig.source(topic, group_id=group_id, group_instance_id="same")) for _ in range(2))
+    first.own(1)
+    first.poll_until(lambda: first.source.membership is not None, "a membership")
+    older = first.source.membership
+    second.own(1)
+    sink = rig.transactional_sink(f"{group_id}.sink")
+    sink.begin()
+    with pytest.raises(AssignmentLost):
+        sink.commit({TopicPartition(topic, 0): 0}, older, timeout_s=LIMIT_S)
+
+
+@pytest.mark.parametrize("client_name", ["confluent"])
+def test_what_a_commit_hears_to_be_handed_over_is_ours_until_the_poll_after_the_one_that_tells_it(
+    rig: KafkaRig, group_id: str
+) -> None:
+    topic = rig.topic(partitions=2)
+    rig.produce(topic, numbered(20, partitions=2))
+    first = Reader(rig.source(topic, group_id=group_id))
+    first.read(20)
+    second = Reader(rig.source(topic, group_id=group_id))
+    with closing(KafkaAdminClient(bootstrap_servers=rig.address)) as admin:
+
+        def dealt_out() -> bool:
+            second.poll()
+            group = admin.describe_groups([group_id])[group_id]
+            return group["group_state"] == "Stable" and len(group["members"]) == 2
+
+        until(dealt_out, LIMIT_S, "the first member, without a poll, has joined with the second")
+    first.source.commit({TopicPartition(topic, 0): 1, TopicPartition(topic, 1): 1}, timeout_s=LIMIT_S)
+    (moving,) = first.poll().revoked
+    first.source.commit({moving: 7}, timeout_s=LIMIT_S)
+    assert rig.committed(group_id, topic)[moving.partition] == 7
+
+
+@pytest.mark.parametrize("client_name", ["confluent"])
+def test_a_partition_whose_committed_offset_the_library_did_not_learn_is_read_all_the_same(
+    rig: KafkaRig, group_id: str
+) -> None:
+    topic = rig.topic()
+    source: Any = rig.source(topic, group_id=group_id)
+    reader = Reader(source)
+    reader.own(1)
+    rig.produce(topic, numbered(3))
+    # As it leaves one when it was told that the coordinator is loading: assigned, not fetched; it says so once.
+    ours = source._consumer.assignment()
+    source._consumer.incremental_unassign(ours)
+    source._stock.forget({0})
+    source._consumer.incremental_assign([ck.TopicPartition(topic, 0, ck.OFFSET_END)])
+    source._consumer.pause(ours)
+    source._stopped.add(0)
+    source._is_of_a_partition(_Told(ck.KafkaError(ck.KafkaError.NOT_COORDINATOR)))
+    assert [record.offset for record in reader.read(3)] == [0, 1, 2]
+
+
 # What is read
 
 
@@ -406,6 +502,15 @@ def test_an_unreachable_broker_is_told_in_one_line_and_leaves_nothing_behind() -
     with pytest.raises(BrokerUnreachable):
         KafkaSource(Connection("127.0.0.1:1"), topic="any", group_id="any")
     assert threading.active_count() == threads
+
+
+class _Told(NamedTuple):
+    """A message of the library that is an error."""
+
+    what: ck.KafkaError
+
+    def error(self) -> ck.KafkaError:
+        return self.what
 
 
 def _shares(*readers: Reader) -> list[int]:

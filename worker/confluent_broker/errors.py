@@ -22,6 +22,7 @@ _MEANS: Final = {
     KafkaError._UNKNOWN_PARTITION: KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._FENCED: KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH: KafkaError.PRODUCER_FENCED,  # so it is called since Kafka 2.7
+    KafkaError.FENCED_INSTANCE_ID: KafkaError.UNKNOWN_MEMBER_ID,  # our older id, perhaps: the source finds out
     # What ended the producer was told of another message.
     KafkaError._GAPLESS_GUARANTEE: KafkaError.UNKNOWN_PRODUCER_ID,
     KafkaError._PURGE_QUEUE: KafkaError.UNKNOWN_PRODUCER_ID,

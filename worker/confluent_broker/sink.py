@@ -27,8 +27,8 @@ from worker.confluent_broker.errors import told, translated
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_describe, to_write
+from worker.kafka_broker.sink import MAX_MESSAGE_BYTES, Refused
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
 _REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
 _SLICE_S: Final = 0.1
@@ -73,16 +73,6 @@ class _Receipt:
         if not self._is_done:
             self.error = error
             self._is_done = True
-
-
-class _Refused:
-    """The receipt of a message that was never sent."""
-
-    __slots__ = ("error",)
-    done = True
-
-    def __init__(self, error: WorkerError) -> None:
-        self.error = error
 
 
 class ConfluentSink:
@@ -238,9 +228,9 @@ class ConfluentSink:
         self._ended = True
         self._producer.purge()
 
-    def _refused(self, why: WorkerError) -> _Refused:
+    def _refused(self, why: WorkerError) -> Refused:
         self._end()
-        return _Refused(why)
+        return Refused(why)
 
     def _give_up(self, error: WorkerError) -> None:
         """End, with one error for all that is in flight."""

@@ -2,7 +2,7 @@
 
 The library fetches, joins and sends heartbeats on threads of its own. Whatever it has to tell waits in one queue, which
 only `poll` and `commit` serve: its callbacks run there, on the thread of the loop, and nothing here needs a lock. What
-comes while it cannot be told (its partition is paused, or a commit waits for its answer) is kept in `_stock`.
+comes while it cannot be told (its partition is paused, or a commit waits for its answer) is kept in stock.
 
 What the library (2.16) does not do by itself and this file does:
 
@@ -11,63 +11,45 @@ What the library (2.16) does not do by itself and this file does:
 - A partition that is handed over is gone when the callback ends. Here it goes with the next `poll`. See `_on_revoke`.
 - A commit that is waited for has no limit of time. Here it is sent, and its answer waited for. See `commit`.
 - A position behind deleted records, or in a topic that was made anew, is moved without a word. See `_begin_anew`.
+- A partition whose committed offset it could not learn is told of once, and never read. See `_find_place`.
+- Whoever is refused under a name it had before takes itself for replaced, and ends. See `_come_back`.
 """
 
 import contextlib
 import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
-from operator import methodcaller
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import confluent_kafka as ck
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
-from worker.broker import Headers, Polled, Record, TopicPartition
+from worker.broker import Polled, Record, TopicPartition
 from worker.confluent_broker.connection import Told, settings_of
 from worker.confluent_broker.errors import told, translated
+from worker.confluent_broker.membership import Membership, holder_of
+from worker.confluent_broker.stock import Message, Stock
 from worker.confluent_broker.topic_watch import TopicWatch
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, Fatal, TopicMissing
 from worker.kafka_broker.connection import Connection
-from worker.kafka_broker.errors import to_read
-
-Message = Any  # its types allow for None wherever a message of another kind has nothing
+from worker.kafka_broker.errors import of_code, to_read, translate
 
 log = logging.getLogger(__name__)
 
 _SLICE_S: Final = 0.1  # how late a poll without records may notice that the assignment changed
 _ANSWER_S: Final = 0.2
+_PLACE_S: Final = 1.0  # for committed offsets that the library did not learn; the next poll asks again
+_HOLDER_S: Final = 1.0  # for the group to tell who has our name
 _ASK_EVERY_S: Final = 1.0
 _STATISTICS_MS: Final = 1_000
 _METADATA_MS: Final = 10_000  # how late new partitions may be seen; default 300 s
 _STOCK: Final = 1_000  # records of a partition beyond which the library is to fetch no more of it
 _QUIET: Final = re.compile(r'"rxidle":(\d+)')  # of each broker, microseconds
 _NOWHERE: Final = 2**31 - 1  # no partition has this number
-# Not message.headers(): where that is called often the interpreter (3.11) looks no more whether it failed, and a name
-# that cannot be decoded would be a null pointer in our hands.
-_READ_HEADERS: Final = methodcaller("headers")
-_MAGIC: Final = len(b"CGMDv2:")
-
-
-class Membership(NamedTuple):
-    """See `worker.broker.Source.membership`; the library's own form of it, and whose it is."""
-
-    group_id: str
-    metadata: bytes
-
-    @property
-    def member_id(self) -> bytes:
-        """The name that the group gave us; empty when it has thrown us out."""
-        return self.metadata[_MAGIC + 4 :].split(b"\0")[1]
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is a member's: of others the broker would take offsets, too, if the group is empty."""
-        generation = int.from_bytes(self.metadata[_MAGIC : _MAGIC + 4], sys.byteorder, signed=True)
-        return generation >= 0 and self.member_id != b""
+_ENDED: Final = (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID)
 
 
 class ConfluentSource:
@@ -91,13 +73,12 @@ class ConfluentSource:
         """The first polls join the group. `fetch_max_bytes` is what may wait in memory behind what was handed out."""
         self._topic = topic
         self._group_id = group_id
+        self._instance_id = group_instance_id
         self._needs = to_read(topic, group_id)
         self._owned: dict[int, TopicPartition] = {}  # as told by `poll`
         self._paused: set[TopicPartition] = set()
         self._stopped: set[int] = set()  # of which the library fetches no more
-        self._stock: list[Message] = []
-        self._next: dict[int, int] = {}  # offset of the next record to be told
-        self._resets: dict[int, tuple[int, float]] = {}  # where reading could not go on, and since when
+        self._stock = Stock()
         self._assigned: set[int] = set()  # this and the next two: not told yet
         self._revoked: set[int] = set()
         self._lost: set[int] = set()
@@ -105,6 +86,8 @@ class ConfluentSource:
         self._membership: Membership | None = None
         self._member_id = b""
         self._membership_is_old = True
+        self._ended = False  # the library takes our name for another's, and does nothing more
+        self._astray = False  # it could not learn where some partition is to be read
         self._committed: list[tuple[dict[int, int], KafkaError | None]] = []  # answers
         self._ends: dict[int, int] = {}  # of partitions that no fetch tells of
         self._ask_at_s = 0.0
@@ -112,7 +95,8 @@ class ConfluentSource:
         self._closed = False
         self._hear = Told()
         common = settings_of(connection, self._hear)
-        self._watch = TopicWatch(common, topic, self._needs)
+        self._admin = AdminClient(dict(common))
+        self._watch = TopicWatch(self._admin, topic, self._needs)
         settings = common | {
             "group.id": group_id,
             "group.instance.id": group_instance_id,
@@ -135,19 +119,22 @@ class ConfluentSource:
             "stats_cb": self._on_statistics,
             "on_commit": self._on_commit,
         }
-        with translated(f"connecting to {connection.bootstrap_servers}"):
-            self._consumer = ck.Consumer({name: value for name, value in settings.items() if value is not None})
-        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        self._settings = {name: value for name, value in settings.items() if value is not None}
+        self._open()
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
         self._refuse_if_closed()
-        self._hand_over()
+        if self._ended:
+            self._come_back()
+        if not self._revoked:  # what a commit was told of meanwhile, this poll tells
+            self._hand_over()
         self._receive(timeout_s, max_records)
         self._hear.raise_refusal(f"reading {self._topic}")
         self._notice_new_topic()
         lost, revoked, assigned = self._changes()
         records = self._take(max_records)
+        self._find_place()
         skipped = self._begin_anew()
         self._fetch_on()
         if not self._owned:
@@ -177,25 +164,33 @@ class ConfluentSource:
         if not offsets:
             return
         what = f"committing offsets of group {self._group_id}"
-        if not self._present_membership().holds:
+        if self._ended or not self._present_membership().holds:
             raise AssignmentLost(f"{what} failed: the group has thrown us out")
         self._committed.clear()
         with translated(what, needs=self._needs):
             self._consumer.commit(offsets=self._places_at(offsets), asynchronous=True)
-        while not (answers := [error for answered, error in self._committed if answered == offsets]):
+        answers: list[KafkaError | None] = []
+        while not answers and not self._ended:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 raise BrokerUnavailable(f"{what}: no answer within {timeout_s:g} s. Check the broker and the network")
             self._keep(self._consume(1, min(left_s, _SLICE_S)))
+            answers = [error for answered, error in self._committed if answered == offsets]
             if len(self._stock) > _STOCK:
                 self._fetch_on()
-        if answers[0] is not None:
-            raise told(answers[0], what, needs=self._needs)
+        error = answers[0] if answers else None
+        if error is not None and error.code() in _ENDED:
+            self._end()
+        if self._ended:
+            self._come_back()
+            raise AssignmentLost(f"{what} failed: the group takes us for another member")
+        if error is not None:
+            raise told(error, what, needs=self._needs)
 
     @property
     def membership(self) -> object | None:
         """See Source."""
-        if self._membership == self._present_membership():
+        if not self._ended and self._membership == self._present_membership():
             return self._membership
         self._membership_is_old = True
         return None
@@ -211,16 +206,7 @@ class ConfluentSource:
         self._hand_over()
         self._keep(self._consume(1, 0))  # or nobody would hear, while this is all that is called, that we are refused
         self._hear.raise_refusal(f"reading {self._topic}")
-        ours = self._owned.keys() - self._lost - self._revoked
-        if not ours:
-            return
-        what = f"looking up the committed offsets of group {self._group_id}"
-        with translated(what, needs=self._needs):
-            found = self._consumer.committed(self._places(ours), timeout_s)
-        for place in found:
-            if place.error is not None:
-                raise told(place.error, what, needs=self._needs)
-        self._put({place.partition: place.offset if place.offset >= 0 else OFFSET_BEGINNING for place in found})
+        self._go_to_committed(self._owned.keys() - self._lost - self._revoked, timeout_s)
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """See Source. Fetches tell the end of a partition; where none does, the broker is asked once a second."""
@@ -233,9 +219,9 @@ class ConfluentSource:
         self._ask_for_ends(self._owned.keys() - ends)
         ends |= self._ends
         return {
-            at: max(0, ends[number] - self._next[number])
+            at: max(0, ends[number] - self._stock.positions[number])
             for number, at in self._owned.items()
-            if number in ends and number in self._next
+            if number in ends and number in self._stock.positions
         }
 
     def close(self, *, timeout_s: float) -> None:
@@ -243,12 +229,48 @@ class ConfluentSource:
         if self._closed:
             return
         self._closed = True
-        # It has no limit of time. What it has left to do when the time is over ends with the process.
+        self._leave(timeout_s)
+
+    # Coming and going
+
+    def _open(self) -> None:
+        with translated(f"connecting to {self._settings['bootstrap.servers']}"):
+            self._consumer = ck.Consumer(self._settings)
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _leave(self, timeout_s: float) -> None:
+        """It has no limit of time. What it has left to do when the time is over ends with the process."""
         closing = threading.Thread(target=self._consumer.close, name="leave the group", daemon=True)
         closing.start()
         closing.join(timeout_s)
         if closing.is_alive():
             log.warning("leaving group %s takes too long; the group will notice when the session ends", self._group_id)
+
+    def _end(self) -> None:
+        """A request was refused since our name is another's: the library stops for good, and we hold nothing more."""
+        self._ended = True
+        self._leaving = []
+        self._lose(set(self._owned))
+
+    def _come_back(self) -> None:
+        """Join anew if it was under an older id of our own that we were refused: a request that was sent before the
+        session ended, and was late, or repeated. The library does not look; Kafka's own client does.
+
+        While no broker answers, the next poll asks again. Raises BrokerRefused: another member has our name.
+        """
+        ours = self._present_membership().member_id
+        try:
+            holder = holder_of(str(self._instance_id), self._admin, self._group_id, timeout_s=_HOLDER_S)
+        except LookupError:
+            return
+        if ours and holder not in (ours, None):  # without an id we were about to take the name, whoever has it
+            raise translate(of_code(KafkaError.FENCED_INSTANCE_ID), f"reading {self._topic} as group {self._group_id}")
+        log.warning("group %s refused an older id of this member, and has it join anew", self._group_id)
+        self._leave(_ANSWER_S)
+        self._open()
+        self._ended = False
 
     # What the library calls, while it is polled
 
@@ -273,21 +295,23 @@ class ConfluentSource:
 
     def _on_revoke(self, consumer: ck.Consumer, places: list[ck.TopicPartition]) -> None:
         """Keep what was told to be ours until the next poll: the group waits for us so long."""
+        if not self._is_open(consumer):
+            return
         if self._present_membership().member_id != self._member_id:
             self._lose(set(self._owned))
         self._membership_is_old = True
         self._forget(numbers := {place.partition for place in places})
         self._assigned -= numbers
         revoked = numbers & self._owned.keys() - self._lost
-        if self._closed or not revoked:
+        if not revoked:
             return  # the binding gives them up when this ends
         self._revoked |= revoked
         self._leaving = places
         with contextlib.suppress(KafkaException):  # who has asked for anything, be it impossible, gives them up himself
             consumer.incremental_unassign([ck.TopicPartition(self._topic, _NOWHERE)])
 
-    def _on_lost(self, _: ck.Consumer, places: list[ck.TopicPartition]) -> None:
-        if not self._closed:
+    def _on_lost(self, consumer: ck.Consumer, places: list[ck.TopicPartition]) -> None:
+        if self._is_open(consumer):
             self._lose({place.partition for place in places})
 
     def _on_commit(self, error: KafkaError | None, places: list[ck.TopicPartition]) -> None:
@@ -298,6 +322,10 @@ class ConfluentSource:
         if quiet_us := [int(found) for found in _QUIET.findall(statistics)]:
             self._heard_s = max(self._heard_s, time.monotonic() - min(quiet_us) / 1e6)
 
+    def _is_open(self, consumer: ck.Consumer) -> bool:
+        """Whether it is not being closed: that is done on another thread."""
+        return not self._closed and consumer is self._consumer
+
     def _lose(self, numbers: set[int]) -> None:
         self._membership_is_old = True
         self._forget(numbers)
@@ -305,8 +333,8 @@ class ConfluentSource:
         if lost := numbers & self._owned.keys() - self._lost:
             self._lost |= lost
             log.warning(
-                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, or no poll "
-                "came for max_poll_interval_ms",
+                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, no poll "
+                "came for max_poll_interval_ms, or it takes us for another member",
                 self._group_id,
                 len(lost),
             )
@@ -330,9 +358,7 @@ class ConfluentSource:
     def _has_news(self) -> bool:
         if self._assigned or self._revoked or self._lost:
             return True
-        return not self._all_paused and any(
-            self._owned.get(message.partition()) not in self._paused for message in self._stock
-        )
+        return not self._all_paused and self._stock.has_any(self._owned, self._paused)
 
     def _consume(self, count: int, timeout_s: float) -> list[Message]:
         what = f"reading {self._topic} as group {self._group_id}"
@@ -340,7 +366,7 @@ class ConfluentSource:
             return self._consumer.consume(count, timeout_s)
 
     def _keep(self, messages: list[Message]) -> None:
-        self._stock += [one for one in messages if one.error() is None or self._is_of_a_partition(one)]
+        self._stock.add(one for one in messages if one.error() is None or self._is_of_a_partition(one))
 
     def _is_of_a_partition(self, message: Message) -> bool:
         """Whether it tells where a partition ends, or cannot be read on; other errors are told here."""
@@ -350,50 +376,29 @@ class ConfluentSource:
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # the callbacks tell this piece by piece
             self._lose(set(self._owned))
             return False
+        if error.code() == KafkaError._FATAL:
+            if self._instance_id is None:
+                raise BrokerRefused(f"reading {self._topic} has ended: {error.str()}. Start the worker again")
+            self._end()
+            return False
         self._hear(error)
         ours = told(error, f"reading {self._topic} as group {self._group_id}", needs=self._needs)
-        if error.code() == KafkaError._FATAL:  # the library does nothing more
-            raise BrokerRefused(f"{ours}. The consumer has ended: start the worker again")
         if isinstance(ours, Fatal) and not self._hear.topic_missed:
             raise ours
-        log.info("%s", ours)  # the library goes on by itself
+        log.info("%s", ours)
+        self._astray = True  # of all that it tells here, that is where it does not go on by itself
         return False
 
     def _take(self, max_records: int) -> list[Record]:
-        """Take records out of the stock, and act on what stands between them."""
         if self._all_paused:
             return []
-        records: list[Record] = []
-        left: list[Message] = []
-        for message in self._stock:
-            number = message.partition()
-            partition = self._owned.get(number)
-            if partition is None:
-                continue
-            if partition in self._paused or len(records) == max_records:
-                left.append(message)
-            elif message.error() is None:
-                offset = message.offset()
-                kind, timestamp_ms = message.timestamp()
-                headers = _headers(message)
-                records.append(
-                    Record(partition, offset, timestamp_ms if kind else None, message.key(), message.value(), headers)
-                )
-                self._next[number] = offset + 1
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                self._next[number] = message.offset()
-            else:
-                self._resets[number] = (message.offset() if message.offset() is not None else -1, time.monotonic())
-        self._stock = left
-        return records
+        return self._stock.take(self._owned, self._paused, max_records=max_records, now_s=time.monotonic())
 
     def _fetch_on(self) -> None:
         """Stop fetching what lies in stock too high, and begin again with what does not."""
         if len(self._stock) <= _STOCK and not self._stopped:
             return
-        high: dict[int, int] = {}
-        for message in self._stock:
-            high[message.partition()] = high.get(message.partition(), 0) + 1
+        high = self._stock.heights()
         stop = {number for number, count in high.items() if count > _STOCK} - self._stopped
         resume = {number for number in self._stopped & self._owned.keys() if number not in high}
         self._consumer.pause(self._places(stop))
@@ -442,16 +447,44 @@ class ConfluentSource:
             self._lost |= ours
             self._assigned |= ours
 
+    def _find_place(self) -> None:
+        """Ask where partitions are to be read that the library found no committed offset for, or gave up.
+
+        It asks when they are assigned, and does not ask again where a coordinator that was just started, or moves, does
+        not tell; and where an open transaction keeps an offset back it may take that for none.
+        """
+        misled = {number for number, (offset, _) in self._stock.resets.items() if offset < 0}
+        if self._astray:
+            misled |= self._owned.keys() - self._stock.positions.keys() - self._stock.resets.keys()
+        if self._leaving:  # to move any would give those up
+            return
+        with contextlib.suppress(BrokerUnavailable):
+            self._go_to_committed(misled, _PLACE_S)
+            self._astray = False
+
+    def _go_to_committed(self, numbers: Collection[int], timeout_s: float) -> None:
+        if not numbers:
+            return
+        what = f"looking up the committed offsets of group {self._group_id}"
+        with translated(what, needs=self._needs):
+            found = self._consumer.committed(self._places(numbers), timeout_s)
+        for place in found:
+            if place.error is not None:
+                raise told(place.error, what, needs=self._needs)
+        self._put({place.partition: place.offset if place.offset >= 0 else OFFSET_BEGINNING for place in found})
+
     def _begin_anew(self) -> int:
         """Let partitions go on at their beginning that could not go on where they were; how many records that skips.
 
         Which of two things has happened, the watch must tell first: records were deleted, or the topic was.
         """
         skipped = 0
-        if self._leaving:  # to move any would give those up
+        if self._leaving:
             return skipped
-        for number, (offset, since_s) in list(self._resets.items()):
-            if offset >= 0 and self._watch.answered_s < since_s:
+        for number, (offset, since_s) in list(self._stock.resets.items()):
+            if offset < 0:
+                continue
+            if self._watch.answered_s < since_s:
                 self._watch.hurry(time.monotonic())
                 continue
             try:
@@ -462,7 +495,7 @@ class ConfluentSource:
             except (BrokerUnavailable, TopicMissing):  # or it is being made anew
                 continue
             self._put({number: earliest})
-            if 0 <= offset < earliest:
+            if offset < earliest:
                 skipped += earliest - offset
                 log.warning(
                     "records %d to %d of %s-%d were deleted before they were read: the topic keeps them too short a "
@@ -485,12 +518,10 @@ class ConfluentSource:
     def _forget(self, numbers: Iterable[int]) -> None:
         """Drop what is known of their contents."""
         gone = set(numbers)
-        self._stock = [message for message in self._stock if message.partition() not in gone]
+        self._stock.forget(gone)
         self._consumer.resume(self._places(gone & self._stopped))
         self._stopped -= gone
         for number in gone:
-            self._next.pop(number, None)
-            self._resets.pop(number, None)
             self._ends.pop(number, None)
 
     # The rest
@@ -507,7 +538,7 @@ class ConfluentSource:
             self._ends |= {one.partition: one.offset for one in found if one.error is None and one.offset >= 0}
 
     def _present_membership(self) -> Membership:
-        return Membership(self._group_id, self._consumer.consumer_group_metadata())
+        return Membership.of(self._consumer, self._group_id)
 
     def _places(self, numbers: Iterable[int]) -> list[ck.TopicPartition]:
         """As the library wants them."""
@@ -519,17 +550,3 @@ class ConfluentSource:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise RuntimeError(f"the source of {self._topic} is closed")
-
-
-def _headers(message: Message) -> Headers:
-    try:
-        headers = _READ_HEADERS(message)
-    except (SystemError, UnicodeDecodeError):  # of a name the binding (2.16) can make no string, as it says or not
-        log.warning(
-            "the headers of record %s-%d-%d are dropped: a name among them is not UTF-8",
-            message.topic(),
-            message.partition(),
-            message.offset(),
-        )
-        return ()
-    return tuple(headers) if headers else ()

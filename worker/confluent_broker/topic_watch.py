@@ -1,6 +1,5 @@
 """Whether a topic is still there, and still the same: the one that a consumer reads may be deleted and made anew."""
 
-from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -20,8 +19,8 @@ _DENIALS: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZAT
 class TopicWatch:
     """Asks now and then, without waiting for the answers. The time is monotonic."""
 
-    def __init__(self, settings: Mapping[str, Any], topic: str, needs: Needs) -> None:
-        self._admin = AdminClient(dict(settings))
+    def __init__(self, admin: AdminClient, topic: str, needs: Needs) -> None:
+        self._admin = admin
         self._topic = topic
         self._needs = needs
         self._asked: Future[Any] | None = None

@@ -90,7 +90,7 @@ class _Receipt:
         return isinstance(topics, set) and self._topic not in topics
 
 
-class _Refused:
+class Refused:
     """The receipt of a message that was never sent."""
 
     __slots__ = ("error",)
@@ -246,9 +246,9 @@ class KafkaSink:
         self._ended = True
         self._producer._sender.force_close()
 
-    def _refused(self, why: WorkerError) -> _Refused:
+    def _refused(self, why: WorkerError) -> Refused:
         self._end()
-        return _Refused(why)
+        return Refused(why)
 
     def _recover(self) -> None:
         """Go on with another producer."""
