@@ -12,7 +12,7 @@ What the library (2.16) does not do by itself and this file does:
 - A commit that is waited for has no limit of time. Here it is sent, and its answer waited for. See `commit`.
 - A position behind deleted records, or in a topic that was made anew, is moved without a word. See `_begin_anew`.
 - A partition whose committed offset it could not learn is told of once, and never read. See `_find_place`.
-- Whoever is refused under a name it had before takes itself for replaced, and ends. See `_come_back`.
+- A static member whose commit was late takes itself for replaced, and ends. See `_come_back`.
 """
 
 import contextlib
@@ -255,10 +255,11 @@ class ConfluentSource:
         self._lose(set(self._owned))
 
     def _come_back(self) -> None:
-        """Join anew if it was under an older id of our own that we were refused: a request that was sent before the
-        session ended, and was late, or repeated. The library does not look; Kafka's own client does.
+        """Join anew, unless another member has our name: the library does not look what id it was refused under.
 
-        While no broker answers, the next poll asks again. Raises BrokerRefused: another member has our name.
+        When a session ends while the broker is away, it forgets its id, and a commit that waited for the broker is sent
+        under none. That is refused like one of a member that was replaced.
+        While no broker answers, the next poll asks again. Raises BrokerRefused.
         """
         ours = self._present_membership().member_id
         try:
@@ -267,7 +268,7 @@ class ConfluentSource:
             return
         if ours and holder not in (ours, None):  # without an id we were about to take the name, whoever has it
             raise translate(of_code(KafkaError.FENCED_INSTANCE_ID), f"reading {self._topic} as group {self._group_id}")
-        log.warning("group %s refused an older id of this member, and has it join anew", self._group_id)
+        log.warning("group %s took this member for a twin that it has not: it joins anew", self._group_id)
         self._leave(_ANSWER_S)
         self._open()
         self._ended = False
