@@ -1,7 +1,12 @@
-"""A producer whose messages and offsets become readable together, on librdkafka."""
+"""A producer whose messages and offsets become readable together, on librdkafka.
 
+Its time limits do not hold where a coordinator is lost (2.16: issues 5456 and 5511 of librdkafka). See `_in_time`.
+"""
+
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -18,6 +23,7 @@ from worker.kafka_broker.survey import open_survey
 
 _EXPLAIN_S: Final = 2.0
 _TAKEN_BACK: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE)
+_GRACE_S: Final = 0.5  # for its own error, which tells more
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
 
 
@@ -46,7 +52,7 @@ class ConfluentTransactionalSink(ConfluentSink):
         super().__init__(connection, delivery_timeout_ms=delivery_timeout_ms, transaction=transaction, **settings)
         try:
             with self._translated("taking over the transactional id"):
-                self._producer.init_transactions(_OPEN_S)
+                self._in_time(lambda: self._producer.init_transactions(_OPEN_S), _OPEN_S)
         except BaseException:
             self.close(timeout_s=0)
             raise
@@ -62,11 +68,39 @@ class ConfluentTransactionalSink(ConfluentSink):
         self._refuse_if_closed()
         deadline_s = time.monotonic() + timeout_s
         group: Any = membership
+
+        def store() -> None:
+            self._producer.send_offsets_to_transaction(places, group.metadata, timeout_s)
+            self._producer.commit_transaction(max(0.0, deadline_s - time.monotonic()))
+
         places = [ck.TopicPartition(*partition, next_offset) for partition, next_offset in next_offsets.items()]
         needs = to_read(", ".join({topic for topic, _ in next_offsets}), group.group_id)
         with self._translated("committing a transaction of", needs=needs):
-            self._producer.send_offsets_to_transaction(places, group.metadata, timeout_s)
-            self._producer.commit_transaction(max(0.0, deadline_s - time.monotonic()))
+            self._in_time(store, timeout_s)
+
+    def _in_time(self, call: Callable[[], None], timeout_s: float) -> None:
+        """Wait for the library on another thread: it does not keep to the time that it is given.
+
+        What is left of the call then ends with the process, and whatever it sends is refused: the next producer of this
+        name has a newer epoch.
+        """
+        answer = Future[None]()
+
+        def run() -> None:
+            try:
+                call()
+            except Exception as exc:  # noqa: BLE001  # whoever waits raises it
+                answer.set_exception(exc)
+            else:
+                answer.set_result(None)
+
+        threading.Thread(target=run, name="wait for a transaction", daemon=True).start()
+        try:
+            answer.result(timeout_s + _GRACE_S)
+        except TimeoutError:
+            raise BrokerUnavailable(
+                f"no answer about the transaction of {self._name}. Check the broker and the network"
+            ) from None
 
     def _fate(self, topic: str, error: KafkaError) -> WorkerError:
         """What ended the transaction is not told with the messages that are taken back for it: ask."""
