@@ -467,6 +467,27 @@ def test_a_static_member_whose_commit_waited_for_the_broker_longer_than_its_sess
         assert rig.committed(group_id, topic) == {0: 6}
 
 
+def test_a_transaction_that_finds_no_broker_is_given_up_in_time(
+    own_broker: Broker, client: Client, group_id: str
+) -> None:
+    with closing(KafkaRig(own_broker.address, client)) as rig:
+        topic = rig.topic()
+        reader = Reader(rig.source(topic, group_id=group_id))
+        reader.own(1)
+        reader.poll_until(lambda: reader.source.membership is not None, "a membership")
+        sink = rig.transactional_sink(group_id)
+        for broker_is_there in (True, False):
+            sink.begin()
+            sink.send(Outgoing(topic, None, b"v", partition=0))
+            sink.flush(timeout_s=LIMIT_S)
+            if broker_is_there:
+                sink.commit({TopicPartition(topic, 0): 0}, reader.source.membership, timeout_s=LIMIT_S)
+        own_broker.kill()
+        with pytest.raises(BrokerUnavailable):
+            sink.commit({TopicPartition(topic, 0): 0}, reader.source.membership, timeout_s=1)
+        own_broker.start()
+
+
 def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(
     own_broker: Broker, client: Client
 ) -> None:
