@@ -46,6 +46,10 @@ from worker.kafka_broker import Connection, KafkaSource, create_topics, require_
 from worker.kafka_broker.reader import read_topic
 
 pytestmark = pytest.mark.broker
+# What takes ten seconds and more is asked of the second client at night.
+second_client_at_night = pytest.mark.parametrize(
+    "client_name", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)]
+)
 
 
 class KafkaRig:
@@ -157,6 +161,7 @@ def test_a_member_that_never_waits_in_its_polls_joins_all_the_same(rig: KafkaRig
     until(lambda: source.poll(timeout_s=0, max_records=1).assigned, LIMIT_S, "an assignment")
 
 
+@second_client_at_night
 def test_new_partitions_are_read_by_a_member_that_never_waits_in_its_polls(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     source = rig.source(topic, group_id=group_id)
@@ -174,6 +179,7 @@ def test_new_partitions_are_read_by_a_member_that_never_waits_in_its_polls(rig: 
     until(lambda: owns(3), LIMIT_S, "the new partitions")
 
 
+@second_client_at_night
 def test_nothing_is_lost_and_order_is_kept_while_members_come_and_go(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic(partitions=4)
     rig.produce(topic, numbered(4000, partitions=4))
@@ -233,8 +239,9 @@ def test_a_static_member_that_comes_back_in_time_moves_nothing(rig: KafkaRig, gr
 
 def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
-    first, second = (Reader(rig.source(topic, group_id=group_id, group_instance_id="same")) for _ in range(2))
+    first = Reader(rig.source(topic, group_id=group_id, group_instance_id="same"))
     first.own(1)
+    second = Reader(rig.source(topic, group_id=group_id, group_instance_id="same"))
     second.own(1)
     with pytest.raises(BrokerRefused, match="group_instance_id"):
         first.source.commit({TopicPartition(topic, 0): 0}, timeout_s=LIMIT_S)
@@ -247,8 +254,9 @@ def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group
 def test_a_static_member_that_reads_and_never_commits_is_stopped_as_well(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     settings: dict[str, Any] = {"group_instance_id": "same", "session_timeout_ms": 6_000}
-    first, second = (Reader(rig.source(topic, group_id=group_id, **settings)) for _ in range(2))
+    first = Reader(rig.source(topic, group_id=group_id, **settings))
     first.own(1)
+    second = Reader(rig.source(topic, group_id=group_id, **settings))
     second.own(1)
     with pytest.raises(BrokerRefused, match="group_instance_id"):
         first.poll_until(lambda: False, "the heartbeat that is refused")
@@ -410,6 +418,7 @@ def test_a_topic_that_cannot_be_created_is_refused_with_the_reason(rig: KafkaRig
 # The broker goes away
 
 
+@second_client_at_night
 def test_a_broker_that_is_killed_and_comes_back_costs_nothing(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
@@ -445,6 +454,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(
         assert rig.committed(group_id, topic) == {0: 100, 1: 100}
 
 
+@second_client_at_night
 def test_a_static_member_whose_commit_waited_for_the_broker_longer_than_its_session_joins_anew(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
@@ -467,6 +477,7 @@ def test_a_static_member_whose_commit_waited_for_the_broker_longer_than_its_sess
         assert rig.committed(group_id, topic) == {0: 6}
 
 
+@second_client_at_night
 def test_a_transaction_that_finds_no_broker_is_given_up_in_time(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
@@ -488,6 +499,7 @@ def test_a_transaction_that_finds_no_broker_is_given_up_in_time(
         own_broker.start()
 
 
+@second_client_at_night
 def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(
     own_broker: Broker, client: Client
 ) -> None:
@@ -565,6 +577,7 @@ def _stored(sink: Sink, topic: str) -> Receipt | None:
     return receipt if receipt.done and receipt.error is None else None
 
 
+@second_client_at_night
 def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
