@@ -128,7 +128,7 @@ def test_who_cannot_come_in_is_told_why_and_what_to_do(
     assert [words for words in told if words not in line] == []
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)])
 def test_a_token_is_read_again_at_each_login_and_one_that_expired_ends_the_worker(
     stage: Stage, listeners: SecuredListeners, client: ClientName
 ) -> None:
