@@ -226,9 +226,10 @@ class ExactlyOnce(Delivery):
         full = len(self._transaction) >= self._size_limit
         self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
+            answered = self._due and self._all_answered()  # before: what is told later may be a failure
             self._refuse_failures()
             # While the group rebalances, offsets are refused.
-            if self._due and self._source.membership is not None and self._all_answered():
+            if answered and self._source.membership is not None:
                 self._checkpoint(min(timeout_s, self._commit_timeout_s))
         except Fenced as exc:
             age_s = self._clock() - self._begun_s  # this process may have stood still since `now_s`
