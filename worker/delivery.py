@@ -226,7 +226,7 @@ class ExactlyOnce(Delivery):
         full = len(self._transaction) >= self._size_limit
         self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
-            answered = self._due and self._all_answered()  # before: an answer that comes later may be a failure
+            answered = self._due and self._all_answered()  # before: what is told later may be a failure
             self._refuse_failures()
             # While the group rebalances, offsets are refused.
             if answered and self._source.membership is not None:

@@ -23,6 +23,17 @@ INTERVAL_S = 10.0
 TRANSACTION_TIMEOUT_S = 60.0
 
 
+class ToldWhenAsked:
+    """A receipt whose failure comes at the moment when somebody asks whether there is an answer."""
+
+    error: WorkerError | None = None
+
+    @property
+    def done(self) -> bool:
+        self.error = DeliveryFailed("expired")
+        return True
+
+
 class Rig:
     """A delivery over a fake broker, with one partition assigned."""
 
@@ -138,6 +149,17 @@ def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -
     with pytest.raises(DeliveryFailed, match="expired"):
         rig.delivery.settle(0.1)
     assert (rig.stored, rig.committed) == ([], 0)
+
+
+def test_a_failure_that_is_told_while_answers_are_looked_for_is_not_committed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig()
+    monkeypatch.setattr(rig.sinks[0], "send", lambda _: ToldWhenAsked())
+    rig.publish(0)
+    with pytest.raises(DeliveryFailed, match="expired"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.committed == 0
 
 
 def test_a_checkpoint_waits_for_its_results_without_blocking_and_takes_in_no_more() -> None:
