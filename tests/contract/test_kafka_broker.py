@@ -44,6 +44,7 @@ from worker.errors import (
 )
 from worker.kafka_broker import Connection, KafkaSource, create_topics, require_topics
 from worker.kafka_broker.reader import read_topic
+from worker.kafka_broker.sink import KafkaSink
 
 pytestmark = pytest.mark.broker
 # What takes ten seconds and more is asked of the second client at night.
@@ -593,3 +594,21 @@ def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
         reader.source.commit({TopicPartition(topic, 0): 4}, timeout_s=LIMIT_S)
         reader.source.rewind(timeout_s=LIMIT_S)
         assert [record.value for record in reader.read(1)] == [b"4"]
+
+
+@pytest.mark.parametrize("client_name", ["kafka-python"])
+def test_a_message_that_another_one_fails_under_is_refused_like_those_after_it(
+    rig: KafkaRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = rig.sink()
+    assert isinstance(sink, KafkaSink)
+    hand_over = sink._producer.send
+
+    def while_another_fails(*message: Any) -> Any:
+        sink._end()
+        until(lambda: not sink._producer._sender.is_alive(), LIMIT_S, "the producer's thread has ended")
+        return hand_over(*message)
+
+    monkeypatch.setattr(sink._producer, "send", while_another_fails)
+    receipt = sink.send(Outgoing(rig.topic(), b"k", b"v"))
+    assert isinstance(receipt.error, DeliveryFailed)

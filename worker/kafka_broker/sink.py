@@ -171,6 +171,10 @@ class KafkaSink:
             return self._refused(self._why_unknown(message.topic))
         except (KafkaError, ValueError) as exc:
             return self._refused(_why_not_taken(message.topic, exc))
+        except RuntimeError:  # the library's word for a producer whose thread is gone
+            if not self._ended:
+                raise
+            return self._refused(_not_sent(message.topic))
         future.add_both(receipt.settle)
         self._in_flight.append(receipt)
         if self._network.refusal is not None:  # it came just now, and those in flight were told before this one was
@@ -270,9 +274,7 @@ class KafkaSink:
         until_s, why = self._unknown.get(message.topic, (0.0, None))
         if why is not None and time.monotonic() < until_s:
             return why
-        if self._ended:
-            return DeliveryFailed(f"a message to {message.topic} was not sent: another one failed before it")
-        return None
+        return _not_sent(message.topic) if self._ended else None
 
     def _why_unknown(self, topic: str) -> WorkerError:
         """Find out why nothing is known of a topic: it is missing, denied, or the broker is away."""
@@ -289,6 +291,10 @@ class KafkaSink:
             why = DeliveryFailed(f"the partitions of {topic} were not known in time. Send again")
         self._unknown[topic] = (time.monotonic() + _REMEMBER_S, why)
         return why
+
+
+def _not_sent(topic: str) -> DeliveryFailed:
+    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it")
 
 
 def _why_not_taken(topic: str, exc: Exception) -> WorkerError:
