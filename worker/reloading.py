@@ -1,11 +1,14 @@
 """Another model in place of the present one, made ready beside the loop while that one goes on scoring."""
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Generic
+from typing import Final, Generic
 
 from model.errors import ModelError
 from worker.errors import ModelUnusable, ReloadFailed
@@ -13,12 +16,17 @@ from worker.inference import Engine, W
 
 log = logging.getLogger(__name__)
 
+NICENESS: Final = 15  # of 19; 0 is what computes the present model's batches
+
 
 class Reloader(Generic[W]):
     """Opens an engine when it is asked to. `on_signal` may be a signal handler; `take` is for the loop's thread."""
 
     def __init__(self, open_engine: Callable[[], Engine[W]]) -> None:
-        """`open_engine` is called on a thread of its own; it may take seconds and raise ModelUnusable."""
+        """`open_engine` is called on a thread of its own, which gives way to all others; it may raise ModelUnusable.
+
+        What it starts would give way for ever: it must start no thread. The engine is started by `take`.
+        """
         self._open_engine = open_engine
         self._requested = False
         self._opening = False
@@ -59,13 +67,21 @@ class Reloader(Generic[W]):
             raise ReloadFailed(str(opened)) from opened
         if isinstance(opened, Exception):
             raise opened
+        opened.start()
         return opened
 
     def _open(self) -> None:
+        _give_way()
         try:
             engine = self._open_engine()
-            engine.start()
         except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
             self._opened.put(exc)
         else:
             self._opened.put(engine)
+
+
+def _give_way() -> None:
+    """Let the calling thread, and those that it starts, compute when no other thread does."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

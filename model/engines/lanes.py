@@ -16,18 +16,24 @@ Task = Callable[[], None]
 
 
 class Lanes:
-    """Runs what is submitted, in order of arrival, on whichever thread is free. They end with this object."""
+    """Runs what is submitted, in order of arrival, on whichever thread is free.
+
+    The threads begin with the first work, and so with the priority of the thread that computes: an engine may have been
+    made by one that gives way to others. They end with this object.
+    """
 
     def __init__(self, count: int, initializer: Callable[[], None]) -> None:
-        """Start the threads; each calls `initializer` first."""
+        """Each of the threads calls `initializer` first."""
         self.count = count
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
-        for number in range(count):
-            threading.Thread(target=_run, args=(self._tasks, initializer), name=f"lane-{number}", daemon=True).start()
+        self._initializer = initializer
+        self._begun = False
+        self._beginning = threading.Lock()
         weakref.finalize(self, _end, self._tasks, count)
 
     def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
         """Return what will have the result, or the exception, of `work`."""
+        self._begin()
         future: Future[R] = Future()
 
         def task() -> None:
@@ -38,6 +44,15 @@ class Lanes:
 
         self._tasks.put(task)
         return future
+
+    def _begin(self) -> None:
+        with self._beginning:
+            if self._begun:
+                return
+            self._begun = True
+            for number in range(self.count):
+                run = (self._tasks, self._initializer)
+                threading.Thread(target=_run, args=run, name=f"lane-{number}", daemon=True).start()
 
 
 def _run(tasks: "SimpleQueue[Task | None]", initializer: Callable[[], None]) -> None:

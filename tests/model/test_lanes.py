@@ -1,9 +1,11 @@
 """Threads that compute and never stand in the way."""
 
 import gc
+import os
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -24,11 +26,26 @@ def test_results_and_errors_come_back_to_who_asked() -> None:
 def test_the_threads_end_with_their_owner() -> None:
     before = set(threading.enumerate())
     lanes = Lanes(3, lambda: None)
+    assert lanes.submit(pow, 2, 3).result(timeout=10) == 8
     threads = set(threading.enumerate()) - before
     assert len(threads) == 3
     del lanes
     gc.collect()
     until(lambda: not any(thread.is_alive() for thread in threads), 10, "the threads have ended")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+def test_lanes_that_were_made_by_a_thread_that_gives_way_do_not_give_way() -> None:
+    made: SimpleQueue[Lanes] = SimpleQueue()
+
+    def make() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        made.put(Lanes(1, lambda: None))
+
+    threading.Thread(target=make).start()
+    lanes = made.get(timeout=10)
+    lane = lanes.submit(threading.get_native_id).result(timeout=10)
+    assert os.getpriority(os.PRIO_PROCESS, lane) == os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def test_a_lane_that_hangs_keeps_no_process_from_ending() -> None:

@@ -1,6 +1,8 @@
 """Another model is taken up without a restart: between two batches, warm, or not at all."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -15,7 +17,7 @@ from worker.errors import ModelUnusable, ReloadFailed
 from worker.inference import Engine
 from worker.messages import ScoredReview
 from worker.pricing import Why
-from worker.reloading import Reloader
+from worker.reloading import NICENESS, Reloader
 from worker.worker import Work
 
 
@@ -127,6 +129,21 @@ def test_a_worker_that_is_stopped_before_the_next_model_takes_over_drains_with_t
 # The reloader alone
 
 
+def priority() -> int:
+    """Of the calling thread; a greater one gives way to a smaller."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+class SaysWhoWarmsItUp(FakePredictor):
+    """A predictor that keeps the priority of the thread that computes with it."""
+
+    computes_with: int
+
+    def warm_up(self) -> None:
+        self.computes_with = priority()
+        super().warm_up()
+
+
 class Opening:
     """What opens engines; each call waits until it is let through."""
 
@@ -134,13 +151,15 @@ class Opening:
         self.calls = 0
         self.go = threading.Semaphore(0)
         self.error: Exception | None = None
+        self.priority: int | None = None  # of the thread that opened last
 
     def __call__(self) -> Engine[Work]:
         self.calls += 1
+        self.priority = priority()
         self.go.acquire(timeout=LIMIT_S)
         if self.error is not None:
             raise self.error
-        return inference_thread(FakePredictor(str(self.calls)))
+        return inference_thread(SaysWhoWarmsItUp(str(self.calls)))
 
 
 def taken(reloader: Reloader[Work]) -> Engine[Work]:
@@ -182,6 +201,17 @@ def test_an_engine_is_handed_over_once_and_warm() -> None:
     assert taken(reloader).warm
     assert reloader.take() is None
     assert opening.calls == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+def test_opening_a_model_gives_way_to_the_present_one_and_the_next_one_computes_like_it() -> None:
+    opening = Opening()
+    reloader = Reloader(opening)
+    reloader.on_signal(signal.SIGHUP)
+    opening.go.release()
+    predictor = taken(reloader).predictor
+    assert isinstance(predictor, SaysWhoWarmsItUp)
+    assert opening.priority == NICENESS > predictor.computes_with == priority()
 
 
 def test_a_wish_that_comes_while_a_model_is_opened_is_followed_after_it() -> None:
