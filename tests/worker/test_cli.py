@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import signal
 import socket
@@ -93,6 +94,23 @@ def test_importing_the_command_line_loads_neither_torch_nor_kafka() -> None:
     code = "import sys, worker.cli; print(*sorted({'torch', 'kafka'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True)
     assert loaded.stdout.strip() == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_numpy_brings_no_threads_of_its_own() -> None:
+    program = (
+        "import os, sys\n"
+        "from contextlib import suppress\n"
+        "from worker.__main__ import main\n"
+        "sys.argv = ['sentiment-worker', '--version']\n"
+        "with suppress(SystemExit):\n"
+        "    main()\n"
+        "import numpy\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "1"
 
 
 # commands that other packages add
