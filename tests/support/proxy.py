@@ -126,6 +126,7 @@ class _Half(asyncio.Protocol):
         self._other = client  # None in the half of a client, until the broker's is there
         self._from_client = client is None
         self._last_answer = False  # to be severed instead of passed on
+        self._early = b""  # read before the other half was there: Python 3.11.2 does not pause a connection so new
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -143,11 +144,16 @@ class _Half(asyncio.Protocol):
         if self._transport.is_closing():
             other._transport.abort()
         self._transport.resume_reading()
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
         if self.black:
             return
-        assert self._other is not None, "reading is paused until then"
+        if self._other is None:
+            self._early += data
+            return
         severs = self._proxy.severs(data) if self._from_client else None
         if severs is False or self._last_answer:
             self._proxy.severed += 1
