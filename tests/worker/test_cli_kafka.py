@@ -146,7 +146,7 @@ def test_tail_shows_what_comes_after_its_start_until_interrupted_and_joins_no_gr
 
 def group_names(broker: Broker) -> set[str]:
     with closing(KafkaAdminClient(bootstrap_servers=broker.address)) as admin:
-        return {str(group) for group in admin.list_groups()}
+        return {group["group_id"] for group in admin.list_groups()}
 
 
 # topics
