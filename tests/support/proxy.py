@@ -126,14 +126,13 @@ class _Half(asyncio.Protocol):
         self._other = client  # None in the half of a client, until the broker's is there
         self._from_client = client is None
         self._last_answer = False  # to be severed instead of passed on
-        self._early = b""  # read before the other half was there: Python 3.11.2 does not pause a connection so new
+        self._early = b""  # read before the other half was there
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._proxy.join(self)
         if self._other is None:
-            transport.pause_reading()
             self._connecting = asyncio.ensure_future(self._proxy.connect(self))
         else:
             self._other.meet(self)
@@ -143,7 +142,6 @@ class _Half(asyncio.Protocol):
         self._other = other
         if self._transport.is_closing():
             other._transport.abort()
-        self._transport.resume_reading()
         early, self._early = self._early, b""
         if early:
             self.data_received(early)

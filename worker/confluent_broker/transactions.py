@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import confluent_kafka as ck
@@ -16,10 +17,11 @@ from confluent_kafka import KafkaError, KafkaException
 from worker.broker import TopicPartition
 from worker.confluent_broker.errors import told, translated
 from worker.confluent_broker.sink import ConfluentSink
-from worker.errors import BrokerUnavailable, BrokerUnreachable, DeliveryFailed, WorkerError
+from worker.errors import BrokerUnavailable, DeliveryFailed, WorkerError
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import NOTHING, Needs, to_read, to_transact
 from worker.kafka_broker.survey import open_survey
+from worker.kafka_broker.transactions import unreachable_at_first
 
 _EXPLAIN_S: Final = 2.0
 _TAKEN_BACK: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE)
@@ -147,18 +149,5 @@ class ConfluentTransactionalSink(ConfluentSink):
 
 
 def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], ConfluentTransactionalSink]:
-    """Return what opens a ConfluentTransactionalSink: no answer is BrokerUnreachable first, BrokerUnavailable later."""
-    opened = False
-
-    def open_sink() -> ConfluentTransactionalSink:
-        nonlocal opened
-        try:
-            sink = ConfluentTransactionalSink(connection, **settings)
-        except BrokerUnavailable as exc:
-            if not opened:
-                raise BrokerUnreachable(str(exc)) from exc
-            raise
-        opened = True
-        return sink
-
-    return open_sink
+    """Return what opens a ConfluentTransactionalSink. See `unreachable_at_first`."""
+    return unreachable_at_first(partial(ConfluentTransactionalSink, connection, **settings))

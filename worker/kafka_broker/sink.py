@@ -17,7 +17,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from kafka import KafkaProducer
 from kafka.errors import (
@@ -44,6 +45,8 @@ from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import to_write, translate, translated
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound="KafkaSink")
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _METADATA_MS: Final = 2_000  # the most a send may wait to learn where a topic's partitions are
@@ -77,7 +80,7 @@ class _Receipt:
     def _fate(self, exc: Exception) -> WorkerError:
         # The library fails what comes after a refusal with the very exception of that refusal.
         if any(exc is refusal for refusal in self._refusals) or type(exc) is KafkaError or self._is_elsewhere(exc):
-            return DeliveryFailed(f"a message to {self._topic} was not sent: another one failed before it ({exc})")
+            return not_sent(self._topic, f" ({exc})")
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
         what = f"sending to {self._topic}"
@@ -174,7 +177,7 @@ class KafkaSink:
         except RuntimeError:  # the library's word for a producer whose thread is gone
             if not self._ended:
                 raise
-            return self._refused(_not_sent(message.topic))
+            return self._refused(not_sent(message.topic))
         future.add_both(receipt.settle)
         self._in_flight.append(receipt)
         if self._network.refusal is not None:  # it came just now, and those in flight were told before this one was
@@ -274,7 +277,7 @@ class KafkaSink:
         until_s, why = self._unknown.get(message.topic, (0.0, None))
         if why is not None and time.monotonic() < until_s:
             return why
-        return _not_sent(message.topic) if self._ended else None
+        return not_sent(message.topic) if self._ended else None
 
     def _why_unknown(self, topic: str) -> WorkerError:
         """Find out why nothing is known of a topic: it is missing, denied, or the broker is away."""
@@ -293,8 +296,9 @@ class KafkaSink:
         return why
 
 
-def _not_sent(topic: str) -> DeliveryFailed:
-    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it")
+def not_sent(topic: str, why: str = "") -> DeliveryFailed:
+    """What becomes of a message that comes after one that failed."""
+    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it{why}")
 
 
 def _why_not_taken(topic: str, exc: Exception) -> WorkerError:
@@ -311,17 +315,22 @@ def why_ended(exc: Exception, what: str) -> WorkerError:
     return translate(fenced or IllegalStateError(str(exc)), what)
 
 
-def sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaSink]:
-    """Return what opens a KafkaSink: the first time it waits for the broker, later it does not.
+def remembering_version(open_sink: Callable[..., S]) -> Callable[[], S]:
+    """Return what opens a sink: the first time it waits for the broker, later it does not.
 
     So a producer can be replaced while the broker is away.
     """
     version: tuple[int, ...] | None = None
 
-    def open_sink() -> KafkaSink:
+    def open_again() -> S:
         nonlocal version
-        sink = KafkaSink(connection, broker_version=version, **settings)
+        sink = open_sink(broker_version=version)
         version = sink.broker_version
         return sink
 
-    return open_sink
+    return open_again
+
+
+def sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaSink]:
+    """Return what opens a KafkaSink. See `remembering_version`."""
+    return remembering_version(partial(KafkaSink, connection, **settings))

@@ -13,7 +13,8 @@ What the library (3.0.12) does not do by itself and this file does:
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
@@ -23,7 +24,9 @@ from worker.broker import TopicPartition
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 from worker.kafka_broker.connection import Connection, raise_refusal
 from worker.kafka_broker.errors import Needs, to_read, to_transact, translated
-from worker.kafka_broker.sink import KafkaSink, why_ended
+from worker.kafka_broker.sink import KafkaSink, remembering_version, why_ended
+
+S = TypeVar("S")
 
 _OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
 _NO_ANSWER: Final = "Could not execute transactional request for unknown reasons: [Error 7]"
@@ -110,19 +113,24 @@ def _translated(what: str, *, needs: Needs) -> Iterator[None]:
             raise
 
 
-def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaTransactionalSink]:
-    """Return what opens a KafkaTransactionalSink: no answer is BrokerUnreachable first, BrokerUnavailable later."""
-    version: tuple[int, ...] | None = None
+def unreachable_at_first(open_sink: Callable[[], S]) -> Callable[[], S]:
+    """Return what opens a sink: no answer is BrokerUnreachable until it was opened once, BrokerUnavailable later."""
+    opened = False
 
-    def open_sink() -> KafkaTransactionalSink:
-        nonlocal version
+    def open_it() -> S:
+        nonlocal opened
         try:
-            sink = KafkaTransactionalSink(connection, broker_version=version, **settings)
+            sink = open_sink()
         except BrokerUnavailable as exc:
-            if version is None:
+            if not opened:
                 raise BrokerUnreachable(str(exc)) from exc
             raise
-        version = sink.broker_version
+        opened = True
         return sink
 
-    return open_sink
+    return open_it
+
+
+def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaTransactionalSink]:
+    """Return what opens a KafkaTransactionalSink. See `unreachable_at_first` and `remembering_version`."""
+    return unreachable_at_first(remembering_version(partial(KafkaTransactionalSink, connection, **settings)))
