@@ -27,12 +27,12 @@ from worker.confluent_broker.errors import told, translated
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_describe, to_write
-from worker.kafka_broker.sink import MAX_MESSAGE_BYTES, Refused
+from worker.kafka_broker.sink import MAX_MESSAGE_BYTES, Refused, not_sent
 
 _METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
 _REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
 _SLICE_S: Final = 0.1
-_LAST_WORDS_S: Final = 1.0  # for the fates of what was taken back
+_LAST_WORDS_S: Final = 1.0  # for the fates of what is on its way, and then of what was taken back
 _SMALLER: Final = 4  # times
 
 
@@ -199,6 +199,8 @@ class ConfluentSink:
                 raise BrokerUnavailable(
                     f"{waiting} messages are without an answer after {waited_s:.1f} s. Check the broker and the network"
                 )
+            if self._ended and waited_s >= _LAST_WORDS_S:
+                self._producer.purge()
             self.serve(min(timeout_s - waited_s, _SLICE_S))
 
     def _open(self) -> None:
@@ -216,6 +218,7 @@ class ConfluentSink:
     def _stop(self) -> None:
         """Take back what is still in flight, and learn of the rest what became of it."""
         self._end()
+        self._producer.purge()
         deadline_s = time.monotonic() + _LAST_WORDS_S
         while self._in_flight and time.monotonic() < deadline_s:
             self.serve(_SLICE_S)
@@ -224,9 +227,9 @@ class ConfluentSink:
         self._in_flight.clear()
 
     def _end(self) -> None:
-        """Send nothing more."""
+        """Send nothing more. What is on its way may still be stored: its answer tells."""
         self._ended = True
-        self._producer.purge()
+        self._producer.purge(in_flight=False)
 
     def _refused(self, why: WorkerError) -> Refused:
         self._end()
@@ -271,7 +274,7 @@ class ConfluentSink:
             until_s, why = self._unknown.get(message.topic, (0.0, None))
             if why is not None and time.monotonic() < until_s:
                 return why
-            return DeliveryFailed(f"a message to {message.topic} was not sent: another one failed before it")
+            return not_sent(message.topic)
         count = self._partitions.get(message.topic, 0)
         if not count or (message.partition is not None and message.partition >= count):
             return self._why_unknown(message)
