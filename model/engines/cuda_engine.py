@@ -5,8 +5,7 @@ bf16 is not offered: cuDNN has no fast LSTM for it, and takes 2 to 7 times as lo
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -44,16 +43,20 @@ class CudaEngine:
         """
         self._device = device
         self._on_cuda = device.type == "cuda"
+        if self._on_cuda:
+            # For the whole process: torch has no such setting of a thread, and engines that changed it for a while
+            # would change it for each other when a model is reloaded. TF32 keeps 10 bits of fp32's 23.
+            torch.backends.cudnn.allow_tf32 = False
         try:
             self._stream = torch.cuda.Stream(device) if self._on_cuda else None  # type: ignore[no-untyped-call]
             with torch.cuda.stream(self._stream):
                 self._network = pack_network(network, max_tokens=max_tokens, device=device, dtype=_DTYPES[precision])
+            self._buffer = self._new_buffer(1)
         except RuntimeError as error:  # torch's out-of-memory and device errors are of this kind
             raise EngineBroken(f"the network cannot be put on {device}: choose another device ({error})") from error
         self._lengths = padded_lengths(max_tokens)
-        self._plan: Plan | None = None
+        self.plan: Plan | None = None  # until the first call
         self._graphs: dict[Shape, _Graph] = {}
-        self._buffer = self._new_buffer(1)
         place = torch.cuda.get_device_name(device) if self._on_cuda else "for tests"
         self.description = f"torch {device.type} {precision}, {place}"
         self.tolerance = _TOLERANCES[precision]
@@ -61,19 +64,11 @@ class CudaEngine:
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`."""
         lengths = np.fromiter(map(len, rows), np.int32, len(rows))
-        with translated(f"{len(rows)} reviews of up to {lengths.max()} tokens"), self._computing():
-            if self._plan is None:
-                self._plan = self._prepare()
-            return self._scored(rows, cut(lengths, self._lengths, self._plan), int(lengths.sum()))
-
-    @contextmanager
-    def _computing(self) -> Iterator[None]:
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),  # TF32 keeps 10 bits of fp32's 23
-            torch.cuda.stream(self._stream),
-        ):
-            yield
+        what = f"{len(rows)} reviews of up to {lengths.max()} tokens"
+        with translated(what), torch.inference_mode(), torch.cuda.stream(self._stream):
+            if self.plan is None:
+                self.plan = self._prepare()
+            return self._scored(rows, cut(lengths, self._lengths, self.plan), int(lengths.sum()))
 
     def _scored(self, rows: Sequence[Ids], groups: Sequence[Group], tokens: int) -> NDArray[np.float64]:
         buffer = self._free_buffer(tokens + sum(group.shape.rows for group in groups))

