@@ -24,7 +24,6 @@ from model.artifacts import DEFAULT_ARTIFACT
 from model.engines.cuda_engine import CudaEngine, cuda_device
 from model.engines.engine import EnginePredictor
 from model.engines.packing import Ids, pad_right
-from model.engines.shapes import UNMEASURED
 from model.engines.torch_engine import TorchEngine
 from model.errors import EngineUnavailable
 from model.network import BiLstmClassifier
@@ -106,7 +105,7 @@ def make_cases(
     for precision in ("fp16", "fp32"):
         engine = CudaEngine(network(), max_tokens=max_tokens, device=device, precision=precision)
         apart = difference(engine, exact, rows[:COMPARED])
-        engines[precision] = {"largest difference of a probability": apart, "plan": asdict(engine.plan or UNMEASURED)}
+        engines[precision] = {"largest difference of a probability": apart, "plan": engine.plan and asdict(engine.plan)}
         for batch in BATCHES:
             baseline = PLAIN_SINGLE if batch == 1 else PLAIN
             cases[f"ids, {precision}, {batch:,} at a time"] = Case(engine.logits, rows, batch, baseline)

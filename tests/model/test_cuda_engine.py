@@ -19,7 +19,7 @@ from model.engines import cuda_engine
 from model.engines.cuda_engine import CudaEngine
 from model.engines.packed_networks import PackedNetwork, pack_network
 from model.engines.packing import Ids, pack
-from model.engines.shapes import SMALL_ROWS, Plan, Price, Shape, padded_lengths
+from model.engines.shapes import SMALL_ROWS, UNMEASURED, Plan, Price, Shape, padded_lengths
 from model.engines.torch_engine import TorchEngine
 from model.errors import BatchFailed, EngineBroken, ModelError
 from model.network import BiLstmClassifier
@@ -242,7 +242,16 @@ def test_a_network_that_the_device_cannot_hold_is_refused(monkeypatch: pytest.Mo
 @needs_cuda
 @NETWORKS
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-class TestGraphs:
+class TestOnAGpu:
+    def test_the_first_call_measures_the_device(self, make: Callable[[], Network], precision: str) -> None:
+        engine = cuda_engine_of(make(), "cuda", precision)
+        assert engine.plan is None
+        engine.logits(rows_of([3]))
+        assert engine.plan is not None
+        assert engine.plan != UNMEASURED
+        assert engine.plan.largest_tokens > 64 * MAX_TOKENS
+        assert engine.plan.cost_s(512, MAX_TOKENS) < 1
+
     def test_every_small_batch_is_replayed_from_a_graph(
         self, make: Callable[[], Network], precision: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
