@@ -148,7 +148,7 @@ def _table(title: str, cases: Mapping[str, Case], rounds: Sequence[Mapping[str, 
 
 def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu", description="Measure the engine on a GPU.")
-    parser.add_argument("--reviews", type=int, default=8192, help="at most, in a measurement (default: %(default)s)")
+    parser.add_argument("--reviews", type=int, default=4096, help="at most, in a measurement (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
