@@ -13,6 +13,7 @@ from itertools import islice
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import new_topics
 from tests.support.oracle import Kill, last_before_repeats
 from tests.support.stage import SESSION_TIMEOUT_MS, UNCOMMITTED_S, MakeStage, Stage
@@ -31,7 +32,7 @@ RETURN_LIMIT_S = 120.0
 MAY_REBALANCE_S = UNCOMMITTED_S + SESSION_TIMEOUT_MS / 1000
 
 
-@pytest.mark.parametrize("client", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("client", SECOND_AT_NIGHT)
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
     own_broker: Broker,

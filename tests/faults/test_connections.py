@@ -14,13 +14,15 @@ from deploy.kafka.readiness import serves
 from tests.conftest import open_broker
 from tests.faults.pair import Pair
 from tests.support.broken_engine import BROKEN
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.deployment import CLOSING_S
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
+from worker.clients import ClientName
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 OPEN_LIMIT_S = 60.0
 CUTS = 10
@@ -50,10 +52,11 @@ def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
+def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, client: ClientName) -> Pair:
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
-    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
+    settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "delivery_timeout_ms": 10_000, "client": client}
+    return Pair.started(make_stage, broker.address, **settings)
 
 
 @pytest.fixture
@@ -64,10 +67,10 @@ def silent() -> Iterator[str]:
 
 
 def test_sigterm_ends_a_worker_in_time_though_nothing_answers_it(
-    behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, silent: str
+    behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, client: ClientName, silent: str
 ) -> None:
     """Engine, broker and the collector of traces hang at once: `drain_timeout_ms` and 15 s are enough."""
-    stage = make_stage(behind_a_proxy[0].address)
+    stage = make_stage(behind_a_proxy[0].address, client=client)
     stage.traffic.send(around("hang"))
     settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "traces_endpoint": f"http://{silent}/v1/traces"}
     worker = stage.start(BROKEN, stall_timeout_ms=1_000, drain_timeout_ms=round(DRAIN_S * 1000), **settings)

@@ -10,11 +10,17 @@ from deploy.kafka.broker import Broker
 from deploy.kafka.properties import Extras
 from tests.conftest import open_broker
 from tests.faults.pair import RETURN_LIMIT_S, TAKEN, Pair
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
+from worker.clients import ClientName
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # of which a minute passes on purpose
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.timeout(900),  # of which a minute passes on purpose
+    pytest.mark.parametrize("client", SECOND_AT_NIGHT),
+]
 
 BEYOND_S = 2.0
 # Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.
@@ -30,6 +36,11 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture
+def stage(broker: Broker, make_stage: MakeStage, client: ClientName) -> Stage:
+    return make_stage(broker.address, client=client)
+
+
+@pytest.fixture
 def broker_in_office(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker that stays the leader of its partitions while it stands still: see KAFKA-20734 in docs/guarantees.md."""
     kept = Extras(settings={"broker.session.timeout.ms": "120000"})
@@ -38,11 +49,11 @@ def broker_in_office(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(
-    broker_in_office: Broker, make_stage: MakeStage
+    broker_in_office: Broker, make_stage: MakeStage, client: ClientName
 ) -> None:
     """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
     broker = broker_in_office
-    pair = Pair.started(make_stage, broker.address, **SETTINGS)
+    pair = Pair.started(make_stage, broker.address, client=client, **SETTINGS)
     backlog = reviews(seed=1, words=LONG)
     committed = []
     for time_out_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):
