@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import confluent_kafka as ck
-from confluent_kafka import OFFSET_END, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from worker.confluent_broker.errors import told, translated
 from worker.confluent_broker.membership import Membership
@@ -157,14 +157,7 @@ class Consumer:
                 raise told(place.error, what, needs=self._needs)
         return {place.partition: place.offset for place in found}
 
-    def beginning(self, number: int, timeout_s: float) -> int:
-        """Look up the earliest offset of a partition."""
-        with self._translated(f"looking up the beginning of {self._topic}-{number}"):
-            (place,) = self._places([number])
-            earliest, _ = self._library.get_watermark_offsets(place, timeout=timeout_s)
-        return earliest
-
-    def ends_told(self, numbers: Iterable[int]) -> dict[int, int]:
+    def ends(self, numbers: Iterable[int]) -> dict[int, int]:
         """Where partitions end, as far as fetches have told."""
         ends = {}
         for place in self._places(numbers):
@@ -172,14 +165,6 @@ class Consumer:
             if end >= 0:
                 ends[place.partition] = end
         return ends
-
-    def ends(self, numbers: Iterable[int], timeout_s: float) -> dict[int, int]:
-        """Look up where partitions end, as far as the broker tells in time."""
-        asked = self._places_at(dict.fromkeys(numbers, OFFSET_END))
-        with contextlib.suppress(KafkaException):
-            found = self._library.offsets_for_times(asked, timeout_s)
-            return {place.partition: place.offset for place in found if place.error is None and place.offset >= 0}
-        return {}
 
     def _while_open(self, tell: Callable[[set[int]], None]) -> Callable[[ck.Consumer, list[ck.TopicPartition]], None]:
         """One that is leaving tells on another thread what concerns nobody any more."""

@@ -13,33 +13,33 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING
+from confluent_kafka.admin import AdminClient
 
 from worker.broker import TopicPartition
 from worker.confluent_broker.consumer import Consumer
+from worker.confluent_broker.offset_watch import OffsetWatch
 from worker.confluent_broker.stock import Stock
 from worker.confluent_broker.topic_watch import TopicWatch
-from worker.errors import BrokerUnavailable, TopicMissing
+from worker.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
-_ANSWER_S: Final = 0.2
 _PLACE_S: Final = 1.0  # for committed offsets that the library did not learn; the next call asks again
-_ASK_EVERY_S: Final = 1.0
 _STOCK: Final = 1_000  # records of a partition beyond which the library is to fetch no more of it
 
 
 class Positions:
     """Moves them; not while any partition is being handed over, since that would give it up."""
 
-    def __init__(self, consumer: Consumer, stock: Stock, watch: TopicWatch, topic: str) -> None:
+    def __init__(self, consumer: Consumer, stock: Stock, watch: TopicWatch, admin: AdminClient, topic: str) -> None:
         self._consumer = consumer
         self._stock = stock
         self._watch = watch
         self._topic = topic
         self._stopped: set[int] = set()  # of which the library fetches no more
         self._astray = False
-        self._ends: dict[int, int] = {}  # of partitions that no fetch tells of
-        self._ask_at_s = 0.0
+        self._beginnings = OffsetWatch(admin, topic, "beginning")
+        self._ends = OffsetWatch(admin, topic, "end")  # of partitions that no fetch tells of
 
     def forget(self, numbers: Collection[int]) -> None:
         """Drop what is known of the contents of partitions."""
@@ -47,8 +47,8 @@ class Positions:
         self._stock.forget(gone)
         self._consumer.resume(gone & self._stopped)
         self._stopped -= gone
-        for number in gone:
-            self._ends.pop(number, None)
+        self._beginnings.forget(gone)
+        self._ends.forget(gone)
 
     def fetch_on(self, owned: Collection[int]) -> None:
         """Stop fetching what lies in stock too high, and begin again with what does not."""
@@ -84,15 +84,15 @@ class Positions:
         Which of two things has happened, the watch must tell first: records were deleted, or the topic was.
         """
         skipped = 0
-        for number, (offset, since_s) in list(self._stock.resets.items()):
-            if offset < 0:
-                continue
+        now_s = time.monotonic()
+        behind = {number: reset for number, reset in self._stock.resets.items() if reset[0] >= 0}
+        self._beginnings.look(behind, now_s)
+        for number, (offset, since_s) in behind.items():
             if self._watch.answered_s < since_s:
-                self._watch.hurry(time.monotonic())
+                self._watch.hurry(now_s)
                 continue
-            try:
-                earliest = self._consumer.beginning(number, _ANSWER_S)
-            except (BrokerUnavailable, TopicMissing):  # or it is being made anew
+            earliest = self._beginnings.offset(number, since_s=since_s)
+            if earliest is None:
                 continue
             self._move({number: earliest})
             if offset < earliest:
@@ -119,22 +119,15 @@ class Positions:
 
     def lag(self, owned: Mapping[int, TopicPartition]) -> Mapping[TopicPartition, int]:
         """See `worker.broker.Source`. Where no fetch tells an end, the broker is asked once a second."""
-        ends = self._consumer.ends_told(owned.keys() - self._stopped)
-        self._ask_for_ends(owned.keys() - ends)
-        ends |= self._ends
-        return {
-            at: max(0, ends[number] - self._stock.positions[number])
-            for number, at in owned.items()
-            if number in ends and number in self._stock.positions
-        }
-
-    def _ask_for_ends(self, untold: Collection[int]) -> None:
-        """While the broker does not tell, the last answer stands."""
-        self._ends = {number: end for number, end in self._ends.items() if number in untold}
-        now_s = time.monotonic()
-        if untold and now_s >= self._ask_at_s:
-            self._ask_at_s = now_s + _ASK_EVERY_S
-            self._ends |= self._consumer.ends(untold, _ANSWER_S)
+        ends = self._consumer.ends(owned.keys() - self._stopped)
+        self._ends.forget(ends)
+        self._ends.look(owned.keys() - ends, time.monotonic())
+        lags = {}
+        for number, at in owned.items():
+            end = ends.get(number, self._ends.offset(number))
+            if end is not None and number in self._stock.positions:
+                lags[at] = max(0, end - self._stock.positions[number])
+        return lags
 
     def _move(self, offsets: Mapping[int, int]) -> None:
         self._consumer.move(offsets)

@@ -88,7 +88,7 @@ class ConfluentSource:
         self._consumer = Consumer(settings, topic=topic, group_id=group_id, needs=self._needs)
         self._stock = Stock()
         self._watch = TopicWatch(admin, topic, self._needs)
-        self._positions = Positions(self._consumer, self._stock, self._watch, topic)
+        self._positions = Positions(self._consumer, self._stock, self._watch, admin, topic)
         self._assignment = Assignment(
             self._consumer,
             admin,
