@@ -19,7 +19,6 @@ from tests.support.oracle import Kill, last_before_repeats
 from tests.support.stage import SESSION_TIMEOUT_MS, UNCOMMITTED_S, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.worker_process import WorkerProcess
-from worker.clients import ClientName
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(3 * 3600)]
 
@@ -38,12 +37,11 @@ def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
     own_broker: Broker,
     make_stage: MakeStage,
     delivery: str,
-    client: ClientName,
     record_property: Callable[[str, object], None],
 ) -> None:
     """Nothing, exactly once; at least once, what came since the last commit, or during a rebalance."""
     rng = random.Random(SEED)
-    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery, client=client)
+    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery)
     backlog = reviews(seed=SEED)
     workers = {name: started(stage, name) for name in NAMES}
     killed, uncommitted_s = list[Kill](), MAY_REBALANCE_S

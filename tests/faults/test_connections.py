@@ -20,7 +20,6 @@ from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
-from worker.clients import ClientName
 
 pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
@@ -52,11 +51,10 @@ def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, client: ClientName) -> Pair:
+def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
-    settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "delivery_timeout_ms": 10_000, "client": client}
-    return Pair.started(make_stage, broker.address, **settings)
+    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
 
 
 @pytest.fixture
@@ -67,10 +65,10 @@ def silent() -> Iterator[str]:
 
 
 def test_sigterm_ends_a_worker_in_time_though_nothing_answers_it(
-    behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, client: ClientName, silent: str
+    behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, silent: str
 ) -> None:
     """Engine, broker and the collector of traces hang at once: `drain_timeout_ms` and 15 s are enough."""
-    stage = make_stage(behind_a_proxy[0].address, client=client)
+    stage = make_stage(behind_a_proxy[0].address)
     stage.traffic.send(around("hang"))
     settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "traces_endpoint": f"http://{silent}/v1/traces"}
     worker = stage.start(BROKEN, stall_timeout_ms=1_000, drain_timeout_ms=round(DRAIN_S * 1000), **settings)

@@ -14,7 +14,6 @@ from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
-from worker.clients import ClientName
 
 pytestmark = [
     pytest.mark.broker,
@@ -36,11 +35,6 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture
-def stage(broker: Broker, make_stage: MakeStage, client: ClientName) -> Stage:
-    return make_stage(broker.address, client=client)
-
-
-@pytest.fixture
 def broker_in_office(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """A broker that stays the leader of its partitions while it stands still: see KAFKA-20734 in docs/guarantees.md."""
     kept = Extras(settings={"broker.session.timeout.ms": "120000"})
@@ -49,11 +43,11 @@ def broker_in_office(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(
-    broker_in_office: Broker, make_stage: MakeStage, client: ClientName
+    broker_in_office: Broker, make_stage: MakeStage
 ) -> None:
     """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
     broker = broker_in_office
-    pair = Pair.started(make_stage, broker.address, client=client, **SETTINGS)
+    pair = Pair.started(make_stage, broker.address, **SETTINGS)
     backlog = reviews(seed=1, words=LONG)
     committed = []
     for time_out_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):

@@ -7,13 +7,11 @@ from itertools import islice
 import pytest
 from kafka.admin import ACLOperation, ResourceType
 
-from deploy.kafka.broker import Broker
 from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import Message, create_topics, delete_topics, denied, set_topic_config
-from tests.support.stage import MakeStage, Stage
+from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
-from worker.clients import ClientName
 
 pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
@@ -21,11 +19,6 @@ BAD = Message(b"no review" * 1000, key=b"bad", partition=0)
 LONG_NAME = Message(json.dumps({"review_id": "x" * 10_000, "text": "a good film"}).encode(), key=b"long", partition=0)
 MOST_REPLAYS = 10
 BOTH_DELIVERIES = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-
-
-@pytest.fixture
-def stage(broker: Broker, make_stage: MakeStage, client: ClientName) -> Stage:
-    return make_stage(broker.address, client=client)
 
 
 def mixed(good: Iterator[Message], bad: Message = BAD) -> list[Message]:

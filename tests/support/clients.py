@@ -1,4 +1,4 @@
-"""Which client libraries a test of the worker, or of an adapter, is made with."""
+"""Which client libraries a test is made with: `pytest.mark.parametrize("client", SECOND_AT_NIGHT)`."""
 
 from typing import Final
 
