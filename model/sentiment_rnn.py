@@ -48,3 +48,13 @@ class SentimentRNN(nn.Module):
         weight = self.fc.weight
         zeros = weight.new_zeros(self.n_layers, batch_size, self.hidden_dim)
         return zeros, torch.zeros_like(zeros)
+
+
+@torch.inference_mode()
+def states_after_zeros(network: SentimentRNN, width: int) -> list[Hidden]:
+    """The state (n_layers, 1, hidden_dim) after 0, 1, ... `width` steps of padding."""
+    zero = torch.zeros(1, 1, dtype=torch.int64, device=network.fc.weight.device)
+    states = [network.init_hidden(1)]
+    for _ in range(width):
+        states.append(network(zero, states[-1])[1])
+    return states

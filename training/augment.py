@@ -22,6 +22,7 @@ _WORDS_AND_GAPS = re.compile(r"[A-Za-z']+|[^A-Za-z']+")
 _SHORTEST, _LONGEST = 4, 40  # words of a sentence
 _SHARE_OF_TEMPLATES = 0.8  # the rest are whole sentences of the list
 _LONGEST_PASSAGE = 5  # sentences
+_MOST_WORDS = 120  # of a passage
 _WORDS_AND_GAPS_PER_POLAR_WORD = 30  # at most: fewer polar words do not turn a passage
 _SURE = 0.95  # P(label) of a phrase
 _LABEL_LOGIT = 1.0  # what a review's label says of a sentence of it, beside the sentence's own words
@@ -76,6 +77,24 @@ def opposites(reviews: Sequence[Example], count: int, rng: random.Random, teache
         texts += ["".join(words), "".join(turned)]
         labels += [int(row.label or 0), 1 - int(row.label or 0)]
     return _weighed(ids, texts, labels, teacher, label_logit=_PAIR_LABEL_LOGIT)
+
+
+def passages(reviews: Sequence[Example], each: int) -> tuple[list[str], list[str]]:
+    """`each` parts of every review, of one to five sentences in a row: their reviews' ids, and the texts.
+
+    What is drawn depends on the review alone, so that an expert can have read it before.
+    """
+    ids: list[str] = []
+    texts: list[str] = []
+    for row in reviews:
+        parts = _SENTENCE_END.split(row.text.replace("<br />", " ").strip())
+        for number in range(each):
+            rng = random.Random(f"{row.id}/{number}")  # noqa: S311 (a sample, not a secret)
+            length = rng.choice((1, 1, 2, 2, 3, 4, _LONGEST_PASSAGE))
+            start = rng.randint(0, max(len(parts) - length, 0))
+            ids.append(row.id)
+            texts.append(" ".join(" ".join(parts[start : start + length]).split()[:_MOST_WORDS]))
+    return ids, texts
 
 
 def phrases(count: int, rng: random.Random) -> list[SoftText]:

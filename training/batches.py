@@ -35,6 +35,10 @@ class Batch:
     lengths: torch.Tensor  # (B,) int64, at least 1
     targets: torch.Tensor  # (B,) float32
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(self.ids.to(device), self.lengths.to(device), self.targets.to(device))
+
 
 @dataclass(frozen=True, slots=True)
 class Crop:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
+import torch
 
 from model.engines import load_predictor
 from model.errors import ModelError
@@ -17,19 +18,21 @@ from training.datasets import Example, read_examples
 from training.errors import DatasetError, TrainingError
 from training.fetch import ACL_IMDB, fetch_imdb
 from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
-from training.pipeline import Request, run
+from training.pipeline import Request, read_splits, run
 from training.progress import ProgressDisplay, new_console
-from training.recipes import INGREDIENTS, NOT_IN_NOTEBOOK, RECIPES, ProductionRecipe
+from training.recipes import INGREDIENTS, NOT_IN_NOTEBOOK, RECIPES, ExpertRecipe, ProductionRecipe
 from training.suite import PAIRS, pairs_by_kind, read_suite, suite_shares
 from training.tables import kinds_table, metrics_table, suite_table
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _POSITIVE = click.IntRange(min=1)
 _AFTER_CTRL_C = {
     None: "the same command continues after the last whole epoch",
     "fetch": "the same command continues",
+    "teach": "the same command starts again",
     "evaluate": "the same command starts again",
     "suite": "the same command starts again",
     "compare": "the same command starts again",
@@ -91,6 +94,7 @@ def _end(message: str, status: int) -> NoReturn:
     help="Learn from the notebook's 20,000 reviews alone, as the reference recipe does.",
 )
 @click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
+@click.option("--opinions", type=_FILE, help="What `teach` wrote, instead of what comes with the package.")
 @click.pass_context
 def cli(
     context: click.Context,
@@ -102,6 +106,7 @@ def cli(
     without: tuple[str, ...],
     notebook_split: bool,
     limit: int | None,
+    opinions: Path | None,
 ) -> None:
     """Train a network; the artifact, a report and plots end up in --out.
 
@@ -118,8 +123,8 @@ def cli(
         chosen = chosen.without(*without, *(NOT_IN_NOTEBOOK if notebook_split else ()))
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
-    command = _command(recipe, without, notebook_split, seed=seed, epochs=epochs, limit=limit)
-    report = run(Request(chosen, data, out, limit, command, notebook_split), console)
+    command = _command(recipe, without, notebook_split, opinions, seed=seed, epochs=epochs, limit=limit)
+    report = run(Request(chosen, data, out, limit, command, notebook_split, opinions), console)
     console.print(metrics_table(report.metrics))
     console.print(f"artifact: {out / 'artifact'}\nreport: {out / 'report.md'}")
 
@@ -141,10 +146,33 @@ def fetch(out: Path, url: str, domains_url: str, films_only: bool) -> None:
 
 
 @cli.command()
+@click.option("--data", type=_DIRECTORY, required=True, help="Where `fetch` put the data sets.")
+@click.option("--checkpoint", type=_DIRECTORY, required=True, help="all-MiniLM-L6-v2, or another BERT, unpacked.")
+@click.option("--out", type=_FILE, required=True, help="Where to write the opinions.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all random choices.")
+@click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
+def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None) -> None:
+    """Fine-tune a pretrained transformer, and write what it thinks of the unlabelled reviews.
+
+    Takes minutes on a GPU, and days without one. The production recipe learns from the file.
+    """
+    from training.expert.teach import collect_opinions, examine, make_expert  # needs `tokenizers`
+
+    console, production = new_console(), ProductionRecipe()
+    splits = read_splits(Request(production, data, out, limit, command=""))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    reader = make_expert(ExpertRecipe(), splits, checkpoint, device, seed, console)
+    metrics, shares = examine(reader, splits)
+    console.print(f"{metrics_table(metrics)}\n\n{suite_table(shares)}")
+    collect_opinions(reader, splits, production, console).save(out)
+    console.print(f"opinions: {out}")
+
+
+@cli.command()
 @click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
 @click.option(
     "--data",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     required=True,
     help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
 )
@@ -171,7 +199,7 @@ def suite(artifact: Path) -> None:
 @click.argument("artifacts", type=_DIRECTORY, nargs=2)
 @click.option(
     "--data",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     required=True,
     help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
 )
@@ -200,9 +228,12 @@ def _named(predictor: Predictor) -> str:
     return f"{predictor.info.name} {predictor.info.version}"
 
 
-def _command(recipe: str, without: tuple[str, ...], notebook_split: bool, **options: int | None) -> str:
+def _command(
+    recipe: str, without: tuple[str, ...], notebook_split: bool, opinions: Path | None, **options: int | None
+) -> str:
     """What was called, for the model card; where this machine keeps its files is nobody's business."""
     given = [word for name in without for word in ("--without", name)]
     given += ["--notebook-split"] if notebook_split else []
+    given += ["--opinions", "FILE"] if opinions else []
     given += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
     return shlex.join(["python", "-m", "training", "--recipe", recipe, "--data", "DIR", "--out", "DIR", *given])

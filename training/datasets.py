@@ -11,12 +11,15 @@ import json
 import lzma
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training.errors import DatasetError
 
@@ -219,6 +222,14 @@ def check_labels(splits: Splits) -> None:
                 f"{labels.count(None):,} unlabelled reviews: it needs both kinds, all labelled; "
                 "give --data the files that `python -m training fetch` made, or a higher --limit"
             )
+
+
+def hard_targets(examples: Sequence[Example]) -> NDArray[np.float32]:
+    """(N,), 0 or 1. Raises ValueError where a label is missing."""
+    labels = [row.label for row in examples if row.label is not None]
+    if len(labels) != len(examples):
+        raise ValueError(f"{len(examples) - len(labels)} of {len(examples)} reviews have no label")
+    return np.array(labels, np.float32)
 
 
 def text_key(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -28,12 +27,12 @@ from training.batches import (
     pad_right,
     shuffled,
 )
-from training.calibrate import apply_calibration, fit_calibration
-from training.datasets import Example, Splits, text_key
+from training.datasets import Example, Splits, hard_targets, text_key
 from training.embeddings import pretrained_embedding
 from training.errors import LeakError
+from training.opinions import Opinions
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
-from training.teacher import NbSvm
+from training.teachers import Teachers
 
 _EVALUATION_REVIEWS = 128  # a batch, where no gradient is kept
 _SMALLEST_PROBABILITY = 1e-7
@@ -75,9 +74,10 @@ class Learner(Protocol):
         ...
 
 
-def build_learner(recipe: Recipe, splits: Splits) -> Learner:
-    """Vocabulary, encoded reviews and a fresh network.
+def build_learner(recipe: Recipe, splits: Splits, opinions: Opinions | None = None) -> Learner:
+    """Vocabulary, encoded reviews and a fresh network, on a GPU where there is one.
 
+    `opinions` are needed where the recipe has an expert; DatasetError tells that they lack a text.
     Raises LeakError when a held-out review, or its text, stands among those to learn from: vocabulary and teacher
     read them before the first batch is formed.
     """
@@ -85,7 +85,7 @@ def build_learner(recipe: Recipe, splits: Splits) -> Learner:
     torch.manual_seed(recipe.seed)
     if isinstance(recipe, ReferenceRecipe):
         return ReferenceLearner(recipe, splits)
-    return ProductionLearner(recipe, splits)
+    return ProductionLearner(recipe, splits, opinions)
 
 
 class ReferenceLearner:
@@ -105,6 +105,7 @@ class ReferenceLearner:
             n_layers=recipe.layers,
             drop_prob=recipe.drop_probability,
         )
+        self.network.to(_device())
         # The loss looks at small differences from 0 and 1, which bfloat16 cannot hold.
         self.network.sig.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
@@ -121,6 +122,7 @@ class ReferenceLearner:
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """See `Learner`."""
+        batch = batch.to(_device())
         with _autocast(self._recipe):
             probabilities, _ = self.network(batch.ids, self.network.init_hidden(len(batch.ids)))
         return functional.binary_cross_entropy(probabilities.float(), batch.targets)
@@ -132,31 +134,31 @@ class ReferenceLearner:
         found = []
         for start in range(0, len(self._dev), _EVALUATION_REVIEWS):
             rows = self._dev.token_ids[start : start + _EVALUATION_REVIEWS]
-            ids = pad_left(rows, self._recipe.max_tokens)
+            ids = pad_left(rows, self._recipe.max_tokens).to(_device())
             found.append(self.network(ids, self.network.init_hidden(len(ids)))[0])
-        p = torch.cat(found).double().clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        p = torch.cat(found).cpu().double().clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         return np.asarray(torch.logit(p))
 
 
 class ProductionLearner:
-    """Reviews in batches of like length, and short texts in larger batches, shuffled together.
+    """Reviews in batches of like length, and short texts in larger batches, shuffled together."""
 
-    It begins with the labelled texts; `add_unlabelled` brings in the others.
-    """
-
-    def __init__(self, recipe: ProductionRecipe, splits: Splits) -> None:
+    def __init__(self, recipe: ProductionRecipe, splits: Splits, opinions: Opinions | None) -> None:
         self._recipe = recipe
-        self._splits = splits
         labels = hard_targets(splits.train)
         unlabelled = splits.unlabelled if recipe.has("unlabelled") else ()
         self.tokenizer = WordTokenizer.build((row.text for row in splits.train + unlabelled), recipe.vocabulary_words)
-        self._teacher = NbSvm.fit([row.text for row in splits.train], [int(label) for label in labels])
         smoothed = labels * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-        self._labelled = encode(self.tokenizer, splits.train, smoothed)
-        self._unlabelled = encode(self.tokenizer, unlabelled, np.zeros(len(unlabelled), np.float32))
-        self._short = _encode_short(self.tokenizer, _short_texts(recipe, splits, self._teacher))
-        self._dev_labels = hard_targets(splits.dev)
-        self._dev = encode(self.tokenizer, splits.dev, self._dev_labels)
+        self._dev = encode(self.tokenizer, splits.dev, hard_targets(splits.dev))
+        teachers = Teachers.fit(recipe, splits, opinions)
+        self._reviews = _joined(
+            encode(self.tokenizer, splits.train, smoothed),
+            encode(self.tokenizer, unlabelled, teachers.labels([row.text for row in unlabelled])),
+        )
+        self._short = _encode_short(self.tokenizer, _short_texts(recipe, splits, teachers))
+        self._review_former = BatchFormer(self._reviews, splits.forbidden)
+        self._short_former = BatchFormer(self._short, splits.forbidden)
+        self.train = _joined(self._reviews, self._short)
         self.network = BiLstmClassifier(
             NetworkConfig(
                 vocab_size=self.tokenizer.vocab_size,
@@ -166,7 +168,7 @@ class ProductionLearner:
         )
         if recipe.has("pretraining"):
             self._pretrain()
-        self._learn_from(self._labelled)
+        self.network.to(_device())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -175,31 +177,6 @@ class ProductionLearner:
         return batch_count(len(self._reviews), recipe.batch_reviews, recipe.bucket_batches) + batch_count(
             len(self._short), recipe.batch_short_texts, recipe.bucket_batches
         )
-
-    @property
-    def unlabelled_count(self) -> int:
-        """Reviews that `add_unlabelled` brings in."""
-        return len(self._unlabelled)
-
-    def add_unlabelled(self, *, trained: bool) -> None:
-        """Label the unlabelled reviews, and learn from them too from now on.
-
-        A linear teacher gives the labels; it knows the training texts only, so they carry nothing of what is held
-        out. A network that is `trained` has its say as well. The dev set scales the two.
-        """
-        rows, dev = self._splits.unlabelled, self._splits.dev
-        if not len(self._unlabelled):
-            return
-        labels = self._teacher.probabilities([row.text for row in rows])
-        if trained:
-            linear = [_log_odds(labels), _log_odds(self._teacher.probabilities([row.text for row in dev]))]
-            with _autocast(self._recipe):
-                network = [self._logits(self._unlabelled), self.dev_logits()]
-            scale = fit_calibration(network[1], self._dev_labels).temperature
-            share = self._recipe.network_share
-            mixed = [share * z / scale + (1 - share) * t for z, t in zip(network, linear, strict=True)]
-            labels = apply_calibration(mixed[0], fit_calibration(mixed[1], self._dev_labels)).astype(np.float32)
-        self._learn_from(_joined(self._labelled, replace(self._unlabelled, targets=labels)))
 
     def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
         """See `Learner`."""
@@ -214,54 +191,48 @@ class ProductionLearner:
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """See `Learner`."""
+        batch = batch.to(_device())
         with _autocast(self._recipe):
             logits = self.network(batch.ids, batch.lengths)
         return functional.binary_cross_entropy_with_logits(logits.float(), batch.targets)
 
+    @torch.inference_mode()
     def dev_logits(self) -> NDArray[np.float64]:
         """See `Learner`."""
-        return self._logits(self._dev)
-
-    @torch.inference_mode()
-    def _logits(self, reviews: EncodedReviews) -> NDArray[np.float64]:
         self.network.eval()
-        lengths = reviews.lengths
+        lengths = self._dev.lengths
         order = np.argsort(lengths, kind="stable")
         logits = np.empty(len(order))
         for start in range(0, len(order), _EVALUATION_REVIEWS):
             rows = order[start : start + _EVALUATION_REVIEWS]
-            ids = pad_right([reviews.token_ids[row] for row in rows])
-            logits[rows] = self.network(ids, torch.from_numpy(lengths[rows])).numpy()
+            ids = pad_right([self._dev.token_ids[row] for row in rows])
+            logits[rows] = self.network(ids.to(_device()), torch.from_numpy(lengths[rows]).to(_device())).cpu().numpy()
         return logits
-
-    def _learn_from(self, reviews: EncodedReviews) -> None:
-        self._reviews = reviews
-        self._review_former = BatchFormer(reviews, self._splits.forbidden)
-        self._short_former = BatchFormer(self._short, self._splits.forbidden)
-        self.train = _joined(reviews, self._short)
 
     def _review_lengths(self, crop: Crop | None) -> NDArray[np.int64]:
         lengths = self._reviews.lengths
         return lengths if crop is None else np.minimum(lengths, crop.tokens)
 
     def _pretrain(self) -> None:
-        rows = self._labelled.token_ids + self._unlabelled.token_ids
         vectors = pretrained_embedding(
-            rows, self.tokenizer.vocab_size, self._recipe.embedding_dim, first_word_id=FIRST_WORD_ID
+            self._reviews.token_ids, self.tokenizer.vocab_size, self._recipe.embedding_dim, first_word_id=FIRST_WORD_ID
         )
         with torch.no_grad():
             self.network.embedding.weight.copy_(torch.from_numpy(vectors))
 
 
-def _short_texts(recipe: ProductionRecipe, splits: Splits, teacher: NbSvm) -> list[SoftText]:
+def _short_texts(recipe: ProductionRecipe, splits: Splits, teachers: Teachers) -> list[SoftText]:
     rng = random.Random(recipe.seed)  # noqa: S311 (a sample, not a secret)
     made: list[SoftText] = []
     if recipe.has("sentences"):
-        made += augment.sentences(splits.train, recipe.sentences, rng, teacher.probabilities)
+        made += augment.sentences(splits.train, recipe.sentences, rng, teachers.linear.probabilities)
     if recipe.has("opposites"):
-        made += augment.opposites(splits.train, recipe.opposites, rng, teacher.probabilities)
+        made += augment.opposites(splits.train, recipe.opposites, rng, teachers.linear.probabilities)
     if recipe.has("phrases"):
         made += augment.phrases(recipe.phrases, rng)
+    if recipe.has("passages") and recipe.has("unlabelled") and recipe.has("expert"):
+        ids, texts = augment.passages(splits.unlabelled, recipe.passages)
+        made += map(SoftText, ids, texts, map(float, teachers.expert_labels(texts)))
     return made
 
 
@@ -276,19 +247,6 @@ def _joined(one: EncodedReviews, other: EncodedReviews) -> EncodedReviews:
         one.token_ids + other.token_ids,
         np.concatenate([one.targets, other.targets]),
     )
-
-
-def _log_odds(p: NDArray[np.float32]) -> NDArray[np.float64]:
-    clipped = np.clip(p.astype(np.float64), _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
-    return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def hard_targets(examples: Sequence[Example]) -> NDArray[np.float32]:
-    """(N,), 0 or 1. Raises ValueError where a label is missing."""
-    labels = [row.label for row in examples if row.label is not None]
-    if len(labels) != len(examples):
-        raise ValueError(f"{len(examples) - len(labels)} of {len(examples)} reviews have no label")
-    return np.array(labels, np.float32)
 
 
 def encode(tokenizer: Tokenizer, rows: Sequence[Example], targets: NDArray[np.float32]) -> EncodedReviews:
@@ -309,5 +267,10 @@ def _refuse_leaks(splits: Splits) -> None:
             )
 
 
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _autocast(recipe: Recipe) -> torch.autocast:
+    """Of a CPU alone: cuDNN's LSTM takes seven times as long in bfloat16 as in float32."""
     return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")

@@ -25,11 +25,13 @@ from training.datasets import (
     Lists,
     Splits,
     check_labels,
+    hard_targets,
     production_splits,
     reference_splits,
 )
 from training.errors import OutputError
-from training.learners import Learner, ProductionLearner, build_learner, hard_targets
+from training.learners import Learner, build_learner
+from training.opinions import Opinions
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
@@ -38,7 +40,6 @@ from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
 OFFICIAL_TEST = "official test"
-FIRST_CHECKPOINT = "first_stage.pt"
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -52,6 +53,7 @@ class Request:
     limit: int | None  # reviews of each part, for quick trials
     command: str
     notebook_split: bool = False  # the production recipe on what the reference recipe learns from
+    opinions: Path | None = None  # what `teach` wrote; None: what is shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,10 @@ def run(request: Request, console: Console) -> Report:
     splits = read_splits(request)
     console.print(f"{len(splits.train):,} labelled and {len(splits.unlabelled):,} unlabelled reviews to learn from")
     console.print("building the vocabulary and the labels")
-    learner = build_learner(request.recipe, splits)
+    learner = build_learner(request.recipe, splits, _opinions(request))
     with _writing(request.out):
         request.out.mkdir(parents=True, exist_ok=True)
-    first_history = _first_stage(request, learner, splits, console)
-    history = _train(request, request.recipe, learner, splits, console, CHECKPOINT)
+    history = _train(request, learner, splits, console)
     product = _finish(request.recipe, learner, splits)
     with _writing(request.out), tempfile.TemporaryDirectory(dir=request.out) as scratch:
         draft = product.store(Path(scratch) / "artifact", card="")
@@ -104,16 +105,15 @@ def run(request: Request, console: Console) -> Report:
         recipe=asdict(request.recipe),
         reviews=_review_counts(splits),
         excluded=splits.excluded,
-        first_history=tuple(first_history),
         history=tuple(history),
-        chosen_epoch=best_epoch(history),
+        chosen_epoch=best_epoch(history, request.recipe.chosen_by),
         calibration=product.calibration,
         dev_accuracy_before_storage=product.dev_accuracy_before_storage,
         metrics={name: one.metrics for name, one in scores.items()},
         suite=_suite_shares(scores, splits),
         parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
         artifact_bytes=artifact_bytes,
-        training_duration_s=sum(line.duration_s for line in first_history + history),
+        training_duration_s=sum(line.duration_s for line in history),
         environment=_environment(predictor),
     )
     product.store(request.out / "artifact", render_model_card(report))
@@ -147,28 +147,19 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _first_stage(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
-    """Train on the labelled texts alone where the recipe says so, then label the unlabelled reviews."""
-    recipe = request.recipe
-    if not isinstance(learner, ProductionLearner) or isinstance(recipe, ReferenceRecipe):
-        return []
-    history = []
-    if recipe.has("committee"):
-        history = _train(request, recipe.first_stage(), learner, splits, console, FIRST_CHECKPOINT)
-    console.print(f"labelling {learner.unlabelled_count:,} unlabelled reviews")
-    learner.add_unlabelled(trained=recipe.has("committee"))
-    return history
+def _opinions(request: Request) -> Opinions | None:
+    if isinstance(request.recipe, ReferenceRecipe) or not request.recipe.has("expert"):
+        return None
+    return Opinions.read(request.opinions) if request.opinions else Opinions.shipped()
 
 
-def _train(
-    request: Request, recipe: Recipe, learner: Learner, splits: Splits, console: Console, file: str
-) -> list[EpochResult]:
-    epochs, steps = recipe.epochs, learner.steps_per_epoch
-    checkpoint = request.out / file
+def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
+    recipe, steps = request.recipe, learner.steps_per_epoch
+    epochs = recipe.epochs
+    checkpoint = request.out / CHECKPOINT
     if checkpoint.exists():
         console.print(f"continuing after the last whole epoch of {checkpoint}")
-    title = f"{recipe.name} recipe, first stage" if file == FIRST_CHECKPOINT else f"{recipe.name} recipe"
-    with ProgressDisplay(console, title, epochs * steps) as display:
+    with ProgressDisplay(console, f"{recipe.name} recipe", epochs * steps) as display:
 
         def on_step(epoch: int, step: int, loss: float) -> None:
             done = (epoch - 1) * steps + step
@@ -228,5 +219,6 @@ def _environment(predictor: Predictor) -> dict[str, str]:
         "torch": str(torch.__version__),
         "cpu cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
+        "trained on": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "engine of the evaluation": predictor.info.engine,
     }

@@ -33,7 +33,6 @@ class Report:
     recipe: dict[str, Any]
     reviews: dict[str, int]  # what for -> how many
     excluded: dict[str, int]  # why -> how many reviews of the training files were not learned from
-    first_history: tuple[EpochResult, ...]  # of the stage on labelled texts alone, where there is one
     history: tuple[EpochResult, ...]
     chosen_epoch: int
     calibration: Calibration
@@ -61,7 +60,6 @@ def write_report(directory: Path, report: Report, official: Scores) -> None:
 
 def render_report(report: Report, official: Scores) -> str:
     """The report as Markdown."""
-    stages = [("first", e) for e in report.first_history] + [("", e) for e in report.history]
     sections = [
         f"# Training report: {report.recipe['name']} recipe",
         f"`{report.command}`, {report.created}",
@@ -75,17 +73,16 @@ def render_report(report: Report, official: Scores) -> str:
         "## Learning curve",
         f"Epoch {report.chosen_epoch} was chosen on the dev set.",
         markdown_table(
-            ["stage", "epoch", "train loss", "dev accuracy", "dev log-loss", "duration (s)"],
+            ["epoch", "train loss", "dev accuracy", "dev log-loss", "duration (s)"],
             (
                 [
-                    stage,
                     str(e.epoch),
                     f"{e.train_loss:.4f}",
                     f"{e.dev_accuracy:.4f}",
                     f"{e.dev_log_loss:.4f}",
                     f"{e.duration_s:.0f}",
                 ]
-                for stage, e in stages
+                for e in report.history
             ),
         ),
         f"![learning curve]({LEARNING_CURVE})",
@@ -112,12 +109,15 @@ def render_report(report: Report, official: Scores) -> str:
 def render_model_card(report: Report) -> str:
     """The card that travels with the artifact."""
     excluded = "; ".join(f"{why}: {n:,}" for why, n in report.excluded.items())
+    run = (
+        f"seed {report.recipe['seed']}, epoch {report.chosen_epoch} of {len(report.history)}, "
+        f"{report.training_duration_s / 60:.0f} minutes, {report.parameters:,} parameters"
+    )
     return f"""\
 # Model card: {report.recipe["name"]} recipe
 
 P(positive) of an English review. Trained {report.created} with `{report.command}`
-(seed {report.recipe["seed"]}, epoch {report.chosen_epoch} of {len(report.history)} of the last stage,
-{report.training_duration_s / 60:.0f} minutes, {report.parameters:,} parameters).
+({run}).
 
 ## Metrics
 
@@ -172,10 +172,10 @@ def _sources(report: Report) -> str:
     if {"sentences", "opposites", "phrases"} & {*ingredients}:
         sources += ", short texts that\nwere made of them or written for this"
     if reviews["unlabelled"] and "unlabelled" in ingredients:
-        committee = " and by this network's first stage" if "committee" in ingredients else ""
+        expert = " and an expert (a pretrained transformer)" if "expert" in ingredients else ""
         sources += (
             f", and {reviews['unlabelled']:,} reviews\nthat were labelled by a linear model (NB-SVM on 1- to 3-grams)"
-            f"{committee}, fitted on the same labelled reviews"
+            f"{expert}, fitted on the same labelled reviews"
         )
     return f"{sources}."
 

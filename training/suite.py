@@ -18,7 +18,7 @@ NEGATION = "negation and contrast"
 PAIRS = "opposite pairs"
 EDITED = "edited reviews"
 _FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl", EDITED: "edited.jsonl"}
-_PAIRED = (PAIRS, EDITED)
+PAIRED = (PAIRS, EDITED)
 
 
 def read_suite() -> dict[str, tuple[Example, ...]]:
@@ -29,7 +29,7 @@ def read_suite() -> dict[str, tuple[Example, ...]]:
 def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
     """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both."""
     shares = {name: float(np.mean(scores[name].right)) for name in (SENTENCES, NEGATION)}
-    return shares | {f"{name}, both right": both_right(scores[name]) for name in _PAIRED}
+    return shares | {f"{name}, both right": both_right(scores[name]) for name in PAIRED}
 
 
 def pairs_by_kind(pairs: Scores) -> dict[str, tuple[int, float]]:

@@ -23,7 +23,7 @@ from training.calibrate import apply_calibration, fit_calibration
 from training.errors import CheckpointError, OutputError
 from training.evaluate import measure
 from training.learners import Learner
-from training.recipes import Recipe
+from training.recipes import Recipe, Yardstick
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def fit(
         loss = _train_epoch(learner, recipe, optimizer, epoch, on_step)
         accuracy, log_loss = _dev_quality(learner, recipe, dev_labels)
         history.append(EpochResult(epoch, loss, accuracy, log_loss, time.perf_counter() - started))
-        if best_epoch(history) == epoch:
+        if best_epoch(history, recipe.chosen_by) == epoch:
             best = copy.deepcopy(network.state_dict())
         lines = [asdict(line) for line in history]
         _write_checkpoint(checkpoint, _Run(fingerprint, network.state_dict(), optimizer.state_dict(), best, lines))
@@ -93,9 +93,11 @@ def fit(
     return history
 
 
-def best_epoch(history: list[EpochResult]) -> int:
-    """The epoch of the highest dev accuracy; of equal ones, that of the lower log-loss."""
-    return max(history, key=lambda line: (line.dev_accuracy, -line.dev_log_loss)).epoch
+def best_epoch(history: list[EpochResult], chosen_by: Yardstick) -> int:
+    """The epoch of the highest dev accuracy or lowest log-loss; of equal ones, that which is better by the other."""
+    if chosen_by == "accuracy":
+        return max(history, key=lambda line: (line.dev_accuracy, -line.dev_log_loss)).epoch
+    return min(history, key=lambda line: (line.dev_log_loss, -line.dev_accuracy)).epoch
 
 
 def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
@@ -112,7 +114,7 @@ def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
 def _finished(history: list[EpochResult], recipe: Recipe) -> bool:
     if not history:
         return recipe.epochs < 1
-    without_gain = history[-1].epoch - best_epoch(history)
+    without_gain = history[-1].epoch - best_epoch(history, recipe.chosen_by)
     return len(history) >= recipe.epochs or without_gain >= recipe.patience_epochs
 
 
@@ -164,7 +166,7 @@ def _write_checkpoint(path: Path, run: _Run) -> None:
 
 def _read_checkpoint(path: Path, fingerprint: str) -> _Run:
     try:
-        run = _Run(**torch.load(path, weights_only=True))
+        run = _Run(**torch.load(path, map_location="cpu", weights_only=True))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}): delete it to start again") from error
     except (EOFError, RuntimeError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:

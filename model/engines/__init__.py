@@ -71,16 +71,15 @@ def _onnx(artifact: "Artifact", _choice: Choice, threads: int | None) -> "Engine
 
 def _torch(artifact: "Artifact", choice: Choice, threads: int | None) -> "Engine":
     _require_packages("torch", extra="torch")
-    from model.engines.torch_engine import TorchEngine, torch_device
+    from model.engines.cuda_engine import CudaEngine, cuda_device
+    from model.engines.torch_engine import TorchEngine
     from model.networks import build_network
 
-    return TorchEngine(
-        build_network(artifact.config.network, artifact.weights),
-        max_tokens=artifact.tokenizer.max_tokens,
-        device=torch_device(choice.device),
-        precision=choice.precision,
-        threads=threads,
-    )
+    max_tokens = artifact.tokenizer.max_tokens
+    network = build_network(artifact.config.network, artifact.weights)
+    if choice.device == "cuda":
+        return CudaEngine(network, max_tokens=max_tokens, device=cuda_device(), precision=choice.precision)
+    return TorchEngine(network, max_tokens=max_tokens, threads=threads)
 
 
 _BUILDERS: "dict[str, Callable[[Artifact, Choice, int | None], Engine]]" = {

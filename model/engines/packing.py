@@ -1,4 +1,4 @@
-"""Rows of different lengths into rectangles with little padding."""
+"""Rows of different lengths, side by side for an engine: padded to a rectangle, or packed without padding."""
 
 from collections.abc import Sequence
 
@@ -37,3 +37,12 @@ def pad_left(rows: Sequence[Ids]) -> NDArray[np.int64]:
     for line, row in zip(matrix, rows, strict=True):
         line[len(line) - len(row) :] = row
     return matrix
+
+
+def pack(rows: Sequence[Ids], lines: int, out: NDArray[np.int32]) -> int:
+    """Write the lengths of `rows`, zeros up to `lines` of them, then all ids; return how much of `out` that is."""
+    out[: len(rows)] = [len(row) for row in rows]
+    out[len(rows) : lines] = 0
+    end = lines + sum(map(len, rows))
+    np.concatenate(rows, out=out[lines:end])
+    return end

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -65,9 +64,7 @@ def make_engines(artifact: Artifact, threads: int, level: str | None) -> dict[st
     """Torch, and the native engine in each of its precisions."""
     max_tokens = artifact.tokenizer.max_tokens
     network = build_network(artifact.config.network, artifact.weights)
-    engines: dict[str, Engine] = {
-        BASELINE: TorchEngine(network, max_tokens=max_tokens, device=torch.device("cpu"), threads=threads)
-    }
+    engines: dict[str, Engine] = {BASELINE: TorchEngine(network, max_tokens=max_tokens, threads=threads)}
     for precision in PRECISIONS:
         engines[f"native {precision}"] = NativeEngine(
             artifact.weights, max_tokens=max_tokens, precision=precision, threads=threads, kernel=Kernel(level)

@@ -1,4 +1,4 @@
-"""The torch engine keeps the contract: both networks on the CPU, in one lane and in several, and on CUDA."""
+"""The torch engines keep the contract: both networks on the CPU, in one lane and in several, and on CUDA."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.artifact import Artifact
+from model.artifact import Artifact, load_artifact
 from model.engines import load_predictor
+from model.engines.cuda_engine import CudaEngine
+from model.engines.engine import EnginePredictor
+from model.networks import build_network
 from model.predictor import Predictor
 from tests.contract.predictor_contract import PredictorContract
 from tests.support.artifacts import tiny_bilstm, tiny_reference
@@ -28,6 +31,24 @@ class TestOnTheCpu(PredictorContract):
     @staticmethod
     def predictor(artifact: Path, threads: int) -> Predictor:
         return load_predictor(artifact, device="cpu", threads=threads)
+
+
+@NETWORKS
+@pytest.mark.parametrize("precision", ["fp32", "fp16"], scope="module")
+class TestTheCudaEngineOnTheCpu(PredictorContract):
+    """What of it needs no GPU."""
+
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def predictor(artifact: Path, precision: str) -> Predictor:
+        loaded = load_artifact(artifact)
+        engine = CudaEngine(
+            build_network(loaded.config.network, loaded.weights),
+            max_tokens=loaded.tokenizer.max_tokens,
+            device=torch.device("cpu"),
+            precision=precision,
+        )
+        return EnginePredictor(loaded, engine)
 
 
 @pytest.mark.gpu

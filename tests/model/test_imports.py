@@ -30,7 +30,7 @@ def test_importing_the_engine_starts_no_thread_and_changes_no_setting() -> None:
     run(
         "import sys, threading, torch\n"
         "before = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()\n"
-        "import model.engines.torch_engine, model.notebook\n"
+        "import model.engines.cuda_engine, model.engines.torch_engine, model.notebook\n"
         "after = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()\n"
         "sys.exit(before != after or threading.active_count() != 1)"
     )

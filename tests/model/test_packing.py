@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.engines.packing import cut_by_length, pad_left, pad_right
+from model.engines.packing import cut_by_length, pack, pad_left, pad_right
 
 LENGTHS = st.lists(st.integers(1, 400), max_size=60)
 BUDGET = st.integers(1, 2_000)
@@ -42,3 +42,14 @@ def test_padding_stands_behind_or_before_the_row_and_nowhere_else(rows: list[lis
     width = max(map(len, rows))
     assert pad_right(arrays).tolist() == [row + [0] * (width - len(row)) for row in rows]
     assert pad_left(arrays).tolist() == [[0] * (width - len(row)) + row for row in rows]
+
+
+@given(rows=ROWS, more=st.integers(0, 3))
+def test_packed_rows_are_their_lengths_and_then_their_ids_whatever_was_there_before(
+    rows: list[list[int]], more: int
+) -> None:
+    arrays = [np.array(row, np.int32) for row in rows]
+    out = np.full(200, 99, np.int32)
+    end = pack(arrays, len(rows) + more, out)
+    assert out[:end].tolist() == [*map(len, rows), *[0] * more, *(word for row in rows for word in row)]
+    assert (out[end:] == 99).all()

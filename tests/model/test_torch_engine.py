@@ -20,7 +20,6 @@ from model.sentiment_rnn import SentimentRNN
 from tests.model import notebook_numpy
 from tests.support.artifacts import WORDS, tiny_bilstm, tiny_reference
 
-CPU = torch.device("cpu")
 TEXTS = [
     "good film",
     "bad",
@@ -46,9 +45,7 @@ def network_of(artifact: Artifact) -> Network:
 
 
 def torch_predictor(artifact: Artifact, network: Network | None = None, threads: int | None = None) -> Predictor:
-    engine = TorchEngine(
-        network or network_of(artifact), max_tokens=artifact.tokenizer.max_tokens, device=CPU, threads=threads
-    )
+    engine = TorchEngine(network or network_of(artifact), max_tokens=artifact.tokenizer.max_tokens, threads=threads)
     return EnginePredictor(artifact, engine)
 
 

@@ -101,7 +101,7 @@ def main() -> None:
 
     from worker.cli import main as run
 
-    sys.exit(run([*sys.argv[1:], "--engine", "torch"]))
+    sys.exit(run([*sys.argv[1:], "--engine", "torch", "--device", "cpu"]))
 
 
 if __name__ == "__main__":

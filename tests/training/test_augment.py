@@ -59,3 +59,19 @@ def test_half_of_the_phrases_are_positive_and_no_slot_is_left_open() -> None:
 def test_no_phrase_of_training_stands_in_the_dev_suite() -> None:
     suite = {text_key(row.text) for rows in read_suite().values() for row in rows}
     assert suite.isdisjoint(text_key(row.text) for row in augment.phrases(20_000, random.Random(0)))
+
+
+def test_a_passage_depends_on_its_review_alone() -> None:
+    ids, texts = augment.passages(REVIEWS, 3)
+    assert ids == ["a"] * 3 + ["b"] * 3
+    assert augment.passages(REVIEWS[1:], 3) == (ids[3:], texts[3:])
+    assert len(set(texts)) > 2
+    for id_, text in zip(ids, texts, strict=True):
+        whole = next(row.text for row in REVIEWS if row.id == id_).replace("<br />", " ")
+        assert text
+        assert text in whole
+
+
+def test_a_passage_is_never_long() -> None:
+    endless = Example("c", 0, "word " * 5_000)
+    assert [len(text.split()) for text in augment.passages([endless, Example("d", 0, "")], 1)[1]] == [120, 0]

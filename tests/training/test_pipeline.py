@@ -30,7 +30,7 @@ from training.suite import read_suite
 REFERENCE = ReferenceRecipe(
     epochs=3, max_tokens=14, embedding_dim=12, hidden_dim=12, layers=1, batch_reviews=10, peak_learning_rate=0.01
 )
-PRODUCTION = replace(TINY_PRODUCTION, first_epochs=2)
+PRODUCTION = TINY_PRODUCTION
 COMMAND = "python -m training --recipe tiny --data DIR --out DIR"
 both = pytest.mark.parametrize("recipe", [REFERENCE, PRODUCTION], ids=["reference", "production"])
 
@@ -53,7 +53,7 @@ class Trained:
 
 def train(recipe: Recipe, data: Path, out: Path, console: Console | None = None) -> Trained:
     torch.set_num_threads(1)  # `conftest` does so for a test, but not for what is shared by the tests of a module
-    request = Request(recipe, data, out, limit=240, command=COMMAND)
+    request = Request(recipe, data, out, limit=240, command=COMMAND, opinions=data / "opinions.npz")
     return Trained(request, run(request, console or Console(quiet=True)))
 
 
@@ -115,12 +115,10 @@ def test_a_run_leaves_an_artifact_that_loads_and_has_learned(trained: Trained) -
 
 
 def test_what_is_left_is_the_checkpoint_the_artifact_the_report_and_its_plots(trained: Trained) -> None:
-    first_stage = ["first_stage.pt"] if trained.request.recipe.name == "production" else []
     assert sorted(path.name for path in trained.out.iterdir()) == [
         "accuracy_by_length.png",
         "artifact",
         "checkpoint.pt",
-        *first_stage,
         "learning_curve.png",
         "reliability.png",
         "report.json",
@@ -160,7 +158,7 @@ def test_report_and_model_card_show_the_figures_of_report_json(trained: Trained)
         assert f"| {name}: truth | scored negative | scored positive |" in text
         assert f"| positive | {m['false_negatives']:,} | {m['true_positives']:,} |" in text
     for epoch in trained.report.history:
-        assert f"|  | {epoch.epoch} | {epoch.train_loss:.4f} | {epoch.dev_accuracy:.4f} |" in text
+        assert f"| {epoch.epoch} | {epoch.train_loss:.4f} | {epoch.dev_accuracy:.4f} |" in text
     assert COMMAND in text
     assert COMMAND in card
     assert str(trained.out) not in text + card
@@ -212,12 +210,11 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_weights_of_one_that_w
     recipe, data = trained.request.recipe, trained.request.data
     with pytest.raises(KeyboardInterrupt):
         train(recipe, data, tmp_path, Console(file=CtrlC(words), width=200))
-    assert {path.name for path in tmp_path.iterdir()} <= {"first_stage.pt", "checkpoint.pt"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"checkpoint.pt"}
     screen = io.StringIO()
     continued = train(recipe, data, tmp_path, Console(file=screen, width=200))
     assert "continuing after the last whole epoch" in screen.getvalue()
-    resumed_stage = screen.getvalue().partition("labelling")[0]
-    assert "epoch 1:" not in resumed_stage
+    assert "epoch 1:" not in screen.getvalue()
     assert continued.weights == trained.weights
     assert figures(continued) == figures(trained)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import GOOD, TINY_PRODUCTION
+from tests.training.conftest import TINY_PRODUCTION, opinions_on
 from training.calibrate import apply_calibration, fit_calibration
-from training.datasets import ImdbFiles, Lists, Splits, production_splits
+from training.datasets import ImdbFiles, Lists, Splits, hard_targets, production_splits
 from training.errors import CheckpointError, LeakError, OutputError
-from training.learners import Learner, ProductionLearner, build_learner, hard_targets
+from training.learners import Learner, build_learner
 from training.recipes import INGREDIENTS, ProductionRecipe, Recipe, ReferenceRecipe
 from training.train import EpochResult, best_epoch, fit
 
@@ -35,7 +35,7 @@ def train(
     checkpoint: Path,
     on_step: Callable[[int, int, float], None] = lambda *_: None,
 ) -> tuple[Learner, list[EpochResult]]:
-    learner = build_learner(recipe, splits)
+    learner = build_learner(recipe, splits, opinions_on(splits))
     history = fit(learner, recipe, hard_targets(splits.dev), checkpoint, on_step, lambda _: None)
     return learner, history
 
@@ -54,7 +54,7 @@ def test_the_recipe_learns_what_the_words_say(recipe: Recipe, splits: Splits, tm
     if recipe.calibrated:
         logits = apply_calibration(logits, fit_calibration(logits, labels)) - 0.5
     accuracy = np.mean((logits >= 0) == labels)
-    assert accuracy == history[best_epoch(history) - 1].dev_accuracy
+    assert accuracy == history[best_epoch(history, recipe.chosen_by) - 1].dev_accuracy
 
 
 @both
@@ -101,12 +101,15 @@ def test_training_stops_when_dev_no_longer_gains_and_keeps_the_best(splits: Spli
     idle = replace(REFERENCE, epochs=9, peak_learning_rate=0.0, patience_epochs=2)
     _, history = train(idle, splits, tmp_path / "checkpoint.pt")
     assert len(history) == 3
-    assert best_epoch(history) == 1
+    assert best_epoch(history, idle.chosen_by) == 1
 
 
-def test_of_equally_accurate_epochs_the_one_of_lower_loss_is_chosen() -> None:
+def test_the_epoch_is_chosen_by_what_the_recipe_says_and_of_equals_by_the_other() -> None:
     curve = [EpochResult(1, 0.5, 0.8, 0.4, 1.0), EpochResult(2, 0.4, 0.9, 0.3, 1.0), EpochResult(3, 0.3, 0.9, 0.2, 1.0)]
-    assert best_epoch(curve) == 3
+    assert best_epoch(curve, "accuracy") == 3
+    curve += [EpochResult(4, 0.3, 0.85, 0.1, 1.0), EpochResult(5, 0.3, 0.88, 0.1, 1.0)]
+    assert best_epoch(curve, "accuracy") == 3
+    assert best_epoch(curve, "log-loss") == 5
 
 
 @both
@@ -124,13 +127,13 @@ def test_the_text_of_a_held_out_review_stops_the_run_under_whatever_id(
 ) -> None:
     copy = replace(splits.train[5], text=imdb.test[7].text.upper())
     with pytest.raises(LeakError, match=splits.train[5].id):
-        build_learner(recipe, replace(splits, train=(*splits.train, copy)))
+        build_learner(recipe, replace(splits, train=(*splits.train, copy)), opinions_on(splits))
 
 
 def test_no_held_out_word_enters_the_vocabulary(imdb: ImdbFiles, lists: Lists) -> None:
     splits = production_splits(imdb, lists)
     for recipe in (REFERENCE, PRODUCTION):
-        words = set(build_learner(recipe, splits).tokenizer.to_json()["words"])
+        words = set(build_learner(recipe, splits, opinions_on(splits)).tokenizer.to_json()["words"])
         for row in (*splits.dev, *imdb.test, *(r for r in imdb.train if r.id in lists.kept_out)):
             assert row.text.split()[-1].lower() not in words, "each text ends with a word of its own"
 
@@ -192,40 +195,19 @@ def test_the_reference_keeps_the_numbers_of_the_notebook() -> None:
     assert (r.max_tokens, r.batch_reviews, r.epochs, r.clip_norm, r.learning_rate(0.7)) == (200, 50, 4, 5, 0.001)
 
 
-def test_unlabelled_reviews_are_learned_once_they_have_labels(splits: Splits) -> None:
-    learner = build_learner(PRODUCTION, splits)
-    assert isinstance(learner, ProductionLearner)
+def test_unlabelled_reviews_and_parts_of_them_are_learned_too(splits: Splits) -> None:
     ids = {row.id for row in splits.unlabelled}
-    assert ids.isdisjoint(learner.train.review_ids)
-    learner.add_unlabelled(trained=False)
-    assert ids < set(learner.train.review_ids)
-    again = build_learner(PRODUCTION.without("unlabelled"), splits)
-    assert isinstance(again, ProductionLearner)
-    again.add_unlabelled(trained=False)
-    assert ids.isdisjoint(again.train.review_ids)
-
-
-def test_a_trained_network_has_its_say_in_the_labels(splits: Splits, tmp_path: Path) -> None:
-    learner = build_learner(PRODUCTION, splits)
-    assert isinstance(learner, ProductionLearner)
-    fit(learner, PRODUCTION, hard_targets(splits.dev), tmp_path / "first.pt", lambda *_: None, lambda _: None)
-    labels = {}
-    for trained in (False, True):
-        learner.add_unlabelled(trained=trained)
-        given = dict(zip(learner.train.review_ids, learner.train.targets, strict=True))
-        labels[trained] = np.array([given[row.id] for row in splits.unlabelled])
-        assert ((labels[trained] >= 0) & (labels[trained] <= 1)).all()
-    assert not np.array_equal(labels[False], labels[True])
-    right = np.array([any(word in row.text for word in GOOD) for row in splits.unlabelled])
-    assert np.mean((labels[True] >= 0.5) == right) > 0.95
+    whole = build_learner(PRODUCTION, splits, opinions_on(splits)).train.review_ids
+    assert all(whole.count(id_) == 1 + PRODUCTION.passages for id_ in ids)
+    without = build_learner(PRODUCTION.without("unlabelled"), splits, opinions_on(splits)).train.review_ids
+    assert ids.isdisjoint(without)
 
 
 @pytest.mark.parametrize("left_out", INGREDIENTS)
 def test_every_ingredient_can_be_left_out(left_out: str, splits: Splits) -> None:
-    learner = build_learner(PRODUCTION.without(left_out), splits)
-    whole = build_learner(PRODUCTION, splits)
-    assert isinstance(learner, ProductionLearner)
-    if left_out in ("sentences", "opposites", "phrases"):
+    learner = build_learner(PRODUCTION.without(left_out), splits, opinions_on(splits))
+    whole = build_learner(PRODUCTION, splits, opinions_on(splits))
+    if left_out not in ("pretraining", "domains", "crops"):
         assert len(learner.train) < len(whole.train)
     batches = list(learner.batches(np.random.default_rng(0), last=False))
     assert len(batches) == learner.steps_per_epoch

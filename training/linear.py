@@ -1,4 +1,4 @@
-"""The teacher: NB-SVM on 1- to 3-grams (Wang and Manning, ACL 2012), which labels the unlabelled reviews.
+"""The linear teacher: NB-SVM on 1- to 3-grams (Wang and Manning, ACL 2012).
 
 Each binary n-gram feature is scaled by its log-count ratio between the classes, and a linear model is fitted
 on top; with the logistic loss in place of the hinge its answers are probabilities.

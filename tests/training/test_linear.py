@@ -3,7 +3,7 @@ import pytest
 
 from training.datasets import ImdbFiles
 from training.errors import DatasetError
-from training.teacher import NbSvm
+from training.linear import NbSvm
 
 
 def fit(imdb: ImdbFiles) -> NbSvm:

@@ -1,0 +1,92 @@
+"""Texts as pieces of words, and batches of them."""
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from training.errors import DatasetError
+from training.expert.encoder import END, PADDING, START
+
+Pieces = NDArray[np.int32]  # (T,), without the marks of beginning and end
+MARKS = 2
+_LENGTHS_APART = 0.1  # neighbours in length, but not the same ones in each epoch
+
+
+def read_tokenizer(checkpoint: Path) -> Tokenizer:
+    """The checkpoint's own, which shall neither cut nor pad. Raises DatasetError."""
+    path = checkpoint / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise DatasetError(f"cannot read {path} ({error}): give the directory of a BERT") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def to_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Pieces]:
+    """The pieces of each text, at least one."""
+    plain = [text.replace("<br />", " ") for text in texts]
+    found = tokenizer.encode_batch(plain, add_special_tokens=False)
+    return [np.array(each.ids or [END], np.int32) for each in found]
+
+
+def head_and_tail(row: Pieces, width: int) -> Pieces:
+    """At most `width` pieces: a third of them from the beginning."""
+    if len(row) <= width:
+        return row
+    head = width // 3
+    return np.concatenate([row[:head], row[len(row) - width + head :]])
+
+
+def windows(row: Pieces, width: int) -> list[Pieces]:
+    """The whole row in parts of at most `width` pieces, of about the same length."""
+    return np.array_split(row, -(-len(row) // width))
+
+
+def crop(row: Pieces, width: int, rng: random.Random) -> Pieces:
+    """A part of at most `width` pieces, from anywhere."""
+    start = rng.randint(0, max(len(row) - width, 0))
+    return row[start : start + width]
+
+
+def batches(
+    rows: Sequence[Pieces], most_pieces: int, rng: random.Random | None = None, most_rows: int | None = None
+) -> Iterator[list[int]]:
+    """Row numbers of batches of like length, each row once; in random order and company where there is a `rng`.
+
+    A batch's rows times its longest, marks included, is at most `most_pieces`, but for a single row that is longer.
+    """
+    order = list(range(len(rows)))
+    if rng:
+        apart = [rng.uniform(1 - _LENGTHS_APART, 1 + _LENGTHS_APART) for _ in order]
+        order.sort(key=lambda row: len(rows[row]) * apart[row])
+    else:
+        order.sort(key=lambda row: len(rows[row]))
+    made: list[list[int]] = []
+    longest = 0
+    for row in order:
+        longest = max(longest, len(rows[row]) + MARKS)
+        if not made or longest * (len(made[-1]) + 1) > most_pieces or len(made[-1]) == most_rows:
+            made.append([])
+            longest = len(rows[row]) + MARKS
+        made[-1].append(row)
+    if rng:
+        rng.shuffle(made)
+    yield from made
+
+
+def stack(rows: Sequence[Pieces], device: torch.device) -> Tensor:
+    """(B, longest + 2) int64 on `device`: beginning, pieces, end, padding."""
+    ids = np.full((len(rows), max(map(len, rows)) + MARKS), PADDING, np.int64)
+    for line, row in zip(ids, rows, strict=True):
+        line[0] = START
+        line[1 : 1 + len(row)] = row
+        line[1 + len(row)] = END
+    return torch.from_numpy(ids).to(device)

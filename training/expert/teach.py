@@ -1,0 +1,90 @@
+"""`python -m training teach`: makes an expert, asks it, and keeps its opinions."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from training.augment import passages
+from training.calibrate import apply_calibration, fit_calibration
+from training.datasets import Example, Splits, hard_targets
+from training.evaluate import Metrics, measure
+from training.expert.encoder import Encoder, read_encoder
+from training.expert.learn import OnStep, ask, learn_labels, learn_words
+from training.expert.pieces import read_tokenizer, to_pieces
+from training.opinions import Opinions
+from training.progress import ProgressDisplay
+from training.recipes import ExpertRecipe, ProductionRecipe
+from training.suite import PAIRED, read_suite
+
+Reader = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to log-odds (B,)
+_ASKED_AT_ONCE = 4_096  # texts
+
+
+def make_expert(
+    recipe: ExpertRecipe, splits: Splits, checkpoint: Path, device: torch.device, seed: int, console: Console
+) -> Reader:
+    """Pretrain further, fine-tune, and return the mean of the readers. Raises DatasetError for the checkpoint."""
+    tokenizer = read_tokenizer(checkpoint)
+    torch.manual_seed(seed)
+    encoder = read_encoder(checkpoint).to(device)
+    console.print("reading the texts")
+    labelled = to_pieces(tokenizer, [row.text for row in splits.train])
+    unlabelled = to_pieces(tokenizer, [row.text for row in splits.unlabelled])
+    with _showing(console, "learning words") as on_step:
+        learn_words(encoder, labelled + unlabelled, recipe, seed, on_step)
+    readers: list[Encoder] = []
+    for number in range(recipe.readers):
+        readers.append(copy.deepcopy(encoder))
+        with _showing(console, f"learning labels, reader {number + 1} of {recipe.readers}") as on_step:
+            learn_labels(readers[-1], labelled, hard_targets(splits.train), recipe, seed + number, on_step)
+
+    def read(texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = to_pieces(tokenizer, texts)
+        return np.asarray(np.mean([ask(reader, rows, recipe) for reader in readers], axis=0), np.float32)
+
+    return read
+
+
+def collect_opinions(reader: Reader, splits: Splits, recipe: ProductionRecipe, console: Console) -> Opinions:
+    """Of all that a production recipe asks about: the unlabelled reviews, their passages, and the dev set."""
+    _, parts = passages(splits.unlabelled, recipe.passages)
+    texts = [*(row.text for row in splits.dev + splits.unlabelled), *parts]
+    logits: list[NDArray[np.float32]] = []
+    with ProgressDisplay(console, "asking", len(texts)) as display:
+        for start in range(0, len(texts), _ASKED_AT_ONCE):
+            logits.append(reader(texts[start : start + _ASKED_AT_ONCE]))
+            display.show(min(start + _ASKED_AT_ONCE, len(texts)))
+    return Opinions.of(texts, np.concatenate(logits))
+
+
+def examine(reader: Reader, splits: Splits) -> tuple[dict[str, Metrics], dict[str, float]]:
+    """How good it is, calibrated on dev: on each dev set, and of which share of the suite's pairs it has both right."""
+    sets: dict[str, Sequence[Example]] = {"dev": splits.dev}
+    sets |= {f"dev: {name}": rows for name, rows in splits.domains_dev.items()}
+    sets |= read_suite()
+    logits = {name: reader([row.text for row in rows]) for name, rows in sets.items()}
+    calibration = fit_calibration(logits["dev"], hard_targets(splits.dev))
+    p = {name: apply_calibration(z, calibration) for name, z in logits.items()}
+    labels = {name: hard_targets(rows) for name, rows in sets.items()}
+    both = {
+        f"{name}, both right": float(np.mean(((p[name] >= 0.5) == (labels[name] == 1)).reshape(-1, 2).all(axis=1)))
+        for name in PAIRED
+    }
+    return {name: measure(p[name], labels[name]) for name in sets}, both
+
+
+@contextmanager
+def _showing(console: Console, title: str) -> Iterator[OnStep]:
+    with ProgressDisplay(console, title, 1000) as display:
+
+        def on_step(step: int, steps: int, loss: torch.Tensor) -> None:
+            if step % 50 == 0 or step == steps:  # to look at a loss is to wait for the GPU
+                display.show(1000 * step // steps, f"loss {float(loss):.3f}")
+
+        yield on_step
