@@ -1,5 +1,6 @@
 """The command line: train by a recipe, fetch the data set, or evaluate an artifact."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from model.errors import ModelError
 from model.predictor import Predictor
 from training.analysis import Scores, comparison, evaluation, score_reviews
 from training.datasets import Example, read_examples
-from training.errors import DatasetError, TrainingError
+from training.errors import DatasetError, OutputError, TrainingError
 from training.expert.teach import collect_opinions, examine, make_expert
 from training.fetch import ACL_IMDB, fetch_imdb
 from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
@@ -122,6 +123,8 @@ def cli(
         if not isinstance(chosen, ProductionRecipe):
             raise click.UsageError("--without and --notebook-split are for the production recipe")
         chosen = chosen.without(*without, *(NOT_IN_NOTEBOOK if notebook_split else ()))
+    if opinions and not (isinstance(chosen, ProductionRecipe) and chosen.has("expert")):
+        raise click.UsageError("--opinions are the expert's, and this training has none")
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
     command = _command(recipe, without, notebook_split, opinions, seed=seed, epochs=epochs, limit=limit)
@@ -157,12 +160,17 @@ def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None)
 
     Takes minutes on a GPU, and days without one. The production recipe learns from the file.
     """
+    if not os.access(out.parent, os.W_OK):
+        raise OutputError(
+            f"cannot write {out}: {out.parent} is no directory that can be written to; choose another --out"
+        )
     console, production = new_console(), ProductionRecipe()
     splits = read_splits(Request(production, data, out, limit, command=""))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     reader = make_expert(ExpertRecipe(), splits, checkpoint, device, seed, console)
-    metrics, shares = examine(reader, splits)
-    console.print(f"{metrics_table(metrics)}\n\n{suite_table(shares)}")
+    scores = examine(reader, splits)
+    metrics = metrics_table({name: one.metrics for name, one in scores.items()})
+    console.print(f"{metrics}\n\n{suite_table(suite_shares(scores))}")
     collect_opinions(reader, splits, production, console).save(out)
     console.print(f"opinions: {out}")
 

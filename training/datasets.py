@@ -140,8 +140,8 @@ class DomainFiles:
         missing = [str(path) for path in parts if not path.is_file()]
         if missing:
             raise DatasetError(
-                f"no {', no '.join(missing)}: `python -m training fetch --out DIR` brings FDU-MTL, "
-                "or train without it: --without domains"
+                f"no {', no '.join(missing)}: `python -m training fetch --out DIR` brings FDU-MTL; "
+                "the production recipe can do without it: --without domains"
             )
         return cls(*(tuple(read_examples(path)) for path in parts))
 
@@ -248,10 +248,11 @@ def _splits(
 ) -> Splits:
     """Take out of `train` and the unlabelled reviews whatever is held out, by id and by text.
 
-    Kept-out reviews leave the dev set too: what chooses the model also shapes it.
+    Kept-out reviews and tests leave the dev set too: what chooses the model also shapes it.
     """
-    dev = tuple(row for row in train if row.id in dev_ids and row.id not in lists.kept_out)
     kept_out = tuple(row for row in imdb.train if row.id in lists.kept_out)
+    never_seen = {text_key(row.text) for rows in (kept_out, *tests.values()) for row in rows}
+    dev = tuple(row for row in train if row.id in dev_ids and text_key(row.text) not in never_seen)
     held_out = {
         "kept out": kept_out,
         "dev": dev,

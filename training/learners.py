@@ -32,6 +32,7 @@ from training.embeddings import pretrained_embedding
 from training.errors import LeakError
 from training.opinions import Opinions
 from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
+from training.suite import read_suite
 from training.teachers import Teachers
 
 _EVALUATION_REVIEWS = 128  # a batch, where no gradient is kept
@@ -230,10 +231,11 @@ def _short_texts(recipe: ProductionRecipe, splits: Splits, teachers: Teachers) -
         made += augment.opposites(splits.train, recipe.opposites, rng, teachers.linear.probabilities)
     if recipe.has("phrases"):
         made += augment.phrases(recipe.phrases, rng)
-    if recipe.has("passages") and recipe.has("unlabelled") and recipe.has("expert"):
+    if recipe.has("passages"):
         ids, texts = augment.passages(splits.unlabelled, recipe.passages)
         made += map(SoftText, ids, texts, map(float, teachers.expert_labels(texts)))
-    return made
+    suite = {text_key(row.text) for rows in read_suite().values() for row in rows}
+    return [row for row in made if text_key(row.text) not in suite]
 
 
 def _encode_short(tokenizer: WordTokenizer, texts: Sequence[SoftText]) -> EncodedReviews:

@@ -35,7 +35,7 @@ from training.opinions import Opinions
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
-from training.suite import read_suite, suite_shares
+from training.suite import DOMAIN, read_suite, suite_shares
 from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
@@ -110,7 +110,7 @@ def run(request: Request, console: Console) -> Report:
         calibration=product.calibration,
         dev_accuracy_before_storage=product.dev_accuracy_before_storage,
         metrics={name: one.metrics for name, one in scores.items()},
-        suite=_suite_shares(scores, splits),
+        suite=suite_shares(scores),
         parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
         artifact_bytes=artifact_bytes,
         training_duration_s=sum(line.duration_s for line in history),
@@ -188,7 +188,7 @@ def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
 
 def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[str, Scores]:
     """Every labelled set that took no part in training, the dev sets first."""
-    domains = {f"dev: {name}": rows for name, rows in splits.domains_dev.items()}
+    domains = {f"{DOMAIN}{name}": rows for name, rows in splits.domains_dev.items()}
     found = {}
     for name, rows in {"dev": splits.dev, **domains, **read_suite(), **splits.tests}.items():
         with ProgressDisplay(console, f"scoring {name}", len(rows)) as display:
@@ -197,14 +197,6 @@ def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[s
     if kept.any():
         found[f"{OFFICIAL_TEST}, without duplicates"] = found[OFFICIAL_TEST].where(kept)
     return found
-
-
-def _suite_shares(scores: dict[str, Scores], splits: Splits) -> dict[str, float]:
-    shares = suite_shares(scores)
-    if splits.domains_dev:
-        accuracies = [scores[f"dev: {name}"].metrics.accuracy for name in splits.domains_dev]
-        shares["other domains, mean"] = float(np.mean(accuracies))
-    return shares
 
 
 def _review_counts(splits: Splits) -> dict[str, int]:

@@ -59,7 +59,7 @@ class ProductionRecipe:
 
     name: str = "production"
     ingredients: tuple[str, ...] = INGREDIENTS
-    epochs: int = 5
+    epochs: int = 8
     seed: int = 0
     vocabulary_words: int = 30_000
     embedding_dim: int = 128
@@ -95,7 +95,11 @@ class ProductionRecipe:
         return ingredient in self.ingredients
 
     def without(self, *left_out: str) -> "ProductionRecipe":
-        """The same recipe with these ingredients left out."""
+        """The same recipe with these ingredients left out, and those that are made of them."""
+        if "unlabelled" in left_out:
+            left_out += ("expert",)
+        if "expert" in left_out:
+            left_out += ("passages",)
         return replace(self, ingredients=tuple(name for name in self.ingredients if name not in left_out))
 
 

@@ -15,10 +15,11 @@ from training.datasets import Example, example_from_json
 
 SENTENCES = "sentences"
 NEGATION = "negation and contrast"
+DOMAIN = "dev: "  # before the name of another domain
 PAIRS = "opposite pairs"
 EDITED = "edited reviews"
 _FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl", EDITED: "edited.jsonl"}
-PAIRED = (PAIRS, EDITED)
+_PAIRED = (PAIRS, EDITED)
 
 
 def read_suite() -> dict[str, tuple[Example, ...]]:
@@ -27,9 +28,14 @@ def read_suite() -> dict[str, tuple[Example, ...]]:
 
 
 def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
-    """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both."""
+    """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both.
+
+    With the scores of dev sets of other domains also their mean.
+    """
     shares = {name: float(np.mean(scores[name].right)) for name in (SENTENCES, NEGATION)}
-    return shares | {f"{name}, both right": both_right(scores[name]) for name in PAIRED}
+    shares |= {f"{name}, both right": both_right(scores[name]) for name in _PAIRED}
+    domains = [float(np.mean(one.right)) for name, one in scores.items() if name.startswith(DOMAIN)]
+    return shares | ({"other domains, mean": float(np.mean(domains))} if domains else {})
 
 
 def pairs_by_kind(pairs: Scores) -> dict[str, tuple[int, float]]:

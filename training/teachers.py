@@ -1,6 +1,6 @@
 """Who labels what has no label: a linear model fitted here, and the opinions of an expert that was asked before.
 
-They are about equally good on films and err on different reviews, so that together they are right more often.
+The linear one is the weaker, and errs on other reviews: together they are less sure where they are wrong.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _SMALLEST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Teachers:
-    """Both, and what the dev set says of their certainty: three numbers; nothing else of it reaches a label."""
+    """Both, and what the dev set says of their certainty: four numbers; nothing else of it reaches a label."""
 
     linear: NbSvm
     opinions: Opinions | None
@@ -52,7 +52,7 @@ class Teachers:
         return apply_calibration(self.mixed(texts), self.together).astype(np.float32)
 
     def expert_labels(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """P(positive) (B,) of texts too short for the linear teacher."""
+        """P(positive) (B,) by the expert alone: for texts too short for the linear teacher."""
         if self.opinions is None:
             raise ValueError("there is no expert")
         return apply_calibration(self.opinions.about(texts), self.expert_scale).astype(np.float32)

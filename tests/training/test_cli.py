@@ -206,6 +206,8 @@ def complaint(result: Result, status: int = 1) -> str:
         ("evaluate --artifact .", "Missing option '--data'"),
         ("fetch", "Missing option '--out': see `python -m training fetch --help`"),
         ("fetsh", "No such command 'fetsh'"),
+        ("--recipe reference --data . --out . --opinions x.npz", "this training has none"),
+        ("--recipe production --without expert --data . --out . --opinions x.npz", "this training has none"),
     ],
 )
 def test_wrong_options_are_one_line_that_names_them_and_the_help(

@@ -37,6 +37,16 @@ def test_kept_out_reviews_choose_nothing_either(imdb: ImdbFiles, lists: Lists) -
     assert {row.id for row in splits.dev} == lists.dev - lists.kept_out
 
 
+def test_the_text_of_a_test_chooses_nothing_under_whatever_id(imdb: ImdbFiles, lists: Lists) -> None:
+    dev = sorted(lists.dev - lists.kept_out)
+    train = tuple(
+        dataclasses.replace(row, text=imdb.test[0].text.upper()) if row.id == dev[0] else row for row in imdb.train
+    )
+    splits = production_splits(dataclasses.replace(imdb, train=train), lists)
+    assert {row.id for row in splits.dev} == {*dev[1:]}
+    assert dev[0] not in {row.id for row in learned(splits)}
+
+
 def test_a_text_that_is_held_out_is_not_learned_under_another_id(imdb: ImdbFiles, lists: Lists) -> None:
     kept_out = next(row for row in imdb.train if row.id in lists.kept_out - lists.dev)
     dev = next(row for row in imdb.train if row.id in lists.dev - lists.kept_out)

@@ -39,7 +39,8 @@ LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40)
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT with random weights, in Hugging Face's layout, that knows the words of the tiny data set."""
     directory = tmp_path_factory.mktemp("bert")
-    fillers = [f"[unused{number}]" for number in range(MASK + 1)]
+    marks = {PADDING: "[PAD]", START: "[CLS]", END: "[SEP]", MASK: "[MASK]"}
+    fillers = [marks.get(number, f"[unused{number}]") for number in range(MASK + 1)]
     vocabulary = {word: number for number, word in enumerate([*fillers, *GOOD, *BAD, *NEUTRAL])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=fillers[100]))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -85,10 +86,9 @@ def splits(imdb: ImdbFiles, lists: Lists) -> Splits:
 
 def test_the_expert_learns_and_its_opinions_are_those_that_a_recipe_asks_for(checkpoint: Path, splits: Splits) -> None:
     reader = make_expert(RECIPE, splits, checkpoint, CPU, 0, Console(quiet=True))
-    metrics, shares = examine(reader, splits)
-    assert metrics["dev"].accuracy > 0.9
-    assert metrics.keys() > {"dev", "sentences", "opposite pairs"}
-    assert all(0 <= share <= 1 for share in shares.values())
+    scores = examine(reader, splits)
+    assert scores["dev"].metrics.accuracy > 0.9
+    assert scores.keys() > {"dev", "sentences", "opposite pairs"}
     opinions = collect_opinions(reader, splits, TINY_PRODUCTION, Console(quiet=True))
     dev = [row.text for row in splits.dev]
     assert opinions.about(dev) == pytest.approx(reader(dev), abs=0.05)
@@ -112,6 +112,25 @@ def test_a_checkpoint_that_is_none_is_named(damage: str, checkpoint: Path, split
         (tmp_path / file.name).write_bytes(b"{}" if file.name == damage else file.read_bytes())
     with pytest.raises(DatasetError, match=r"give the directory of"):
         make_expert(RECIPE, splits, tmp_path, CPU, 0, Console(quiet=True))
+
+
+def test_a_checkpoint_with_other_marks_is_refused(checkpoint: Path, splits: Splits, tmp_path: Path) -> None:
+    for file in checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes().replace(b"[MASK]", b"<mask>"))
+    with pytest.raises(DatasetError, match="marks of the English BERT"):
+        make_expert(RECIPE, splits, tmp_path, CPU, 0, Console(quiet=True))
+
+
+def test_a_checkpoint_that_reads_too_little_is_refused(checkpoint: Path, splits: Splits) -> None:
+    with pytest.raises(DatasetError, match="reads 512 pieces at most"):
+        make_expert(replace(RECIPE, review_pieces=511), splits, checkpoint, CPU, 0, Console(quiet=True))
+
+
+def test_a_place_that_cannot_be_written_is_told_before_hours_of_work(data: Path, tmp_path: Path) -> None:
+    command = ["teach", "--data", str(data), "--checkpoint", str(tmp_path), "--out", str(tmp_path / "absent" / "x.npz")]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    assert "choose another --out" in result.output
 
 
 def test_a_text_is_read_alike_in_any_company(checkpoint: Path) -> None:

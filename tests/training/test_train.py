@@ -11,10 +11,11 @@ import torch
 
 from tests.training.conftest import TINY_PRODUCTION, opinions_on
 from training.calibrate import apply_calibration, fit_calibration
-from training.datasets import ImdbFiles, Lists, Splits, hard_targets, production_splits
+from training.datasets import Example, ImdbFiles, Lists, Splits, hard_targets, production_splits
 from training.errors import CheckpointError, LeakError, OutputError
 from training.learners import Learner, build_learner
 from training.recipes import INGREDIENTS, ProductionRecipe, Recipe, ReferenceRecipe
+from training.suite import read_suite
 from training.train import EpochResult, best_epoch, fit
 
 REFERENCE = ReferenceRecipe(
@@ -201,6 +202,21 @@ def test_unlabelled_reviews_and_parts_of_them_are_learned_too(splits: Splits) ->
     assert all(whole.count(id_) == 1 + PRODUCTION.passages for id_ in ids)
     without = build_learner(PRODUCTION.without("unlabelled"), splits, opinions_on(splits)).train.review_ids
     assert ids.isdisjoint(without)
+
+
+def test_what_is_made_of_an_ingredient_goes_with_it() -> None:
+    assert not {"unlabelled", "expert", "passages"} & {*PRODUCTION.without("unlabelled").ingredients}
+    assert not {"expert", "passages"} & {*PRODUCTION.without("expert").ingredients}
+    assert {"expert", "unlabelled"} < {*PRODUCTION.without("passages").ingredients}
+
+
+def test_no_text_of_the_dev_suite_is_learned(splits: Splits) -> None:
+    suite = [row.text for rows in read_suite().values() for row in rows]
+    told = replace(splits, unlabelled=(Example("train/unsup/1_0", None, suite[3].upper()), *splits.unlabelled))
+    learner = build_learner(PRODUCTION, told, opinions_on(told))
+    ids = learner.train.review_ids
+    assert ids.count("train/unsup/1_0") == 1, "the review itself; its parts, which are the same, are left out"
+    assert ids.count(splits.unlabelled[0].id) == 1 + PRODUCTION.passages
 
 
 @pytest.mark.parametrize("left_out", INGREDIENTS)

@@ -11,20 +11,23 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from training.errors import DatasetError
-from training.expert.encoder import END, PADDING, START
+from training.expert.encoder import END, MASK, PADDING, START
 
 Pieces = NDArray[np.int32]  # (T,), without the marks of beginning and end
 MARKS = 2
+_MARKS = {"[PAD]": PADDING, "[CLS]": START, "[SEP]": END, "[MASK]": MASK}
 _LENGTHS_APART = 0.1  # neighbours in length, but not the same ones in each epoch
 
 
 def read_tokenizer(checkpoint: Path) -> Tokenizer:
-    """The checkpoint's own, which shall neither cut nor pad. Raises DatasetError."""
+    """The checkpoint's own, which shall neither cut nor pad. Raises DatasetError, also for other marks than BERT's."""
     path = checkpoint / "tokenizer.json"
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:
         raise DatasetError(f"cannot read {path} ({error}): give the directory of a BERT") from error
+    if any(tokenizer.token_to_id(mark) != id_ for mark, id_ in _MARKS.items()):
+        raise DatasetError(f"{path} does not have the marks of the English BERT ({_MARKS}): give another checkpoint")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -10,17 +10,18 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from training.analysis import Scores
 from training.augment import passages
 from training.calibrate import apply_calibration, fit_calibration
 from training.datasets import Example, Splits, hard_targets
-from training.evaluate import Metrics, measure
+from training.errors import DatasetError
 from training.expert.encoder import Encoder, read_encoder
 from training.expert.learn import OnStep, ask, learn_labels, learn_words
-from training.expert.pieces import read_tokenizer, to_pieces
+from training.expert.pieces import MARKS, read_tokenizer, to_pieces
 from training.opinions import Opinions
 from training.progress import ProgressDisplay
 from training.recipes import ExpertRecipe, ProductionRecipe
-from training.suite import PAIRED, read_suite
+from training.suite import DOMAIN, read_suite
 
 Reader = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to log-odds (B,)
 _ASKED_AT_ONCE = 4_096  # texts
@@ -33,6 +34,8 @@ def make_expert(
     tokenizer = read_tokenizer(checkpoint)
     torch.manual_seed(seed)
     encoder = read_encoder(checkpoint).to(device)
+    if encoder.config.max_position_embeddings < recipe.review_pieces + MARKS:
+        raise DatasetError(f"{checkpoint} reads {encoder.config.max_position_embeddings} pieces at most: give another")
     console.print("reading the texts")
     labelled = to_pieces(tokenizer, [row.text for row in splits.train])
     unlabelled = to_pieces(tokenizer, [row.text for row in splits.unlabelled])
@@ -42,7 +45,9 @@ def make_expert(
     for number in range(recipe.readers):
         readers.append(copy.deepcopy(encoder))
         with _showing(console, f"learning labels, reader {number + 1} of {recipe.readers}") as on_step:
-            learn_labels(readers[-1], labelled, hard_targets(splits.train), recipe, seed + number, on_step)
+            learn_labels(
+                readers[-1], labelled, hard_targets(splits.train), recipe, recipe.readers * seed + number, on_step
+            )
 
     def read(texts: Sequence[str]) -> NDArray[np.float32]:
         rows = to_pieces(tokenizer, texts)
@@ -63,20 +68,22 @@ def collect_opinions(reader: Reader, splits: Splits, recipe: ProductionRecipe, c
     return Opinions.of(texts, np.concatenate(logits))
 
 
-def examine(reader: Reader, splits: Splits) -> tuple[dict[str, Metrics], dict[str, float]]:
-    """How good it is, calibrated on dev: on each dev set, and of which share of the suite's pairs it has both right."""
+def examine(reader: Reader, splits: Splits) -> dict[str, Scores]:
+    """What it makes of each dev set and of the suite, calibrated on dev; how many pieces it read is not told."""
     sets: dict[str, Sequence[Example]] = {"dev": splits.dev}
-    sets |= {f"dev: {name}": rows for name, rows in splits.domains_dev.items()}
+    sets |= {f"{DOMAIN}{name}": rows for name, rows in splits.domains_dev.items()}
     sets |= read_suite()
     logits = {name: reader([row.text for row in rows]) for name, rows in sets.items()}
     calibration = fit_calibration(logits["dev"], hard_targets(splits.dev))
-    p = {name: apply_calibration(z, calibration) for name, z in logits.items()}
-    labels = {name: hard_targets(rows) for name, rows in sets.items()}
-    both = {
-        f"{name}, both right": float(np.mean(((p[name] >= 0.5) == (labels[name] == 1)).reshape(-1, 2).all(axis=1)))
-        for name in PAIRED
+    return {
+        name: Scores(
+            reviews=rows,
+            labels=hard_targets(rows).astype(np.float64),
+            probabilities=apply_calibration(logits[name], calibration),
+            words=np.zeros(len(rows), np.int64),
+        )
+        for name, rows in sets.items()
     }
-    return {name: measure(p[name], labels[name]) for name in sets}, both
 
 
 @contextmanager
