@@ -48,6 +48,33 @@ class _CRows(ctypes.Structure):
     )
 
 
+class _CVocabulary(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_char_p),
+        ("offsets", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("mask", ctypes.c_uint32),
+    )
+
+
+class _CTexts(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_char_p),
+        ("offsets", ctypes.c_void_p),
+        ("seams", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("head", ctypes.c_int32),
+        ("tail", ctypes.c_int32),
+        ("scratch", ctypes.c_void_p),
+        ("ids", ctypes.c_void_p),
+        ("tokens", ctypes.c_void_p),
+        ("unknown", ctypes.c_void_p),
+        ("marks", ctypes.c_void_p),
+        ("truncated", ctypes.c_void_p),
+    )
+
+
 class Network:
     """The layers of an LSTM and its initial states (starts, layers, 2, units), kept in memory for the kernel.
 
@@ -124,6 +151,59 @@ class Kernel:
             raise BatchFailed(f"no memory to score {len(rows.pooled)} reviews: use smaller batches")
         if outcome != _DONE:
             raise ValueError(f"this kernel does not compute {self.level} {network.precision}")
+
+
+class Texts:
+    """B texts, and what the kernel makes of them."""
+
+    def __init__(self, texts: Sequence[str], seams: Sequence[int], *, head: int, tail: int) -> None:
+        """`seams`: of a text that was cut, where its first end stops; -1 of a whole one.
+
+        Raises ValueError where a text is not ASCII, a seam is outside its text or a limit is negative.
+        """
+        count, limits = len(texts), (head, tail)
+        lengths = np.fromiter(map(len, texts), np.int64, count)
+        places = np.fromiter(seams, np.int64, count)
+        if min(limits) < 0 or (places > lengths).any():
+            raise ValueError(f"the kernel cannot cut texts of {lengths} at {places} and keep {limits} words")
+        numbers = np.empty((3, count), np.int32)
+        self.tokens, self.unknown, self.marks = numbers
+        self.truncated = np.empty(count, np.bool_)
+        self.ids = np.empty(np.minimum(lengths, head + tail).sum(), np.int32)  # one row after another
+        offsets = np.zeros(count + 1, np.int64)
+        lengths.cumsum(out=offsets[1:])
+        scratch = np.empty(lengths.max(initial=0), np.uint8)
+        self._kept = (places, offsets, scratch)
+        self.c = _CTexts(
+            "".join(texts).encode("ascii"),
+            *map(_address, (offsets, places)),
+            count,
+            *limits,
+            *map(_address, (scratch, self.ids, self.tokens, self.unknown, self.marks, self.truncated)),
+        )
+
+
+class Vocabulary:
+    """The kernel's tokenizer for the words of a `WordTokenizer`; any processor will do."""
+
+    def __init__(self, words: Sequence[str], path: Path | None = None) -> None:
+        """`path`: of a kernel that was compiled elsewhere. Raises EngineUnavailable, with the reason and what to do."""
+        library = _load(path or _compiled_kernel())
+        try:
+            index, self._tokenize = library.index_words, library.tokenize
+        except AttributeError as error:
+            raise EngineUnavailable(f"the native engine was compiled from older sources: install again ({error})") from error
+        encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+        offsets = np.zeros(len(words) + 1, np.int64)
+        np.cumsum([len(word) for word in encoded], out=offsets[1:])
+        slots = np.zeros((1 << (2 * len(words)).bit_length(), 2), np.uint32)  # less than half of them will be full
+        self._kept = (offsets, slots)
+        self._c = _CVocabulary(b"".join(encoded), _address(offsets), _address(slots), len(words), len(slots) - 1)
+        index(ctypes.byref(self._c))
+
+    def tokenize(self, texts: Texts) -> None:
+        """Fill in what the kernel makes of `texts`."""
+        self._tokenize(ctypes.byref(self._c), ctypes.byref(texts.c))
 
 
 def _load(path: Path) -> Any:
