@@ -25,10 +25,9 @@ class NativeTokenizer:
         read = Texts(*self._cut(texts), head=self._tokenizer.head, tail=self._tokenizer.tail)
         self._vocabulary.tokenize(read)
         begin = 0
-        numbers = zip(*(each.tolist() for each in (read.tokens, read.unknown, read.marks, read.truncated)), strict=True)
-        for tokens, unknown, marks, truncated in numbers:
-            ids = read.ids[begin : begin + tokens].copy()  # a row that waits must not keep the others
-            yield TokenizedText(ids, unknown, truncated, known_share(tokens, unknown, marks=marks))
+        for tokens, unknown, marks, truncated in read.rows.tolist():
+            ids = read.ids[begin : begin + tokens].copy()  # a row that waits must not keep all of them
+            yield TokenizedText(ids, unknown, bool(truncated), known_share(tokens, unknown, marks=marks))
             begin += tokens
 
     def _cut(self, texts: Sequence[str]) -> tuple[list[str], list[int]]:

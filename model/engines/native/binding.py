@@ -68,10 +68,7 @@ class _CTexts(ctypes.Structure):
         ("tail", ctypes.c_int32),
         ("scratch", ctypes.c_void_p),
         ("ids", ctypes.c_void_p),
-        ("tokens", ctypes.c_void_p),
-        ("unknown", ctypes.c_void_p),
-        ("marks", ctypes.c_void_p),
-        ("truncated", ctypes.c_void_p),
+        ("rows", ctypes.c_void_p),
     )
 
 
@@ -154,32 +151,33 @@ class Kernel:
 
 
 class Texts:
-    """B texts, and what the kernel makes of them."""
+    """B texts for the kernel, and what it makes of them."""
 
     def __init__(self, texts: Sequence[str], seams: Sequence[int], *, head: int, tail: int) -> None:
         """`seams`: of a text that was cut, where its first end stops; -1 of a whole one.
 
         Raises ValueError where a text is not ASCII, a seam is outside its text or a limit is negative.
         """
-        count, limits = len(texts), (head, tail)
-        lengths = np.fromiter(map(len, texts), np.int64, count)
-        places = np.fromiter(seams, np.int64, count)
-        if min(limits) < 0 or (places > lengths).any():
-            raise ValueError(f"the kernel cannot cut texts of {lengths} at {places} and keep {limits} words")
-        numbers = np.empty((3, count), np.int32)
-        self.tokens, self.unknown, self.marks = numbers
-        self.truncated = np.empty(count, np.bool_)
-        self.ids = np.empty(np.minimum(lengths, head + tail).sum(), np.int32)  # one row after another
-        offsets = np.zeros(count + 1, np.int64)
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        places = np.fromiter(seams, np.int64, len(texts))
+        if head < 0 or tail < 0 or (places > lengths).any():
+            raise ValueError(f"texts of {lengths} characters cannot be cut at {places} to {head} and {tail} words")
+        offsets = np.zeros(len(texts) + 1, np.int64)
         lengths.cumsum(out=offsets[1:])
         scratch = np.empty(lengths.max(initial=0), np.uint8)
-        self._kept = (places, offsets, scratch)
+        self.ids = np.empty(np.minimum(lengths, head + tail).sum(), np.int32)  # those of one text after another's
+        self.rows = np.empty((len(texts), 4), np.int32)  # of each text: ids, unknown ones, known marks, whether cut
+        self._kept = (offsets, places, scratch)
         self.c = _CTexts(
             "".join(texts).encode("ascii"),
-            *map(_address, (offsets, places)),
-            count,
-            *limits,
-            *map(_address, (scratch, self.ids, self.tokens, self.unknown, self.marks, self.truncated)),
+            _address(offsets),
+            _address(places),
+            len(texts),
+            head,
+            tail,
+            _address(scratch),
+            _address(self.ids),
+            _address(self.rows),
         )
 
 
@@ -192,7 +190,9 @@ class Vocabulary:
         try:
             index, self._tokenize = library.index_words, library.tokenize
         except AttributeError as error:
-            raise EngineUnavailable(f"the native engine was compiled from older sources: install again ({error})") from error
+            raise EngineUnavailable(
+                f"the native engine was compiled from older sources: install again ({error})"
+            ) from error
         encoded = [word.encode("utf-8", "surrogatepass") for word in words]
         offsets = np.zeros(len(words) + 1, np.int64)
         np.cumsum([len(word) for word in encoded], out=offsets[1:])

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 constexpr int32_t kUnknownId = 1, kFirstWordId = 2;  // as in model/tokenizer.py
@@ -22,6 +23,13 @@ struct Vocabulary {
     uint32_t mask;
 };
 
+struct Row {
+    int32_t tokens;     // how many ids
+    int32_t unknown;    // of them: words that the vocabulary does not have
+    int32_t marks;      // of them: "!" and "?", where the vocabulary has them
+    int32_t truncated;  // 1: words were dropped
+};
+
 struct Texts {
     const char *bytes;       // all texts, one after another
     const int64_t *offsets;  // (texts + 1): where each text begins, and the last one ends
@@ -30,24 +38,20 @@ struct Texts {
     int32_t head, tail;  // so many words are kept at the beginning and at the end
     char *scratch;       // as long as the longest text
     int32_t *ids;        // result, one row after another; there is room for min(length, head + tail) ids of each text
-    int32_t *tokens;     // result (texts): the length of each row
-    int32_t *unknown;    // result (texts): how many of them the vocabulary does not have
-    int32_t *marks;      // result (texts): how many of them are known marks
-    bool *truncated;     // result (texts): whether words were dropped
+    Row *rows;           // result (texts)
 };
 
 namespace words {
 
 constexpr char lower(char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 constexpr bool is_digit(char c) { return '0' <= c && c <= '9'; }
-constexpr bool is_letter_or_digit(char c) { return ('a' <= lower(c) && lower(c) <= 'z') || is_digit(c); }
+constexpr bool is_letter_or_digit(char c) { return ('a' <= c && c <= 'z') || is_digit(c); }
 
-// Whether `text` begins with `pattern`, which is in lower case, in whatever case.
-inline bool begins(std::string_view text, std::string_view pattern) {
-    if (text.size() < pattern.size()) return false;
-    for (size_t i = 0; i < pattern.size(); ++i)
-        if (lower(text[i]) != pattern[i]) return false;
-    return true;
+// "_" stands for a blank, and is none of a word's characters either: it need not be replaced.
+constexpr bool is_blank(char c) { return c == ' ' || c == '_'; }
+
+inline bool is_at(std::string_view text, size_t at, std::string_view pattern) {
+    return text.substr(at, pattern.size()) == pattern;
 }
 
 // Whether a word ends at `at`, given that its last character stands before it.
@@ -59,31 +63,60 @@ size_t end_of_run(std::string_view text, size_t at, Kind kind) {
     return at;
 }
 
-// Whether a blank before `rest` is one that a treebank put there. In `rest` nothing was replaced, which is all the same:
-// what is replaced is no letter before nor after.
-inline bool is_split_off(std::string_view rest) {
-    if (rest.empty() || (rest[0] != '\'' && lower(rest[0]) != 'n')) return false;
-    for (const std::string_view ending : {"n't", "'s", "'m", "'d", "'re", "'ve", "'ll"})
-        if (begins(rest, ending) && is_boundary(rest, ending.size())) return true;
-    return false;
+// Take the blank out of "is n't" and "it 's", of which `quote` is the apostrophe: where it is, or else `quote`.
+inline size_t split_at(std::string_view text, size_t quote) {
+    if (quote >= 2 && text[quote - 1] == 'n' && is_blank(text[quote - 2]))
+        return is_at(text, quote + 1, "t") && is_boundary(text, quote + 2) ? quote - 2 : quote;
+    if (quote >= 1 && is_blank(text[quote - 1]))
+        for (const std::string_view ending : {"s", "m", "d", "re", "ve", "ll"})
+            if (is_at(text, quote + 1, ending) && is_boundary(text, quote + 1 + ending.size())) return quote - 1;
+    return quote;
 }
 
-// `text` in lower case, with what stands for a blank replaced and blanks that split a word removed: never longer.
+// Moves what is left of a text together, in its own memory.
+class Shortened {
+  public:
+    explicit Shortened(char *text) : text_(text) {}
+
+    void leave_out(size_t from, size_t to) {
+        keep(from);
+        read_ = to;
+    }
+
+    std::string_view end(size_t size) {
+        keep(size);
+        return {text_, written_};
+    }
+
+  private:
+    void keep(size_t to) {
+        std::memmove(text_ + written_, text_ + read_, to - read_);
+        written_ += to - read_;
+        read_ = to;
+    }
+
+    char *text_;
+    size_t read_ = 0, written_ = 0;
+};
+
+// `text` in lower case, with line breaks as blanks and without the blanks that split a word.
 inline std::string_view make_plain(std::string_view text, char *scratch) {
     constexpr std::string_view kLineBreak = "<br />";
-    size_t size = 0;
-    for (size_t at = 0; at < text.size(); ++at) {
-        char c = lower(text[at]);
-        if (c == '<' && begins(text.substr(at), kLineBreak)) {
-            c = ' ';
-            at += kLineBreak.size() - 1;
-        } else if (c == '_') {
-            c = ' ';
-        }
-        if (c == ' ' && is_split_off(text.substr(at + 1))) continue;
-        scratch[size++] = c;
+    std::transform(text.begin(), text.end(), scratch, lower);
+    const std::string_view lowered(scratch, text.size());
+    Shortened lines(scratch);
+    for (size_t at = lowered.find('<'); at != lowered.npos; at = lowered.find('<', at + 1)) {
+        if (!is_at(lowered, at, kLineBreak)) continue;
+        scratch[at] = ' ';
+        lines.leave_out(at + 1, at + kLineBreak.size());
     }
-    return {scratch, size};
+    const std::string_view whole = lines.end(lowered.size());
+    Shortened joined(scratch);
+    for (size_t quote = whole.find('\''); quote != whole.npos; quote = whole.find('\'', quote + 1)) {
+        const size_t blank = split_at(whole, quote);
+        if (blank < quote) joined.leave_out(blank, blank + 1);
+    }
+    return joined.end(whole.size());
 }
 
 // Of the word that begins at `at` in a plain text.
@@ -143,9 +176,9 @@ inline int64_t read(
     int64_t words = 0;
     int32_t next = 0;  // where an id is written: behind `head` round and round
     for (size_t at = 0, end = 0; at < plain.size(); at = end) {
-        const bool mark = plain[at] == '!' || plain[at] == '?';
-        end = is_letter_or_digit(plain[at]) ? end_of_word(plain, at) : at + 1;
-        if (!mark && !is_letter_or_digit(plain[at])) continue;
+        const bool word = is_letter_or_digit(plain[at]);
+        end = word ? end_of_word(plain, at) : at + 1;
+        if (!word && plain[at] != '!' && plain[at] != '?') continue;
         ++words;
         if (next == room) next = head;
         if (next == room) break;
@@ -162,21 +195,21 @@ inline void tokenize(const Vocabulary &vocabulary, const Texts &texts) {
     for (int32_t i = 0; i < texts.count; ++i) {
         const std::string_view text(texts.bytes + texts.offsets[i], texts.offsets[i + 1] - texts.offsets[i]);
         int64_t tokens = 0;
+        bool truncated = true;
         if (texts.seams[i] < 0) {
             const int64_t words = read(vocabulary, text, texts.head, texts.tail, texts.scratch, ids);
-            texts.truncated[i] = words > room;
             tokens = std::min(words, room);
+            truncated = words > room;
         } else {
             const std::string_view first = text.substr(0, texts.seams[i]), last = text.substr(texts.seams[i]);
             tokens = std::min<int64_t>(texts.head, read(vocabulary, first, texts.head, 0, texts.scratch, ids));
             tokens += std::min<int64_t>(texts.tail, read(vocabulary, last, 0, texts.tail, texts.scratch, ids + tokens));
-            texts.truncated[i] = true;
         }
-        texts.tokens[i] = static_cast<int32_t>(tokens);
-        texts.unknown[i] = static_cast<int32_t>(std::count(ids, ids + tokens, kUnknownId));
-        texts.marks[i] = 0;
+        const auto among = [&](int32_t id) { return static_cast<int32_t>(std::count(ids, ids + tokens, id)); };
+        int32_t known_marks = 0;
         for (const int32_t mark : marks)
-            if (mark != kUnknownId) texts.marks[i] += static_cast<int32_t>(std::count(ids, ids + tokens, mark));
+            if (mark != kUnknownId) known_marks += among(mark);
+        texts.rows[i] = {static_cast<int32_t>(tokens), among(kUnknownId), known_marks, truncated};
         ids += tokens;
     }
 }
