@@ -152,7 +152,7 @@ class WordTokenizer:
         return {"type": "words", "head": self.head, "tail": self.tail, "words": list(self.words)}
 
     def ends(self, text: str) -> tuple[str, str]:
-        """All that is read of a text longer than `max_chars`: where the first words are, and where the last ones are."""
+        """All that is read of a text longer than `max_chars`: where its first and its last words are."""
         return text[: self._CHARS_PER_TOKEN * self.head], text[len(text) - self._CHARS_PER_TOKEN * self.tail :]
 
     @classmethod
