@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deploy.demo.sample import read_sample
@@ -26,7 +26,26 @@ from tests.support.native import compile_kernel, kernel_file
 PIECES = (
     *("the", "Film", "it", "IS", "a", "n", "t", "s", "don't", "\0", "\n", "\t", "\x1c", "\x7f", "é", "’", "İ", "😀"),
     *(" ", " ", "_", "  ", "'", "'", "n't", " n't", " N'T", " 's", " 'M", "'d", " 're", " 'VE", "_'ll", " 'lls", "''"),
-    *("8", "10", "0", ".", ".5", "..", "/10", "/10", "/", "/1", "8.5/10", "!", "?", "<br />", "<BR />", "<br", " />"),
+    *(
+        "8",
+        "10",
+        "0",
+        ".",
+        ".5",
+        "..",
+        "/10",
+        "/10",
+        "/",
+        "/1",
+        "./10",
+        "8.5/10",
+        "!",
+        "?",
+        "<br />",
+        "<BR />",
+        "<br",
+        " />",
+    ),
     *("<", ">", "<br_/>", "<br />'s", "<<br />"),
 )
 ASCII = "".join(map(chr, range(128)))
@@ -65,6 +84,8 @@ def test_the_kernel_reads_any_text_as_python_does(texts: list[str], known: int, 
 
 
 @given(text=ODD_ASCII)
+@example("8./10 8.5/10 8.5/100 8.5/1 8.5.5/10 a.5/10 8/10's 8/10n't /10 8'/10 8'5/10")
+@example("is n't n 't n't's 's's it _'s it<br />'s 's_ _n't_ 'lls n'ts")
 @PROPERTY
 def test_every_word_is_pythons(text: str) -> None:
     assert_equal(with_known([text], 1000, 128, 272), [text], kernel_file())
