@@ -1,10 +1,11 @@
 """Many texts to word ids at once: by the kernel in `model/engines/native` where it was compiled, else one by one."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.engines.native.binding import Texts, Vocabulary
+from model.engines.native.binding import Texts, Vocabulary, in_latin1
 from model.errors import EngineUnavailable
 from model.predictor import TokenizedText
 from model.tokenizer import Tokenizer, WordTokenizer, known_share
@@ -47,9 +48,14 @@ class OneByOne:
 
 
 class NativeTokenizer:
-    """See `BatchTokenizer`: a `WordTokenizer`, by the kernel and without the GIL where a text is ASCII."""
+    """See `BatchTokenizer`: a `WordTokenizer`, by the kernel and without the GIL.
+
+    The kernel knows the letters of Latin-1; the rare text with others is left to Python.
+    """
 
     description = "native"
+    # Quotes, dashes, emoji: no word has any of them, so that one character stands for all.
+    _NO_LETTER = re.compile(r"[^\w\x00-\xff]")
 
     def __init__(self, tokenizer: WordTokenizer, kernel: Path | None = None) -> None:
         """`kernel`: one that was compiled elsewhere. Raises EngineUnavailable where there is none."""
@@ -58,17 +64,14 @@ class NativeTokenizer:
 
     def tokenize_all(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `BatchTokenizer`."""
-        rows = self._by_kernel([text for text in texts if text.isascii()])
-        return [next(rows) if text.isascii() else self._tokenizer.tokenize(text) for text in texts]
-
-    def _by_kernel(self, texts: Sequence[str]) -> Iterator[TokenizedText]:
-        read = Texts(*self._cut(texts), head=self._tokenizer.head, tail=self._tokenizer.tail)
-        self._vocabulary.tokenize(read)
-        begin = 0
-        for tokens, unknown, marks, truncated in read.rows.tolist():
-            ids = read.ids[begin : begin + tokens].copy()  # a row that waits must not keep those of all texts
-            yield TokenizedText(ids, unknown, bool(truncated), known_share(tokens, unknown, marks=marks))
-            begin += tokens
+        parts, seams = self._cut(texts)
+        encoded = [in_latin1(part) or in_latin1(self._simplified(part)) for part in parts]
+        readable = [(part, seam) for part, seam in zip(encoded, seams, strict=True) if part is not None]
+        rows = self._by_kernel([part for part, _ in readable], [seam for _, seam in readable])
+        return [
+            self._tokenizer.tokenize(text) if part is None else next(rows)
+            for text, part in zip(texts, encoded, strict=True)
+        ]
 
     def _cut(self, texts: Sequence[str]) -> tuple[list[str], list[int]]:
         """What is read of each text, and where something was left out: -1 of a whole one."""
@@ -78,3 +81,16 @@ class NativeTokenizer:
                 first, last = self._tokenizer.ends(text)
                 parts[i], seams[i] = first + last, len(first)
         return parts, seams
+
+    def _simplified(self, text: str) -> str:
+        """A text with the same words, and the same length."""
+        return self._NO_LETTER.sub('"', text.replace("’", "'"))
+
+    def _by_kernel(self, texts: Sequence[bytes], seams: Sequence[int]) -> Iterator[TokenizedText]:
+        read = Texts(texts, seams, head=self._tokenizer.head, tail=self._tokenizer.tail)
+        self._vocabulary.tokenize(read)
+        begin = 0
+        for tokens, unknown, marks, truncated in read.rows.tolist():
+            ids = read.ids[begin : begin + tokens].copy()  # a row that waits must not keep those of all texts
+            yield TokenizedText(ids, unknown, bool(truncated), known_share(tokens, unknown, marks=marks))
+            begin += tokens

@@ -153,10 +153,10 @@ class Kernel:
 class Texts:
     """B texts for the kernel, and what it makes of them."""
 
-    def __init__(self, texts: Sequence[str], seams: Sequence[int], *, head: int, tail: int) -> None:
-        """`seams`: of a text that was cut, where its first end stops; -1 of a whole one.
+    def __init__(self, texts: Sequence[bytes], seams: Sequence[int], *, head: int, tail: int) -> None:
+        """`texts` in Latin-1; `seams`: of a text that was cut, where its first end stops; -1 of a whole one.
 
-        Raises ValueError where a text is not ASCII, a seam is outside its text or a limit is negative.
+        Raises ValueError where a seam is outside its text or a limit is negative.
         """
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         places = np.fromiter(seams, np.int64, len(texts))
@@ -169,7 +169,7 @@ class Texts:
         self.rows = np.empty((len(texts), 4), np.int32)  # of each text: ids, unknown ones, known marks, whether cut
         self._kept = (offsets, places, scratch)
         self.c = _CTexts(
-            "".join(texts).encode("ascii"),
+            b"".join(texts),
             _address(offsets),
             _address(places),
             len(texts),
@@ -193,7 +193,7 @@ class Vocabulary:
             raise EngineUnavailable(
                 f"the native engine was compiled from older sources: install again ({error})"
             ) from error
-        encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+        encoded = [in_latin1(word) or b"" for word in words]  # which keeps the others' places
         offsets = np.zeros(len(words) + 1, np.int64)
         np.cumsum([len(word) for word in encoded], out=offsets[1:])
         slots = np.zeros((1 << (2 * len(words)).bit_length(), 2), np.uint32)  # less than half of them will be full
@@ -204,6 +204,14 @@ class Vocabulary:
     def tokenize(self, texts: Texts) -> None:
         """Fill in what the kernel makes of `texts`."""
         self._tokenize(ctypes.byref(self._c), ctypes.byref(texts.c))
+
+
+def in_latin1(text: str) -> bytes | None:
+    """As the kernel reads it; None where it cannot."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
 
 
 def _load(path: Path) -> Any:

@@ -118,7 +118,7 @@ __attribute__((visibility("default"))) int32_t compute(
 // Fill the slots of a vocabulary, which are all 0.
 __attribute__((visibility("default"))) void index_words(const Vocabulary *vocabulary) { words::index(*vocabulary); }
 
-// Turn texts, which are all ASCII, into ids.
+// Turn texts into ids.
 __attribute__((visibility("default"))) void tokenize(const Vocabulary *vocabulary, const Texts *texts) {
     words::tokenize(*vocabulary, *texts);
 }

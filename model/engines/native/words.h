@@ -1,5 +1,5 @@
-// WordTokenizer of model/tokenizer.py, which tells the rules, for texts that are ASCII. All memory is the caller's; the
-// structures are mirrored field by field in binding.py.
+// WordTokenizer of model/tokenizer.py, which tells the rules, for texts in Latin-1: a byte is a character. All memory is
+// the caller's; the structures are mirrored field by field in binding.py.
 #pragma once
 
 #include <algorithm>
@@ -43,9 +43,22 @@ struct Texts {
 
 namespace words {
 
-constexpr char lower(char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-constexpr bool is_digit(char c) { return '0' <= c && c <= '9'; }
-constexpr bool is_letter_or_digit(char c) { return ('a' <= c && c <= 'z') || is_digit(c); }
+constexpr bool is_within(unsigned char c, unsigned char first, unsigned char last) { return first <= c && c <= last; }
+
+constexpr char lower(char c) {
+    const bool is_upper = is_within(c, 'A', 'Z') || (is_within(c, 0xc0, 0xde) && c != '\xd7');  // which is a sign
+    return is_upper ? static_cast<char>(c + 0x20) : c;
+}
+
+constexpr bool is_digit(char c) { return is_within(c, '0', '9'); }
+
+// \w in Python, "_" aside, of a character in lower case.
+constexpr bool is_letter_or_digit(char c) {
+    if (is_within(c, 'a', 'z') || is_digit(c)) return true;
+    if (is_within(c, 0, 0x7f)) return false;
+    return (is_within(c, 0xdf, 0xff) && c != '\xf7') || is_within(c, 0xbc, 0xbe) || is_within(c, 0xb2, 0xb3) ||
+           c == '\xaa' || c == '\xb5' || c == '\xb9' || c == '\xba';
+}
 
 // "_" stands for a blank, and is none of a word's characters either: it need not be replaced.
 constexpr bool is_blank(char c) { return c == ' ' || c == '_'; }
