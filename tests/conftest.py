@@ -11,6 +11,7 @@ from deploy.kafka.broker import Broker
 from deploy.kafka.launcher import choose_broker
 from deploy.kafka.properties import NOTHING_MORE, Extras
 from tests.support.kafka_io import MakeTopics, Topics, delete_topics, new_topics
+from worker.clients import ClientName
 
 ADDRESS = "SENTIMENT_TEST_BOOTSTRAP_SERVERS"
 WAY = "SENTIMENT_TEST_BROKER"
@@ -65,6 +66,12 @@ def own_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     with open_broker(request.config, own=True) as broker:
         request.config.stash.setdefault(USED, broker.description)
         yield broker
+
+
+@pytest.fixture
+def client() -> ClientName:
+    """The library that workers speak to Kafka with, where a test does not name others."""
+    return "kafka-python"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from model.predictor import Predictor
 from training.analysis import Scores, comparison, evaluation, score_reviews
 from training.datasets import Example, read_examples
 from training.errors import DatasetError, TrainingError
+from training.expert.teach import collect_opinions, examine, make_expert
 from training.fetch import ACL_IMDB, fetch_imdb
 from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
 from training.pipeline import Request, read_splits, run
@@ -156,8 +157,6 @@ def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None)
 
     Takes minutes on a GPU, and days without one. The production recipe learns from the file.
     """
-    from training.expert.teach import collect_opinions, examine, make_expert  # needs `tokenizers`
-
     console, production = new_console(), ProductionRecipe()
     splits = read_splits(Request(production, data, out, limit, command=""))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -64,7 +64,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
-        client_named(settings.client)  # or the model would be loaded before it is missed
+        client = client_named(settings.client)  # or the model would be loaded before it is missed
         tracer = open_tracer(settings)
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
@@ -74,7 +74,9 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         metrics = Metrics(registry)
         metrics.watch(health, time.monotonic)
         shadow = open_shadow(settings, registry)
-        worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer)
+        worker = build_worker(
+            settings, client, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer
+        )
         look_for_garbage_less_often()
         worker.run(stop, until_empty=until_empty)
 
@@ -175,6 +177,7 @@ def open_tracer(settings: Settings) -> Tracer:
 
 def build_worker(
     settings: Settings,
+    client: Client,
     predictor: Predictor,
     reloader: Reloader[Work],
     partitions: dict[str, int],
@@ -190,7 +193,6 @@ def build_worker(
     def target(topic: str) -> Target:
         return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
 
-    client = client_named(settings.client)
     source = client.source(
         connection,
         topic=settings.input_topic,

@@ -1,8 +1,8 @@
 """What the worker needs of a broker: a `Source` to read from and a `Sink` to write to.
 
 `offset` is what was read; `next_offset` is what is committed (last finished + 1), as Kafka counts it.
-Both protocols have a real implementation (`worker.kafka_broker`) and a fake (`tests/fakes`), held to one
-contract suite.
+Both protocols have two real implementations (`worker.kafka_broker`, `worker.confluent_broker`) and a fake
+(`tests/fakes`), held to one contract suite.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -78,13 +78,13 @@ class Health(HealthView):
             (not live, State.STALLED, reason),
             (not self._has_turned, State.STARTING, "the model is not loaded yet"),
             (not self.warm, State.WARMING, "the model is not warm yet"),
-            (self.partitions == 0, State.STANDBY, "no partition is assigned"),
             # No reason to restart: another process would hear as little.
             (
                 self.broker_silence_s > _SILENCE_S,
                 State.DISCONNECTED,
                 f"no broker has answered for more than {_SILENCE_S:.0f} s",
             ),
+            (self.partitions == 0, State.STANDBY, "no partition is assigned"),
             (self.paused, State.PAUSED, "it holds as much as it may, and fetches again when half of it is done"),
         ):
             if holds:

@@ -31,8 +31,8 @@ _CAPTURING: Final = threading.Lock()  # torch captures one graph at a time in a 
 class CudaEngine:
     """See `model.engines.engine.Engine`.
 
-    The first call measures the device and records the small shapes, which takes a second or two. In each call, all
-    groups of the batch are under way before any is waited for, so the host packs a group while others are computed.
+    The first call measures the device and records the small shapes. In each call, all groups of the batch are under way
+    before any is waited for, so the host packs a group while others are computed.
     On the CPU it does the same without recording, for tests.
     """
 

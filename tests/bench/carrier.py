@@ -13,7 +13,7 @@ from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
 from worker.app import build_worker, connect_with, inference_thread, look_for_garbage_less_often
-from worker.clients import CLIENTS
+from worker.clients import CLIENTS, client_named
 from worker.health import Health
 from worker.kafka_broker import require_topics
 from worker.metrics import Metrics
@@ -55,7 +55,9 @@ def main() -> None:
     metrics = Metrics(CollectorRegistry())
     began_s = time.process_time()
     reloader = Reloader[Work](lambda: inference_thread(settings, predictor))
-    worker = build_worker(settings, predictor, reloader, partitions, metrics, health, recorder)
+    worker = build_worker(
+        settings, client_named(settings.client), predictor, reloader, partitions, metrics, health, recorder
+    )
     look_for_garbage_less_often()
     with capture_signals() as stop:
         worker.run(stop, until_empty=True)

@@ -20,6 +20,7 @@ from tests.contract.rig import LIMIT_S, Reader, numbered
 from tests.contract.sink_contract import SinkContract
 from tests.contract.source_contract import SourceContract
 from tests.contract.transaction_contract import TransactionContract
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import (
     Message,
     RawName,
@@ -48,9 +49,7 @@ from worker.kafka_broker.sink import KafkaSink
 
 pytestmark = pytest.mark.broker
 # What takes ten seconds and more is asked of the second client at night.
-second_client_at_night = pytest.mark.parametrize(
-    "client_name", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)]
-)
+second_client_at_night = pytest.mark.parametrize("client_name", SECOND_AT_NIGHT)
 
 
 class KafkaRig:
@@ -312,12 +311,10 @@ def test_a_partition_whose_committed_offset_the_library_did_not_learn_is_read_al
     reader.own(1)
     rig.produce(topic, numbered(3))
     # As it leaves one when it was told that the coordinator is loading: assigned, not fetched; it says so once.
-    ours = source._consumer.assignment()
-    source._consumer.incremental_unassign(ours)
+    source._consumer.move({0: ck.OFFSET_END})
+    source._consumer.pause({0})
     source._stock.forget({0})
-    source._consumer.incremental_assign([ck.TopicPartition(topic, 0, ck.OFFSET_END)])
-    source._consumer.pause(ours)
-    source._stopped.add(0)
+    source._positions._stopped.add(0)
     source._is_of_a_partition(_Told(ck.KafkaError(ck.KafkaError.NOT_COORDINATOR)))
     assert [record.offset for record in reader.read(3)] == [0, 1, 2]
 

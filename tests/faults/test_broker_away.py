@@ -3,11 +3,12 @@
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import new_topics
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage, Stage
 from tests.support.until import let_pass, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 RETURN_LIMIT_S = 120.0
 

@@ -13,12 +13,12 @@ from itertools import islice
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import new_topics
 from tests.support.oracle import Kill, last_before_repeats
 from tests.support.stage import SESSION_TIMEOUT_MS, UNCOMMITTED_S, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.worker_process import WorkerProcess
-from worker.clients import ClientName
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(3 * 3600)]
 
@@ -31,18 +31,17 @@ RETURN_LIMIT_S = 120.0
 MAY_REBALANCE_S = UNCOMMITTED_S + SESSION_TIMEOUT_MS / 1000
 
 
-@pytest.mark.parametrize("client", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("client", SECOND_AT_NIGHT)
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_kills_at_any_moment_lose_nothing_and_repeat_what_they_may(
     own_broker: Broker,
     make_stage: MakeStage,
     delivery: str,
-    client: ClientName,
     record_property: Callable[[str, object], None],
 ) -> None:
     """Nothing, exactly once; at least once, what came since the last commit, or during a rebalance."""
     rng = random.Random(SEED)
-    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery, client=client)
+    stage = make_stage(own_broker.address, new_topics(own_broker.address), delivery=delivery)
     backlog = reviews(seed=SEED)
     workers = {name: started(stage, name) for name in NAMES}
     killed, uncommitted_s = list[Kill](), MAY_REBALANCE_S

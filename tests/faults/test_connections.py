@@ -14,13 +14,14 @@ from deploy.kafka.readiness import serves
 from tests.conftest import open_broker
 from tests.faults.pair import Pair
 from tests.support.broken_engine import BROKEN
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.deployment import CLOSING_S
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 OPEN_LIMIT_S = 60.0
 CUTS = 10

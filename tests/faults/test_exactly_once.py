@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import new_topics
 from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 RETURN_LIMIT_S = 120.0
 TRANSACTION_TIMEOUT_S = 2

@@ -10,11 +10,16 @@ from deploy.kafka.broker import Broker
 from deploy.kafka.properties import Extras
 from tests.conftest import open_broker
 from tests.faults.pair import RETURN_LIMIT_S, TAKEN, Pair
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # of which a minute passes on purpose
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.timeout(900),  # of which a minute passes on purpose
+    pytest.mark.parametrize("client", SECOND_AT_NIGHT),
+]
 
 BEYOND_S = 2.0
 # Seconds. A request of the consumer has 30, one of the producer no longer than its delivery.

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.stage import SESSION_TIMEOUT_MS, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 SESSION_S = SESSION_TIMEOUT_MS / 1000
 ALLOWED_S = 5.0  # beyond the session

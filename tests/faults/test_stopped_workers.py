@@ -3,12 +3,13 @@
 import pytest
 
 from deploy.kafka.broker import Broker
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import new_topics
 from tests.support.oracle import first_unanswered
 from tests.support.stage import MakeStage, Stage
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 REVIEWS = 4000
 

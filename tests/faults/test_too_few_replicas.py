@@ -16,12 +16,13 @@ from deploy.kafka.ports import free_ports
 from deploy.kafka.properties import Extras
 from tests.conftest import USED
 from tests.faults.pair import Pair
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import set_topic_config
 from tests.support.stage import LONG, REVIEWS, MakeStage
 from tests.support.traffic import reviews
 from tests.support.until import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 FIRST, SECOND = 1, 2  # as the brokers are numbered
 DELIVERY_TIMEOUT_MS = 3_000

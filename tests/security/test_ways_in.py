@@ -18,6 +18,7 @@ from tests.security.cluster import (
     set_scram_password,
 )
 from tests.security.permissions import LEAST_PRIVILEGE, granted
+from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
@@ -128,7 +129,7 @@ def test_who_cannot_come_in_is_told_why_and_what_to_do(
     assert [words for words in told if words not in line] == []
 
 
-@pytest.mark.parametrize("client", ["kafka-python", pytest.param("confluent", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("client", SECOND_AT_NIGHT)
 def test_a_token_is_read_again_at_each_login_and_one_that_expired_ends_the_worker(
     stage: Stage, listeners: SecuredListeners, client: ClientName
 ) -> None:

@@ -26,6 +26,7 @@ from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import Beginning, History, Kill, Offsets, ends_of, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
+from worker.clients import ClientName
 
 SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
 COMMIT_INTERVAL_MS = 200
@@ -145,13 +146,14 @@ def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_stage(tiny_artifact: Path, tmp_path: Path) -> Iterator[MakeStage]:
+def make_stage(tiny_artifact: Path, tmp_path: Path, client: ClientName) -> Iterator[MakeStage]:
     """`make_stage(address)` sets one on any broker; settings given are for all its workers."""
+    defaults: dict[str, object] = {"model": tiny_artifact, "client": client}
     with ExitStack() as stages:
 
         def make(address: str, topics: Topics | None = None, **settings: object) -> Stage:
             on = topics or new_topics(address)
-            return stages.enter_context(Stage(address, on, tmp_path, **{"model": tiny_artifact} | settings))
+            return stages.enter_context(Stage(address, on, tmp_path, **defaults | settings))
 
         yield make
 

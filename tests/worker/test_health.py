@@ -39,6 +39,13 @@ def test_without_a_word_from_any_broker_it_is_alive_but_not_ready() -> None:
     assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
 
 
+def test_one_that_lost_its_partitions_since_no_broker_answers_says_that() -> None:
+    health = healthy()
+    health.partitions = 0
+    health.broker_silence_s = 10.1
+    assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
+
+
 def test_a_stopping_worker_is_not_ready() -> None:
     health = healthy()
     health.stopping = True

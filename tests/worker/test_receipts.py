@@ -1,8 +1,18 @@
 """The fate of a message is its own, not that of another in the same transaction."""
 
+import pytest
 from kafka.errors import TopicAuthorizationFailedError
 
-from worker.errors import AccessDenied, DeliveryFailed
+from worker.errors import (
+    AccessDenied,
+    BrokerRefused,
+    BrokerUnavailable,
+    BrokerUnreachable,
+    DeliveryFailed,
+    TopicMissing,
+    WorkerError,
+)
+from worker.kafka_broker.receipts import as_fate
 from worker.kafka_broker.sink import _Receipt
 
 
@@ -27,3 +37,20 @@ def test_the_first_fate_stands() -> None:
     receipt.settle(TopicAuthorizationFailedError({"scored"}))
     assert receipt.done
     assert receipt.error is None
+
+
+@pytest.mark.parametrize(
+    ("befell", "fate"),
+    [
+        (TopicMissing, BrokerRefused),
+        (BrokerUnavailable, DeliveryFailed),
+        (BrokerUnreachable, DeliveryFailed),
+        (AccessDenied, AccessDenied),
+    ],
+)
+def test_what_befell_a_topic_is_told_of_a_message_as_something_that_sending_again_helps_or_does_not(
+    befell: type[WorkerError], fate: type[WorkerError]
+) -> None:
+    told = as_fate(befell("scored is not there"))
+    assert type(told) is fate
+    assert str(told) == "scored is not there"

@@ -27,7 +27,8 @@ from worker.confluent_broker.errors import told, translated
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_describe, to_write
-from worker.kafka_broker.sink import MAX_MESSAGE_BYTES, Refused, not_sent
+from worker.kafka_broker.receipts import Refused, as_fate, not_sent, unanswered
+from worker.kafka_broker.sink import MAX_MESSAGE_BYTES
 
 _METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
 _REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
@@ -195,10 +196,7 @@ class ConfluentSink:
         while self._in_flight:
             waited_s = time.monotonic() - begun_s
             if waited_s >= timeout_s or hurried():
-                waiting = sum(not receipt.is_done for receipt in self._in_flight)
-                raise BrokerUnavailable(
-                    f"{waiting} messages are without an answer after {waited_s:.1f} s. Check the broker and the network"
-                )
+                raise unanswered(sum(not receipt.is_done for receipt in self._in_flight), waited_s)
             if self._ended and waited_s >= _LAST_WORDS_S:
                 self._producer.purge()
             self.serve(min(timeout_s - waited_s, _SLICE_S))
@@ -262,8 +260,7 @@ class ConfluentSink:
             self.batch_size = max(1, self.batch_size // _SMALLER)
 
     def _fate(self, topic: str, error: KafkaError) -> WorkerError:
-        ours = told(error, f"sending to {topic}", needs=to_write(topic), unavailable=DeliveryFailed)
-        return BrokerRefused(str(ours)) if isinstance(ours, TopicMissing) else ours
+        return as_fate(told(error, f"sending to {topic}", needs=to_write(topic), unavailable=DeliveryFailed))
 
     def _why_not(self, message: Outgoing) -> WorkerError | None:
         if message.key is None and message.value is None:
@@ -285,12 +282,8 @@ class ConfluentSink:
         why: WorkerError
         try:
             count = self.partition_count(message.topic)
-        except AccessDenied as exc:
-            why = exc
-        except TopicMissing as exc:
-            why = BrokerRefused(str(exc))
-        except BrokerUnavailable as exc:
-            why = DeliveryFailed(str(exc))
+        except (AccessDenied, TopicMissing, BrokerUnavailable) as exc:
+            why = as_fate(exc)
         else:
             if message.partition is None or message.partition < count:
                 return None

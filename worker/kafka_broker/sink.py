@@ -43,6 +43,7 @@ from worker.errors import (
 from worker.kafka_broker.admin import require_topics
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import to_write, translate, translated
+from worker.kafka_broker.receipts import Refused, as_fate, not_sent, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -84,23 +85,12 @@ class _Receipt:
         if not isinstance(exc, RetriableError):
             self._refusals.append(exc)
         what = f"sending to {self._topic}"
-        error = translate(exc, what, needs=to_write(self._topic), unavailable=DeliveryFailed)
-        return BrokerRefused(str(error)) if isinstance(error, TopicMissing) else error
+        return as_fate(translate(exc, what, needs=to_write(self._topic), unavailable=DeliveryFailed))
 
     def _is_elsewhere(self, exc: Exception) -> bool:
         """In a transaction, what one topic does not take ends the messages to the others, too, in any order."""
         topics = exc.args[0] if isinstance(exc, TopicAuthorizationFailedError) and exc.args else None
         return isinstance(topics, set) and self._topic not in topics
-
-
-class Refused:
-    """The receipt of a message that was never sent."""
-
-    __slots__ = ("error",)
-    done = True
-
-    def __init__(self, error: WorkerError) -> None:
-        self.error = error
 
 
 class KafkaSink:
@@ -201,10 +191,7 @@ class KafkaSink:
             waited_s = time.monotonic() - begun_s
             left_s = timeout_s - waited_s
             if left_s <= 0 or hurried():
-                waiting = sum(not receipt.done for receipt in self._in_flight)
-                raise BrokerUnavailable(
-                    f"{waiting} messages are without an answer after {waited_s:.1f} s. Check the broker and the network"
-                )
+                raise unanswered(sum(not receipt.done for receipt in self._in_flight), waited_s)
             with contextlib.suppress(KafkaError):  # the slice is over, or a batch was split: look again
                 self._producer.flush(min(left_s, _FLUSH_SLICE_S))
 
@@ -284,21 +271,12 @@ class KafkaSink:
         why: WorkerError
         try:
             require_topics(self._connection, [topic], timeout_s=_EXPLAIN_S)
-        except AccessDenied as exc:
-            why = exc
-        except TopicMissing as exc:
-            why = BrokerRefused(str(exc))
-        except BrokerUnreachable as exc:
-            why = DeliveryFailed(str(exc))
+        except (AccessDenied, TopicMissing, BrokerUnreachable) as exc:
+            why = as_fate(exc)
         else:
             why = DeliveryFailed(f"the partitions of {topic} were not known in time. Send again")
         self._unknown[topic] = (time.monotonic() + _REMEMBER_S, why)
         return why
-
-
-def not_sent(topic: str, why: str = "") -> DeliveryFailed:
-    """What becomes of a message that comes after one that failed."""
-    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it{why}")
 
 
 def _why_not_taken(topic: str, exc: Exception) -> WorkerError:
