@@ -100,6 +100,8 @@ class WordTokenizer:
 
     Ids: 0 padding, 1 unknown, words from 2. Opinions stand at a review's ends, hence head and tail. Of a text
     longer than `max_chars` only the ends that can hold so many tokens are read; it counts as truncated.
+
+    `model/engines/native/words.h` has the same rules in C++.
     """
 
     # Possessive quantifiers: no way back is kept, which is both faster and linear in the worst case.
