@@ -29,18 +29,18 @@ def batch_tokenizer(tokenizer: Tokenizer) -> BatchTokenizer:
     if isinstance(tokenizer, WordTokenizer):
         try:
             return NativeTokenizer(tokenizer)
-        except EngineUnavailable:
-            pass  # slower, and equal in all else
+        except EngineUnavailable as error:
+            return OneByOne(tokenizer, why=str(error))
     return OneByOne(tokenizer)
 
 
 class OneByOne:
     """See `BatchTokenizer`: any tokenizer."""
 
-    description = "Python"
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, why: str = "") -> None:
+        """`why` there is nothing faster, for the log."""
         self._tokenizer = tokenizer
+        self.description = f"Python; {why}" if why else "Python"
 
     def tokenize_all(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `BatchTokenizer`."""

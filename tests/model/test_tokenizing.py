@@ -210,11 +210,11 @@ def test_a_kernel_of_older_sources_is_refused_with_what_to_do(tmp_path: Path) ->
 # Which one reads
 
 
-def test_without_a_kernel_python_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_kernel_python_reads_and_the_log_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "EXTENSION_SUFFIXES", [])  # as if it had not been compiled
     tokenizer = WordTokenizer(["good"])
     reading = batch_tokenizer(tokenizer)
-    assert reading.description == "Python"
+    assert reading.description.startswith("Python; the native engine was not compiled: install a C++ compiler")
     assert as_tuple(reading.tokenize_all(["a good film"])[0]) == as_tuple(tokenizer.tokenize("a good film"))
 
 
