@@ -22,6 +22,7 @@ class ModelInfo:
     engine: str  # for people and logs, e.g. "torch cpu fp32, 2 threads"
     tolerance: float  # largest difference of a probability from the fp32 single-review result
     why: str = ""  # this engine and no other, for the log
+    tokenizer: str = ""  # what reads the texts, for the log
 
 
 @dataclass(frozen=True, slots=True)

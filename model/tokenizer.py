@@ -100,6 +100,8 @@ class WordTokenizer:
 
     Ids: 0 padding, 1 unknown, words from 2. Opinions stand at a review's ends, hence head and tail. Of a text
     longer than `max_chars` only the ends that can hold so many tokens are read; it counts as truncated.
+
+    `model/engines/native/words.h` has the same rules in C++.
     """
 
     # Possessive quantifiers: no way back is kept, which is both faster and linear in the worst case.
@@ -139,23 +141,21 @@ class WordTokenizer:
             if truncated:
                 words = words[: self.head] + words[len(words) - self.tail :]
         else:
-            words = self._ends(text)
+            first, last = map(self.split, self.ends(text))
+            words = first[: self.head] + last[max(0, len(last) - self.tail) :]
             truncated = True
         ids = list(map(self._ids.__getitem__, words))
         unknown = ids.count(UNKNOWN_ID)
-        # Marks are the same in every language: they would make "太好看了!!!" three quarters English.
-        telling = len(ids) - sum(map(words.count, self._known_marks))
-        known_share = 1 - unknown / telling if telling else 0.0
-        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, known_share)
+        share = known_share(len(ids), unknown, marks=sum(map(words.count, self._known_marks)))
+        return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, share)
 
     def to_json(self) -> dict[str, Any]:
         """See `Tokenizer`."""
         return {"type": "words", "head": self.head, "tail": self.tail, "words": list(self.words)}
 
-    def _ends(self, text: str) -> list[str]:
-        first = self.split(text[: self._CHARS_PER_TOKEN * self.head])[: self.head]
-        last = self.split(text[len(text) - self._CHARS_PER_TOKEN * self.tail :])
-        return first + last[max(0, len(last) - self.tail) :]
+    def ends(self, text: str) -> tuple[str, str]:
+        """All that is read of a text longer than `max_chars`: where its first and its last words are."""
+        return text[: self._CHARS_PER_TOKEN * self.head], text[len(text) - self._CHARS_PER_TOKEN * self.tail :]
 
     @classmethod
     def split(cls, text: str) -> list[str]:
@@ -164,6 +164,15 @@ class WordTokenizer:
         if " n't" in plain or " '" in plain:
             plain = cls._SPLIT_OFF.sub("", plain)
         return cls._WORD.findall(plain)
+
+
+def known_share(tokens: int, unknown: int, *, marks: int) -> float:
+    """See `TokenizedText`; `marks` are those among the tokens that the vocabulary has.
+
+    They are the same in every language, and would make "太好看了!!!" three quarters English.
+    """
+    telling = tokens - marks
+    return 1 - unknown / telling if telling else 0.0
 
 
 def tokenizer_from_json(document: Mapping[str, Any]) -> Tokenizer:

@@ -96,6 +96,7 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
         "sha256": info.sha256,
         "engine": info.engine,
         "why": info.why,
+        "tokenizer": info.tokenizer,
         **{name: getattr(settings, name) for name in limits},
     }
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Artifact
 from model.engines.packing import Ids
+from model.engines.tokenizing import batch_tokenizer
 from model.errors import BatchFailed
 from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
@@ -39,7 +40,8 @@ class EnginePredictor:
     """See `model.predictor.Predictor`: an artifact, its numbers computed by any engine."""
 
     def __init__(self, artifact: Artifact, engine: Engine, *, why: str = "") -> None:
-        self._tokenizer = artifact.tokenizer
+        self._tokenizer = batch_tokenizer(artifact.tokenizer)
+        self._max_tokens = artifact.tokenizer.max_tokens
         self._calibration = artifact.config.calibration
         self._golden = artifact.config.golden
         self._engine = engine
@@ -50,6 +52,7 @@ class EnginePredictor:
             engine=engine.description,
             tolerance=engine.tolerance,
             why=why,
+            tokenizer=self._tokenizer.description,
         )
 
     @property
@@ -64,7 +67,7 @@ class EnginePredictor:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `Predictor`."""
-        return [self._tokenizer.tokenize(text) for text in texts]
+        return self._tokenizer.tokenize_all(texts)
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See `Predictor`."""
@@ -84,7 +87,7 @@ class EnginePredictor:
 
     def warm_up(self) -> None:
         """See `Predictor`."""
-        lengths = np.linspace(1, self._tokenizer.max_tokens, _WARM_UP_ROWS, dtype=int)
+        lengths = np.linspace(1, self._max_tokens, _WARM_UP_ROWS, dtype=int)
         self.predict([TokenizedText(np.ones(length, np.int32), 0, truncated=False) for length in lengths])
 
     def _finite_logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 from model.artifact import load_artifact
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
+from model.engines.tokenizing import BatchTokenizer, batch_tokenizer
 from model.predictor import Predictor, score_texts
 from model.tokenizer import UNKNOWN_ID, ReferenceTokenizer, Tokenizer, WordTokenizer
 from tests.fuzz.fuzzer import Target
@@ -32,6 +33,7 @@ def tokenizers() -> Iterator[Target]:
     small = (WordTokenizer(WORDS, head=2, tail=4), WordTokenizer(WORDS, **roomy))
     reference = (ReferenceTokenizer(WORDS, max_tokens=6), ReferenceTokenizer(WORDS, max_tokens=100_000))
     shipped = load_artifact(DEFAULT_ARTIFACT).tokenizer
+    batches = [(tokenizer, batch_tokenizer(tokenizer)) for tokenizer in (*small, *reference, shipped)]
 
     def check(data: bytes) -> None:
         content = as_text(data)
@@ -39,6 +41,8 @@ def tokenizers() -> Iterator[Target]:
             _check_tokens(limited, content)
             _check_limit(limited, unlimited, content)
         _check_tokens(shipped, content)
+        for tokenizer, batch in batches:
+            _check_batch(batch, tokenizer, content)
 
     yield Target(_make, check)
 
@@ -65,6 +69,14 @@ def _check_limit(limited: WordTokenizer | ReferenceTokenizer, unlimited: Tokeniz
         assert len(whole) > limited.max_tokens or len(content) > limited.max_chars
     else:
         assert np.array_equal(row.ids, whole.ids)
+
+
+def _check_batch(batch: BatchTokenizer, tokenizer: Tokenizer, content: str) -> None:
+    """A batch has the rows that the texts have alone."""
+    alone = tokenizer.tokenize(content)
+    for row in batch.tokenize_all([content, content]):
+        assert np.array_equal(row.ids, alone.ids)
+        assert (row.unknown, row.truncated, row.known_share) == (alone.unknown, alone.truncated, alone.known_share)
 
 
 @contextmanager

@@ -48,6 +48,30 @@ class _CRows(ctypes.Structure):
     )
 
 
+class _CVocabulary(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_char_p),
+        ("offsets", ctypes.c_void_p),
+        ("slots", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("mask", ctypes.c_uint32),
+    )
+
+
+class _CTexts(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_char_p),
+        ("offsets", ctypes.c_void_p),
+        ("seams", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("head", ctypes.c_int32),
+        ("tail", ctypes.c_int32),
+        ("scratch", ctypes.c_void_p),
+        ("ids", ctypes.c_void_p),
+        ("rows", ctypes.c_void_p),
+    )
+
+
 class Network:
     """The layers of an LSTM and its initial states (starts, layers, 2, units), kept in memory for the kernel.
 
@@ -124,6 +148,70 @@ class Kernel:
             raise BatchFailed(f"no memory to score {len(rows.pooled)} reviews: use smaller batches")
         if outcome != _DONE:
             raise ValueError(f"this kernel does not compute {self.level} {network.precision}")
+
+
+class Texts:
+    """B texts for the kernel, and what it makes of them."""
+
+    def __init__(self, texts: Sequence[bytes], seams: Sequence[int], *, head: int, tail: int) -> None:
+        """`texts` in Latin-1; `seams`: of a text that was cut, where its first end stops; -1 of a whole one.
+
+        Raises ValueError where a seam is outside its text or a limit is negative.
+        """
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        places = np.fromiter(seams, np.int64, len(texts))
+        if head < 0 or tail < 0 or (places > lengths).any():
+            raise ValueError(f"texts of {lengths} characters cannot be cut at {places} to {head} and {tail} words")
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        lengths.cumsum(out=offsets[1:])
+        scratch = np.empty(lengths.max(initial=0), np.uint8)
+        self.ids = np.empty(np.minimum(lengths, head + tail).sum(), np.int32)  # those of one text after another's
+        self.rows = np.empty((len(texts), 4), np.int32)  # of each text: ids, unknown ones, known marks, whether cut
+        self._kept = (offsets, places, scratch)
+        self.c = _CTexts(
+            b"".join(texts),
+            _address(offsets),
+            _address(places),
+            len(texts),
+            head,
+            tail,
+            _address(scratch),
+            _address(self.ids),
+            _address(self.rows),
+        )
+
+
+class Vocabulary:
+    """The kernel's tokenizer for the words of a `WordTokenizer`; any processor will do."""
+
+    def __init__(self, words: Sequence[str], path: Path | None = None) -> None:
+        """`path`: of a kernel that was compiled elsewhere. Raises EngineUnavailable, with the reason and what to do."""
+        library = _load(path or _compiled_kernel())
+        try:
+            index, self._tokenize = library.index_words, library.tokenize
+        except AttributeError as error:
+            raise EngineUnavailable(
+                f"the native engine was compiled from older sources: install again ({error})"
+            ) from error
+        encoded = [in_latin1(word) or b"" for word in words]  # which keeps the others' places
+        offsets = np.zeros(len(words) + 1, np.int64)
+        np.cumsum([len(word) for word in encoded], out=offsets[1:])
+        slots = np.zeros((1 << (2 * len(words)).bit_length(), 2), np.uint32)  # less than half of them will be full
+        self._kept = (offsets, slots)
+        self._c = _CVocabulary(b"".join(encoded), _address(offsets), _address(slots), len(words), len(slots) - 1)
+        index(ctypes.byref(self._c))
+
+    def tokenize(self, texts: Texts) -> None:
+        """Fill in what the kernel makes of `texts`."""
+        self._tokenize(ctypes.byref(self._c), ctypes.byref(texts.c))
+
+
+def in_latin1(text: str) -> bytes | None:
+    """As the kernel reads it; None where it cannot."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return None
 
 
 def _load(path: Path) -> Any:

@@ -1,4 +1,5 @@
-// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h. Called from binding.py.
+// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h; and the tokenizer, which is in words.h.
+// Called from binding.py.
 //
 // lstm.h is compiled once for each instruction set, in a namespace of its own. What the processor has is asked at run
 // time, so one file runs everywhere. All functions may be called from any thread; nothing is kept between calls.
@@ -11,6 +12,7 @@
 #include <cstring>
 
 #include "network.h"
+#include "words.h"
 
 #if defined(__x86_64__)
 
@@ -111,5 +113,13 @@ __attribute__((visibility("default"))) int32_t compute(
     (void)level, (void)precision, (void)network, (void)rows, (void)slots;
 #endif
     return kNotSupported;
+}
+
+// Fill the slots of a vocabulary, which are all 0.
+__attribute__((visibility("default"))) void index_words(const Vocabulary *vocabulary) { words::index(*vocabulary); }
+
+// Turn texts into ids.
+__attribute__((visibility("default"))) void tokenize(const Vocabulary *vocabulary, const Texts *texts) {
+    words::tokenize(*vocabulary, *texts);
 }
 }
