@@ -7,7 +7,7 @@ are made of training reviews and of `lists/phrases.toml`, and keep the id of the
 import random
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -87,7 +87,7 @@ def passages(reviews: Sequence[Example], each: int) -> tuple[list[str], list[str
     ids: list[str] = []
     texts: list[str] = []
     for row in reviews:
-        parts = _SENTENCE_END.split(row.text.replace("<br />", " ").strip())
+        parts = _parts(row.text)
         for number in range(each):
             rng = random.Random(f"{row.id}/{number}")  # noqa: S311 (a sample, not a secret)
             length = rng.choice((1, 1, 2, 2, 3, 4, _LONGEST_PASSAGE))
@@ -118,8 +118,13 @@ def phrases(count: int, rng: random.Random) -> list[SoftText]:
 
 
 def _sentences(text: str) -> list[str]:
-    parts: Iterator[str] = iter(_SENTENCE_END.split(text.replace("<br />", " ").strip()))
-    return [part for part in parts if _SHORTEST <= len(part.split()) <= _LONGEST]
+    return [part for part in _parts(text) if _SHORTEST <= len(part.split()) <= _LONGEST]
+
+
+def _parts(text: str) -> list[str]:
+    """All sentences, however short or long."""
+    parts: list[str] = _SENTENCE_END.split(text.replace("<br />", " ").strip())
+    return parts
 
 
 def _antonyms(material: dict[str, Any]) -> dict[str, list[str]]:

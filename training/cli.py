@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
-import torch
 
 from model.engines import load_predictor
 from model.errors import ModelError
 from model.predictor import Predictor
 from training.analysis import Scores, comparison, evaluation, score_reviews
 from training.datasets import Example, read_examples
+from training.device import training_device
 from training.errors import DatasetError, OutputError, TrainingError
 from training.expert.teach import collect_opinions, examine, make_expert
 from training.fetch import ACL_IMDB, fetch_imdb
@@ -166,8 +166,7 @@ def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None)
         )
     console, production = new_console(), ProductionRecipe()
     splits = read_splits(Request(production, data, out, limit, command=""))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    reader = make_expert(ExpertRecipe(), splits, checkpoint, device, seed, console)
+    reader = make_expert(ExpertRecipe(), splits, checkpoint, training_device(), seed, console)
     scores = examine(reader, splits)
     metrics = metrics_table({name: one.metrics for name, one in scores.items()})
     console.print(f"{metrics}\n\n{suite_table(suite_shares(scores))}")

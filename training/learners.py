@@ -28,6 +28,7 @@ from training.batches import (
     shuffled,
 )
 from training.datasets import Example, Splits, hard_targets, text_key
+from training.device import training_device
 from training.embeddings import pretrained_embedding
 from training.errors import LeakError
 from training.opinions import Opinions
@@ -106,7 +107,7 @@ class ReferenceLearner:
             n_layers=recipe.layers,
             drop_prob=recipe.drop_probability,
         )
-        self.network.to(_device())
+        self.network.to(training_device())
         # The loss looks at small differences from 0 and 1, which bfloat16 cannot hold.
         self.network.sig.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
@@ -123,7 +124,7 @@ class ReferenceLearner:
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """See `Learner`."""
-        batch = batch.to(_device())
+        batch = batch.to(training_device())
         with _autocast(self._recipe):
             probabilities, _ = self.network(batch.ids, self.network.init_hidden(len(batch.ids)))
         return functional.binary_cross_entropy(probabilities.float(), batch.targets)
@@ -135,7 +136,7 @@ class ReferenceLearner:
         found = []
         for start in range(0, len(self._dev), _EVALUATION_REVIEWS):
             rows = self._dev.token_ids[start : start + _EVALUATION_REVIEWS]
-            ids = pad_left(rows, self._recipe.max_tokens).to(_device())
+            ids = pad_left(rows, self._recipe.max_tokens).to(training_device())
             found.append(self.network(ids, self.network.init_hidden(len(ids)))[0])
         p = torch.cat(found).cpu().double().clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         return np.asarray(torch.logit(p))
@@ -169,7 +170,7 @@ class ProductionLearner:
         )
         if recipe.has("pretraining"):
             self._pretrain()
-        self.network.to(_device())
+        self.network.to(training_device())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -192,7 +193,7 @@ class ProductionLearner:
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """See `Learner`."""
-        batch = batch.to(_device())
+        batch = batch.to(training_device())
         with _autocast(self._recipe):
             logits = self.network(batch.ids, batch.lengths)
         return functional.binary_cross_entropy_with_logits(logits.float(), batch.targets)
@@ -207,7 +208,11 @@ class ProductionLearner:
         for start in range(0, len(order), _EVALUATION_REVIEWS):
             rows = order[start : start + _EVALUATION_REVIEWS]
             ids = pad_right([self._dev.token_ids[row] for row in rows])
-            logits[rows] = self.network(ids.to(_device()), torch.from_numpy(lengths[rows]).to(_device())).cpu().numpy()
+            logits[rows] = (
+                self.network(ids.to(training_device()), torch.from_numpy(lengths[rows]).to(training_device()))
+                .cpu()
+                .numpy()
+            )
         return logits
 
     def _review_lengths(self, crop: Crop | None) -> NDArray[np.int64]:
@@ -267,10 +272,6 @@ def _refuse_leaks(splits: Splits) -> None:
                 f"{row.id} is held out, or has the text of a review that is, and was about to be learned: "
                 "a mistake in training/datasets.py; nothing was trained"
             )
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _autocast(recipe: Recipe) -> torch.autocast:

@@ -29,13 +29,14 @@ from training.datasets import (
     production_splits,
     reference_splits,
 )
+from training.device import training_device
 from training.errors import OutputError
 from training.learners import Learner, build_learner
 from training.opinions import Opinions
 from training.progress import ProgressDisplay
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
-from training.suite import DOMAIN, read_suite, suite_shares
+from training.suite import dev_sets, suite_shares
 from training.train import EpochResult, best_epoch, fit
 
 ARTIFACT_NAMES = {"reference": "imdb-sentiment-rnn", "production": "imdb-bilstm"}
@@ -188,9 +189,8 @@ def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
 
 def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[str, Scores]:
     """Every labelled set that took no part in training, the dev sets first."""
-    domains = {f"{DOMAIN}{name}": rows for name, rows in splits.domains_dev.items()}
     found = {}
-    for name, rows in {"dev": splits.dev, **domains, **read_suite(), **splits.tests}.items():
+    for name, rows in (dev_sets(splits) | splits.tests).items():
         with ProgressDisplay(console, f"scoring {name}", len(rows)) as display:
             found[name] = score_reviews(predictor, rows, display)
     kept = np.array([row.id not in splits.test_duplicates for row in splits.tests[OFFICIAL_TEST]])
@@ -211,6 +211,6 @@ def _environment(predictor: Predictor) -> dict[str, str]:
         "torch": str(torch.__version__),
         "cpu cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
-        "trained on": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "trained on": torch.cuda.get_device_name() if training_device().type == "cuda" else "cpu",
         "engine of the evaluation": predictor.info.engine,
     }

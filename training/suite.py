@@ -11,11 +11,11 @@ from importlib.resources import files
 import numpy as np
 
 from training.analysis import Scores
-from training.datasets import Example, example_from_json
+from training.datasets import Example, Splits, example_from_json
 
 SENTENCES = "sentences"
 NEGATION = "negation and contrast"
-DOMAIN = "dev: "  # before the name of another domain
+_DOMAIN = "dev: "  # before the name of another domain
 PAIRS = "opposite pairs"
 EDITED = "edited reviews"
 _FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl", EDITED: "edited.jsonl"}
@@ -27,6 +27,12 @@ def read_suite() -> dict[str, tuple[Example, ...]]:
     return {name: _read(file) for name, file in _FILES.items()}
 
 
+def dev_sets(splits: Splits) -> dict[str, tuple[Example, ...]]:
+    """Name of a set -> its texts: dev, the dev sets of other domains, and this suite."""
+    domains = {f"{_DOMAIN}{name}": rows for name, rows in splits.domains_dev.items()}
+    return {"dev": splits.dev, **domains, **read_suite()}
+
+
 def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
     """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both.
 
@@ -34,7 +40,7 @@ def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
     """
     shares = {name: float(np.mean(scores[name].right)) for name in (SENTENCES, NEGATION)}
     shares |= {f"{name}, both right": both_right(scores[name]) for name in _PAIRED}
-    domains = [float(np.mean(one.right)) for name, one in scores.items() if name.startswith(DOMAIN)]
+    domains = [float(np.mean(one.right)) for name, one in scores.items() if name.startswith(_DOMAIN)]
     return shares | ({"other domains, mean": float(np.mean(domains))} if domains else {})
 
 

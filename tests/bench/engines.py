@@ -95,6 +95,14 @@ def ratios(rounds: Sequence[Rates], name: str, batch: int) -> list[float]:
     ]
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every benchmark of engines alone is told."""
+    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
+    parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
+    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
+    parser.add_argument("--out", type=Path, help="file to save every rate to, as JSON")
+
+
 def _rate(engine: Engine, rows: Sequence[Ids], batch: int, clock: Callable[[], float]) -> float:
     some = rows[:SINGLE_REVIEWS] if batch == 1 else rows
     began_s = clock()
@@ -121,14 +129,11 @@ def _table(title: str, engines: Mapping[str, Engine], rounds: Sequence[Rates]) -
 def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.engines", description="Measure the engines alone.")
     parser.add_argument("--reviews", type=int, default=512, help="in each measurement (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
+    add_options(parser)
     parser.add_argument(
         "--clock", choices=CLOCKS, default="wall", help="cpu: the time that this process ran; for a busy machine"
     )
     parser.add_argument("--level", choices=LEVELS[1:], help="of the native engine (default: the processor's best)")
-    parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
-    parser.add_argument("--out", type=Path, help="file to save every rate to, as JSON")
     return parser.parse_args(command_line)
 
 

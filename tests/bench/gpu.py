@@ -11,27 +11,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo.sample import SAMPLE
 from deploy.kafka.launcher import to_stderr
 from model.artifact import Artifact, load_artifact
-from model.artifacts import DEFAULT_ARTIFACT
 from model.engines.cuda_engine import CudaEngine, cuda_device
 from model.engines.engine import EnginePredictor
-from model.engines.packing import Ids, pad_right
+from model.engines.packing import Ids
 from model.engines.torch_engine import TorchEngine
 from model.errors import EngineUnavailable
 from model.network import BiLstmClassifier
 from model.networks import Network, build_network
 from model.predictor import score_texts
-from tests.bench.engines import difference
+from tests.bench.engines import add_options, difference
 from tests.bench.subjects import REFERENCE, SHIPPED, reference_subject
 from tests.bench.texts import load_texts
+from training.batches import pad_left, pad_right
 from worker.bench.figures import Spread, spreads
 from worker.bench.machine import machine_facts
 
@@ -123,11 +120,8 @@ def plain_forward(network: Network, max_tokens: int, device: torch.device) -> Ca
     def score(rows: Sequence[Ids]) -> object:
         if isinstance(network, BiLstmClassifier):
             lengths = torch.tensor([len(row) for row in rows], device=device)
-            return network(torch.from_numpy(pad_right(rows)).to(device), lengths).tolist()
-        ids: NDArray[np.int64] = np.zeros((len(rows), max_tokens), np.int64)
-        for line, row in zip(ids, rows, strict=True):
-            line[max_tokens - len(row) :] = row
-        return network(torch.from_numpy(ids).to(device), network.init_hidden(len(rows)))[0].tolist()
+            return network(pad_right(rows).to(device), lengths).tolist()
+        return network(pad_left(rows, max_tokens).to(device), network.init_hidden(len(rows)))[0].tolist()
 
     return score
 
@@ -149,10 +143,7 @@ def _table(title: str, cases: Mapping[str, Case], rounds: Sequence[Mapping[str, 
 def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.gpu", description="Measure the engine on a GPU.")
     parser.add_argument("--reviews", type=int, default=4096, help="at most, in a measurement (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
-    parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")
-    parser.add_argument("--out", type=Path, help="file to save every rate to, as JSON")
+    add_options(parser)
     return parser.parse_args(command_line)
 
 

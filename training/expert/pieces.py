@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from training.batches import pad_right
 from training.errors import DatasetError
 from training.expert.encoder import END, MASK, PADDING, START
 
@@ -87,9 +88,4 @@ def batches(
 
 def stack(rows: Sequence[Pieces], device: torch.device) -> Tensor:
     """(B, longest + 2) int64 on `device`: beginning, pieces, end, padding."""
-    ids = np.full((len(rows), max(map(len, rows)) + MARKS), PADDING, np.int64)
-    for line, row in zip(ids, rows, strict=True):
-        line[0] = START
-        line[1 : 1 + len(row)] = row
-        line[1 + len(row)] = END
-    return torch.from_numpy(ids).to(device)
+    return pad_right([np.concatenate([[START], row, [END]], dtype=np.int32) for row in rows]).to(device)

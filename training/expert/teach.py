@@ -13,7 +13,7 @@ from rich.console import Console
 from training.analysis import Scores
 from training.augment import passages
 from training.calibrate import apply_calibration, fit_calibration
-from training.datasets import Example, Splits, hard_targets
+from training.datasets import Splits, hard_targets
 from training.errors import DatasetError
 from training.expert.encoder import Encoder, read_encoder
 from training.expert.learn import OnStep, ask, learn_labels, learn_words
@@ -21,7 +21,7 @@ from training.expert.pieces import MARKS, read_tokenizer, to_pieces
 from training.opinions import Opinions
 from training.progress import ProgressDisplay
 from training.recipes import ExpertRecipe, ProductionRecipe
-from training.suite import DOMAIN, read_suite
+from training.suite import dev_sets
 
 Reader = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to log-odds (B,)
 _ASKED_AT_ONCE = 4_096  # texts
@@ -70,9 +70,7 @@ def collect_opinions(reader: Reader, splits: Splits, recipe: ProductionRecipe, c
 
 def examine(reader: Reader, splits: Splits) -> dict[str, Scores]:
     """What it makes of each dev set and of the suite, calibrated on dev; how many pieces it read is not told."""
-    sets: dict[str, Sequence[Example]] = {"dev": splits.dev}
-    sets |= {f"{DOMAIN}{name}": rows for name, rows in splits.domains_dev.items()}
-    sets |= read_suite()
+    sets = dev_sets(splits)
     logits = {name: reader([row.text for row in rows]) for name, rows in sets.items()}
     calibration = fit_calibration(logits["dev"], hard_targets(splits.dev))
     return {

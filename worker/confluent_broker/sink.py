@@ -27,11 +27,10 @@ from worker.confluent_broker.errors import told, translated
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
 from worker.kafka_broker.connection import Connection
 from worker.kafka_broker.errors import to_describe, to_write
-from worker.kafka_broker.receipts import Refused, as_fate, not_sent, unanswered
+from worker.kafka_broker.receipts import Reasons, Refused, as_fate, not_sent, unanswered
 from worker.kafka_broker.sink import MAX_MESSAGE_BYTES
 
 _METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
-_REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
 _SLICE_S: Final = 0.1
 _LAST_WORDS_S: Final = 1.0  # for the fates of what is on its way, and then of what was taken back
 _SMALLER: Final = 4  # times
@@ -110,7 +109,7 @@ class ConfluentSink:
         self._in_flight: deque[_Receipt] = deque()
         self._failures: list[tuple[_Receipt, KafkaError, int | None]] = []  # since they were looked at last
         self._partitions: dict[str, int] = {}
-        self._unknown: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
+        self._unknown = Reasons()
         self._closed = False
         self._open()
 
@@ -268,10 +267,7 @@ class ConfluentSink:
         if self._hear.refusal is not None:
             return told(self._hear.refusal, f"sending to {message.topic}")
         if self._ended:
-            until_s, why = self._unknown.get(message.topic, (0.0, None))
-            if why is not None and time.monotonic() < until_s:
-                return why
-            return not_sent(message.topic)
+            return self._unknown.of(message.topic) or not_sent(message.topic)
         count = self._partitions.get(message.topic, 0)
         if not count or (message.partition is not None and message.partition >= count):
             return self._why_unknown(message)
@@ -288,7 +284,7 @@ class ConfluentSink:
             if message.partition is None or message.partition < count:
                 return None
             why = BrokerRefused(f"{message.topic} has {count} partitions, and none with number {message.partition}")
-        self._unknown[message.topic] = (time.monotonic() + _REMEMBER_S, why)
+        self._unknown.remember(message.topic, why)
         return why
 
     def _refuse_if_closed(self) -> None:

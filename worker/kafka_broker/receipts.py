@@ -1,6 +1,11 @@
 """The fates of messages that are the same whichever client sends them."""
 
+import time
+from typing import Final
+
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed, TopicMissing, WorkerError
+
+_REMEMBER_S: Final = 1.0
 
 
 class Refused:
@@ -11,6 +16,22 @@ class Refused:
 
     def __init__(self, error: WorkerError) -> None:
         self.error = error
+
+
+class Reasons:
+    """Why a topic takes nothing, as found out a moment ago: a batch of messages must not wait for each to find out."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
+
+    def remember(self, topic: str, why: WorkerError) -> None:
+        """What was found out now."""
+        self._known[topic] = (time.monotonic() + _REMEMBER_S, why)
+
+    def of(self, topic: str) -> WorkerError | None:
+        """The reason, while it stands."""
+        until_s, why = self._known.get(topic, (0.0, None))
+        return why if time.monotonic() < until_s else None
 
 
 def as_fate(error: WorkerError) -> WorkerError:

@@ -43,7 +43,7 @@ from worker.errors import (
 from worker.kafka_broker.admin import require_topics
 from worker.kafka_broker.connection import Connection, open_client
 from worker.kafka_broker.errors import to_write, translate, translated
-from worker.kafka_broker.receipts import Refused, as_fate, not_sent, unanswered
+from worker.kafka_broker.receipts import Reasons, Refused, as_fate, not_sent, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,6 @@ S = TypeVar("S", bound="KafkaSink")
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _METADATA_MS: Final = 2_000  # the most a send may wait to learn where a topic's partitions are
 _EXPLAIN_S: Final = 1.0  # for finding out why it did not
-_REMEMBER_S: Final = 1.0  # for so long the answer stands: a batch of messages must not wait for each
 _FLUSH_SLICE_S: Final = 0.1
 _LAST_WORDS_S: Final = 1.0  # for the producer's thread to end once it was told to
 
@@ -132,7 +131,7 @@ class KafkaSink:
             **(transaction or {}),
         }
         self._in_flight: deque[_Receipt] = deque()
-        self._unknown: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
+        self._unknown = Reasons()
         self._closed = False
         self._open(broker_version)
 
@@ -261,10 +260,8 @@ class KafkaSink:
             return BrokerRefused(f"a message to {message.topic} has neither key nor value: kafka-python cannot send it")
         if self._network.refusal is not None:
             return translate(self._network.refusal, f"sending to {message.topic}")
-        until_s, why = self._unknown.get(message.topic, (0.0, None))
-        if why is not None and time.monotonic() < until_s:
-            return why
-        return not_sent(message.topic) if self._ended else None
+        why = self._unknown.of(message.topic)
+        return not_sent(message.topic) if why is None and self._ended else why
 
     def _why_unknown(self, topic: str) -> WorkerError:
         """Find out why nothing is known of a topic: it is missing, denied, or the broker is away."""
@@ -275,7 +272,7 @@ class KafkaSink:
             why = as_fate(exc)
         else:
             why = DeliveryFailed(f"the partitions of {topic} were not known in time. Send again")
-        self._unknown[topic] = (time.monotonic() + _REMEMBER_S, why)
+        self._unknown.remember(topic, why)
         return why
 
 
