@@ -29,9 +29,9 @@ class Backpressure:
         """How many more records may be read."""
         return max(0, self._limits.records - self.records)
 
-    def hold(self, size_bytes: int) -> None:
-        """Count one more record."""
-        self.records += 1
+    def hold(self, records: int, size_bytes: int) -> None:
+        """Count more records."""
+        self.records += records
         self.size_bytes += size_bytes
 
     def release(self, records: int, size_bytes: int) -> None:

@@ -5,10 +5,13 @@ always goes, and takes the ones nearest to it in length along. A review that has
 only to others that have, so being short or long never keeps one waiting for ever.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from heapq import nsmallest
+from functools import cached_property
+from itertools import count
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 
@@ -48,22 +51,22 @@ class BatchLimits:
     max_wait_s: float  # after this a review yields only to others that waited as long
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked for again is kept
 class Batch(Generic[W]):
     """Reviews to be scored together; the oldest comes first."""
 
     rows: tuple[W, ...]
     trigger: Trigger
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """Words without padding."""
-        return sum(row.tokens for row in self.rows)
+        return sum([row.tokens for row in self.rows])
 
-    @property
+    @cached_property
     def padded_tokens(self) -> int:
         """What the engine computes over."""
-        return len(self.rows) * max(row.tokens for row in self.rows)
+        return len(self.rows) * max([row.tokens for row in self.rows])
 
     @property
     def padding_ratio(self) -> float | None:
@@ -72,25 +75,43 @@ class Batch(Generic[W]):
 
 
 class Batcher(Generic[W]):
-    """The reviews that wait, oldest first."""
+    """The reviews that wait.
+
+    They stand by length as well, those of one length in the order in which they came, so that a batch costs no look at
+    every one that waits.
+    """
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
-        self._waiting: list[W] = []
+        self._numbers = count()
+        self._waiting: dict[int, W] = {}  # by number; oldest first
+        self._by_length: dict[int, deque[int]] = {}
         self.tokens = 0  # of all that wait, without padding
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, row: W) -> None:
-        """Let one more wait; rows are added in the order of `arrived_s`."""
-        self._waiting.append(row)
-        self.tokens += row.tokens
+    def add_all(self, rows: Iterable[W]) -> None:
+        """Let more wait; rows are added in the order of `arrived_s`."""
+        for row in rows:
+            number = next(self._numbers)
+            self._waiting[number] = row
+            length = row.tokens
+            alike = self._by_length.get(length)
+            if alike is None:
+                self._by_length[length] = deque((number,))
+            else:
+                alike.append(number)
+            self.tokens += length
 
     def discard(self, unwanted: Callable[[W], bool]) -> list[W]:
         """Forget the rows for which `unwanted` says so, and return them."""
-        discarded = [row for row in self._waiting if unwanted(row)]
-        self._remove(discarded)
+        kept: list[W] = []
+        discarded: list[W] = []
+        for row in self._waiting.values():
+            (discarded if unwanted(row) else kept).append(row)
+        self._waiting, self._by_length, self.tokens = {}, {}, 0
+        self.add_all(kept)
         return discarded
 
     def lingers_for(self, now_s: float) -> float | None:
@@ -107,45 +128,70 @@ class Batcher(Generic[W]):
         """
         if not self._waiting:
             return None
-        rows, full = self._choose(now_s, max_tokens)
+        numbers, full = self._choose(now_s, max_tokens)
         trigger = full or self._why_now(now_s, engine_idle=engine_idle, draining=draining)
         if trigger is None:
             return None
-        self._remove(rows)
-        return Batch(rows, trigger)
+        return Batch(tuple(map(self._remove, numbers)), trigger)
 
-    def _remove(self, rows: Sequence[W]) -> None:
-        leaving = {id(row) for row in rows}
-        self._waiting = [row for row in self._waiting if id(row) not in leaving]
-        self.tokens -= sum(row.tokens for row in rows)
+    def _remove(self, number: int) -> W:
+        """Let the first of its length go."""
+        row = self._waiting.pop(number)
+        length = row.tokens
+        alike = self._by_length[length]
+        alike.popleft()
+        if not alike:
+            del self._by_length[length]
+        self.tokens -= length
+        return row
 
     def _why_now(self, now_s: float, *, engine_idle: bool, draining: bool) -> Trigger | None:
         if draining:
             return Trigger.DRAIN
         if not engine_idle or now_s < self._lingered_s:
             return None
-        overdue = now_s - self._waiting[0].arrived_s >= self._limits.max_wait_s
-        return Trigger.DEADLINE if overdue else Trigger.IDLE
+        return Trigger.DEADLINE if self._is_overdue(self._oldest, now_s) else Trigger.IDLE
+
+    @property
+    def _oldest(self) -> W:
+        return next(iter(self._waiting.values()))
 
     @property
     def _lingered_s(self) -> float:
         """When the oldest will have had its chance of company."""
-        return self._waiting[0].arrived_s + self._limits.linger_s
+        return self._oldest.arrived_s + self._limits.linger_s
 
-    def _choose(self, now_s: float, max_tokens: int) -> tuple[tuple[W, ...], Trigger | None]:
-        """Return the oldest row and its company, and what made the batch full, if it is."""
-        limits, oldest = self._limits, self._waiting[0]
+    def _is_overdue(self, row: W, now_s: float) -> bool:
+        return now_s - row.arrived_s >= self._limits.max_wait_s
 
-        def rank(row: W) -> tuple[bool, bool, int]:
-            overdue = now_s - row.arrived_s >= limits.max_wait_s
-            return row is not oldest, not overdue, abs(row.tokens - oldest.tokens)
-
-        rows: list[W] = []
+    def _choose(self, now_s: float, max_tokens: int) -> tuple[list[int], Trigger | None]:
+        """Return the numbers of the oldest and its company, and what made the batch full, if it is."""
+        numbers: list[int] = []
         longest = 0
-        for row in nsmallest(limits.max_reviews, self._waiting, key=rank):
-            longest = max(longest, row.tokens)
+        for number, length in self._nearest_first(now_s):
+            longest = max(longest, length)
             # The oldest goes whatever it costs: a review longer than the budget must not block the queue.
-            if rows and (len(rows) + 1) * longest > max_tokens:
-                return tuple(rows), Trigger.TOKENS
-            rows.append(row)
-        return tuple(rows), Trigger.SIZE if len(rows) == limits.max_reviews else None
+            if numbers and (len(numbers) + 1) * longest > max_tokens:
+                return numbers, Trigger.TOKENS
+            numbers.append(number)
+            if len(numbers) == self._limits.max_reviews:
+                return numbers, Trigger.SIZE
+        return numbers, None
+
+    def _nearest_first(self, now_s: float) -> Iterator[tuple[int, int]]:
+        """Numbers and lengths: the oldest, what else is overdue, the rest; of these, the nearest in length first.
+
+        Of each length so many from its front: whoever stops anywhere has what `_remove` takes.
+        """
+        wanted = self._oldest.tokens
+        lengths = sorted(self._by_length, key=lambda length: abs(length - wanted))
+        in_time = next((number for number, row in self._waiting.items() if not self._is_overdue(row, now_s)), inf)
+        for length in lengths:
+            for number in self._by_length[length]:
+                if number >= in_time:
+                    break
+                yield number, length
+        for length in lengths:
+            for number in self._by_length[length]:
+                if number >= in_time:
+                    yield number, length

@@ -144,7 +144,7 @@ class AtLeastOnce(Delivery):
                     return
                 raise _blame(*_worst_failure(self._in_flight))
             self._in_flight.popleft()
-            self._offsets.finished(outcome.partition, outcome.generation, outcome.offset)
+            self._offsets.finished(outcome.record.partition, outcome.generation, outcome.record.offset)
             self._stored.append(outcome)
 
     def _tell_stored(self) -> list[Outcome]:
@@ -294,8 +294,9 @@ class ExactlyOnce(Delivery):
         if membership is None:
             raise AssignmentLost("the group rebalances")
         for outcome, _ in self._transaction:
-            if not self._offsets.finished(outcome.partition, outcome.generation, outcome.offset):
-                raise DeliveryFailed(f"{outcome.partition} was lost while its results were in a transaction")
+            partition = outcome.record.partition
+            if not self._offsets.finished(partition, outcome.generation, outcome.record.offset):
+                raise DeliveryFailed(f"{partition} was lost while its results were in a transaction")
         next_offsets = self._offsets.committable()
         try:
             self._sink.commit(next_offsets, membership, timeout_s=max(LEAST_COMMIT_S, timeout_s))
@@ -338,8 +339,8 @@ def _blame(outcome: Outcome, error: WorkerError) -> WorkerError:
     """Turn what the broker said of one message into what the loop must do."""
     if not isinstance(error, BrokerRefused | AccessDenied):
         return error
-    topic, partition = outcome.partition
-    where = f"record {topic}-{partition}-{outcome.offset}"
+    topic, partition = outcome.record.partition
+    where = f"record {topic}-{partition}-{outcome.record.offset}"
     if outcome.dead_because is not None:
         return DeadLetterRefused(
             f"the dead letter of {where} could not be stored in {outcome.message.topic}: {error}. "

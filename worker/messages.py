@@ -15,9 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from worker.broker import Headers, Record
 from worker.errors import UnreadableReview
+from worker.failures import Score
 
 SCHEMA_VERSION: Final = 1
-SCORE_DECIMALS: Final = 6  # below every engine's tolerance; spares readers the digits of a widened float32
 
 Sentiment = Literal["positive", "negative"]
 
@@ -79,7 +79,10 @@ class SourceRef(BaseModel):
 
 
 class Verdict(NamedTuple):
-    """What a probability says, in the words of the output."""
+    """What a probability says, in the words of the output.
+
+    In millionths: below every engine's tolerance, and spares readers the digits of a widened float32.
+    """
 
     sentiment: Sentiment
     score: float
@@ -88,10 +91,11 @@ class Verdict(NamedTuple):
     @classmethod
     def of(cls, probability: float) -> Self:
         """0.5 counts as positive."""
-        score = round(probability, SCORE_DECIMALS)
-        if score >= 0.5:
+        millionths = int(probability * 1e6 + 0.5)  # in a quarter of the time of round(probability, 6)
+        score = millionths / 1e6
+        if millionths >= 500_000:
             return cls("positive", score, score)
-        return cls("negative", score, round(1.0 - score, SCORE_DECIMALS))
+        return cls("negative", score, (1_000_000 - millionths) / 1e6)
 
 
 class ScoredReview(BaseModel):
@@ -142,6 +146,11 @@ class ScoredReview(BaseModel):
         )
 
 
+_REVIEW: Final = (
+    Review.__pydantic_validator__
+)  # model_validate_json() asks for its own options first, half as long again
+
+
 def decode_review(value: bytes) -> Review:
     """Read one value of the input topic.
 
@@ -149,13 +158,14 @@ def decode_review(value: bytes) -> Review:
     (a field is missing or of the wrong type). The message never quotes the text.
     """
     try:
-        return Review.model_validate_json(value)
+        review: Review = _REVIEW.validate_json(value)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise UnreadableReview(Reason.INVALID_JSON, first["msg"]) from None
         field = ".".join(str(part) for part in first["loc"]) or "value"
         raise UnreadableReview(Reason.INVALID_REVIEW, f"{field}: {first['msg']}") from None
+    return review
 
 
 def encode_scored(scored: ScoredReview) -> bytes:
@@ -175,25 +185,22 @@ class ScoredEncoder:
     def encode(
         self,
         record: Record,
-        *,
         review_id: str,
-        probability: float,
-        tokens: int,
-        truncated: bool,
-        out_of_domain: bool,
+        score: Score,
+        verdict: Verdict,
+        *,
         scored_at_s: float,
-    ) -> tuple[Verdict, bytes]:
-        """Return what the review is found to be, and the value. The fields stand in the order of ScoredReview."""
-        verdict = Verdict.of(probability)
+    ) -> bytes:
+        """Return the value. The fields stand in the order of ScoredReview."""
         topic, partition = record.partition
         value = (
             f'{{"schema_version":{SCHEMA_VERSION},"review_id":{encode_basestring(review_id)},"sentiment":"{verdict.sentiment}",'
-            f'"score":{verdict.score!r},"confidence":{verdict.confidence!r},"model":{self._model},"tokens":{tokens},'
-            f'"truncated":{_JSON[truncated]},"out_of_domain":{_JSON[out_of_domain]},'
+            f'"score":{verdict.score!r},"confidence":{verdict.confidence!r},"model":{self._model},"tokens":{score.tokens},'
+            f'"truncated":{_JSON[score.truncated]},"out_of_domain":{_JSON[score.out_of_domain]},'
             f'"scored_at":{_json_time(scored_at_s)},"source":{{"topic":"{topic}","partition":{partition},'
             f'"offset":{record.offset},"timestamp":{_json_timestamp(record.timestamp_ms)}}}}}'
         )
-        return verdict, value.encode()
+        return value.encode()
 
 
 _JSON: Final = {True: "true", False: "false"}

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter as TallyCounter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -44,9 +45,10 @@ class BatchHistogram(Collector):
 
     def observe_all(self, values: Iterable[float]) -> None:
         """Count each value in the first bucket whose bound is not below it."""
-        for value in values:
-            self._counts[bisect_left(self._bounds, value)] += 1
-            self._sum += value
+        values = tuple(values)
+        for bucket, count in TallyCounter(map(bisect_left, repeat(self._bounds), values)).items():
+            self._counts[bucket] += count
+        self._sum += sum(values)
 
     def collect(self) -> Iterator[Metric]:
         """Give Prometheus the cumulative buckets."""
@@ -204,16 +206,19 @@ class Metrics:
 
     def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
         """Count what the engine made of a batch; `unknown` is the words the vocabulary does not have."""
-        self.tokens.inc(sum(score.tokens for score in scores))
+        if not scores:
+            return
+        probabilities, tokens, truncated, out_of_domain = zip(*scores, strict=True)
+        self.tokens.inc(sum(tokens))
         self.unknown_tokens.inc(unknown)
-        self.truncated.inc(sum(score.truncated for score in scores))
-        self.out_of_domain.inc(sum(score.out_of_domain for score in scores))
-        self.score.observe_all(score.probability for score in scores)
+        self.truncated.inc(sum(truncated))
+        self.out_of_domain.inc(sum(out_of_domain))
+        self.score.observe_all(probabilities)
 
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:
         """Count what the broker acknowledged; `now_s` is epoch seconds, as the records' timestamps are."""
         kinds = TallyCounter(
-            outcome.verdict.sentiment if outcome.verdict else outcome.dead_because for outcome in outcomes
+            [outcome.verdict.sentiment if outcome.verdict else outcome.dead_because for outcome in outcomes]
         )
         for kind, number in kinds.items():
             if isinstance(kind, Reason):

@@ -55,7 +55,8 @@ class Offsets:
 
     def is_current(self, partition: TopicPartition, generation: int) -> bool:
         """Whether work of `generation` may still be published and committed."""
-        return self.generation(partition) == generation
+        progress = self._partitions.get(partition)
+        return progress is not None and progress.generation == generation
 
     def received(self, partition: TopicPartition, offset: int) -> int:
         """Note that `offset` was read and return the generation its work has to carry.
@@ -74,9 +75,10 @@ class Offsets:
 
         Raises KeyError when it was finished before or never received: a bug.
         """
-        if not self.is_current(partition, generation):
+        progress = self._partitions.get(partition)
+        if progress is None or progress.generation != generation:
             return False
-        del self._partitions[partition].unfinished[offset]
+        del progress.unfinished[offset]
         return True
 
     def committable(self) -> dict[TopicPartition, int]:

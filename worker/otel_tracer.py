@@ -119,7 +119,7 @@ class OtelTracer(Tracer):
     def stored(self, outcomes: Sequence[Outcome], *, at_s: float) -> None:
         """See Tracer."""
         for outcome in outcomes:
-            self._settle((outcome.partition, outcome.generation, outcome.offset), at_s, stored=True)
+            self._settle((outcome.record.partition, outcome.generation, outcome.record.offset), at_s, stored=True)
 
     def forgotten(self, partition: TopicPartition, *, at_s: float) -> None:
         """See Tracer."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import worker
 from model.predictor import ModelInfo
-from worker.broker import Headers, Outgoing, Record, TopicPartition
+from worker.broker import Headers, Outgoing, Record
 from worker.failures import Score
 from worker.messages import Model, Reason, ScoredEncoder, Verdict, dead_letter_headers, handler_headers, provenance
 
@@ -30,11 +30,8 @@ class Target:
 class Outcome(NamedTuple):
     """What one record became, and which record it was."""
 
-    partition: TopicPartition
+    record: Record
     generation: int
-    offset: int
-    size_bytes: int  # of the record: what finishing it gives back to the budget
-    timestamp_ms: int | None  # of the record
     message: Outgoing
     review_id: str | None = None  # of a result, as its `verdict`
     verdict: Verdict | None = None
@@ -44,7 +41,8 @@ class Outcome(NamedTuple):
 
 def latencies_s(outcomes: Iterable[Outcome], now_s: float) -> list[float]:
     """From the timestamp of each record that has one until `now_s`, epoch seconds; 0 where it lies in the future."""
-    return [max(0.0, now_s - outcome.timestamp_ms / 1000) for outcome in outcomes if outcome.timestamp_ms is not None]
+    stamps_ms = [outcome.record.timestamp_ms for outcome in outcomes]
+    return [max(0.0, now_s - stamp_ms / 1000) for stamp_ms in stamps_ms if stamp_ms is not None]
 
 
 class Outcomes:
@@ -63,17 +61,10 @@ class Outcomes:
 
     def scored(self, record: Record, generation: int, review_id: str, score: Score, *, at_s: float) -> Outcome:
         """Return the result of a review scored at `at_s`, epoch seconds."""
-        verdict, value = self._encoder.encode(
-            record,
-            review_id=review_id,
-            probability=score.probability,
-            tokens=score.tokens,
-            truncated=score.truncated,
-            out_of_domain=score.out_of_domain,
-            scored_at_s=at_s,
-        )
+        verdict = Verdict.of(score.probability)
+        value = self._encoder.encode(record, review_id, score, verdict, scored_at_s=at_s)
         message = self._address(self._output, record, value, provenance(record, self._handled_by))
-        return _outcome(record, generation, message, review_id=review_id, verdict=verdict)
+        return Outcome(record, generation, message, review_id, verdict)
 
     def dead_letter(self, record: Record, generation: int, reason: Reason, error: str, *, at_s: float) -> Outcome:
         """Return the record's own bytes, with headers that say what was wrong with them."""
@@ -87,37 +78,13 @@ class Outcomes:
         # A tombstone without a key can not be written again as it was: Kafka clients ask for a key or a value.
         value = b"" if record.value is None and record.key is None else record.value
         message = self._address(self._dlq, record, value, headers)
-        return _outcome(record, generation, message, dead_because=reason, error=error)
+        return Outcome(record, generation, message, dead_because=reason, error=error)
 
     def tombstone(self, record: Record, generation: int) -> Outcome:
         """Return a null value under the same key, so that compaction removes the result as well."""
         message = self._address(self._output, record, None, provenance(record, self._handled_by))
-        return _outcome(record, generation, message)
+        return Outcome(record, generation, message)
 
     @staticmethod
     def _address(target: Target, record: Record, value: bytes | None, headers: Headers) -> Outgoing:
         return Outgoing(target.topic, record.key, value, headers, target.partition_for(record))
-
-
-def _outcome(
-    record: Record,
-    generation: int,
-    message: Outgoing,
-    *,
-    review_id: str | None = None,
-    verdict: Verdict | None = None,
-    dead_because: Reason | None = None,
-    error: str | None = None,
-) -> Outcome:
-    return Outcome(
-        partition=record.partition,
-        generation=generation,
-        offset=record.offset,
-        size_bytes=record.size_bytes,
-        timestamp_ms=record.timestamp_ms,
-        message=message,
-        review_id=review_id,
-        verdict=verdict,
-        dead_because=dead_because,
-        error=error,
-    )

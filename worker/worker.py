@@ -59,12 +59,8 @@ class Work(NamedTuple):
     generation: int
     review_id: str
     text: TokenizedText
+    tokens: int  # of the text
     arrived_s: float  # monotonic
-
-    @property
-    def tokens(self) -> int:
-        """Length as the network reads it."""
-        return len(self.text)
 
 
 class Worker:
@@ -260,22 +256,21 @@ class Worker:
             return
         began_s = time.perf_counter()
         arrived_s = self._clock()
+        self._backpressure.hold(len(polled.records), sum([record.size_bytes for record in polled.records]))
         readable: list[tuple[Record, int, Review]] = []
         for record in polled.records:
             generation = self._offsets.received(record.partition, record.offset)
             if self._ordering is not None:
                 self._ordering.expect(record.partition, record.offset)
-            self._backpressure.hold(record.size_bytes)
             review = self._read(record, generation)
             if review is not None:
                 readable.append((record, generation, review))
         texts = self._engine.predictor.tokenize([review.text for _, _, review in readable])
         works = [
-            Work(record, generation, review_id_of(review, record), text, arrived_s)
+            Work(record, generation, review_id_of(review, record), text, len(text), arrived_s)
             for (record, generation, review), text in zip(readable, texts, strict=True)
         ]
-        for work in self._to_compute(works):
-            self._batcher.add(work)
+        self._batcher.add_all(self._to_compute(works))
         self._metrics.read.inc(len(polled.records))
         self._metrics.admit_s.observe(time.perf_counter() - began_s)
 
@@ -371,22 +366,22 @@ class Worker:
         self._tracer.forgotten(partition, at_s=self._wall_clock())
         if self._ordering is not None:
             for outcome in self._ordering.forget(partition):
-                self._drop(outcome.size_bytes)
+                self._drop(outcome.record)
 
     def _drop_stale_waiting(self) -> None:
         """Reviews of a lost partition need no engine: their new owner scores them."""
         for work in self._batcher.discard(lambda work: not self._is_wanted(work)):
             joined = self._cache.withdraw(work) if self._cache is not None else ()
             for one in (work, *joined):
-                self._drop(one.record.size_bytes)
+                self._drop(one.record)
 
     def _is_wanted(self, work: Work) -> bool:
         """Whether its result is of use: to itself, or to one that joined it."""
         joined = self._cache.joined_to(work) if self._cache is not None else ()
         return any(map(self._is_current, (work, *joined)))
 
-    def _drop(self, size_bytes: int) -> None:
-        self._backpressure.release(1, size_bytes)
+    def _drop(self, record: Record) -> None:
+        self._backpressure.release(1, record.size_bytes)
         self._metrics.stale.inc()
 
     # Dispatch and collect
@@ -427,21 +422,24 @@ class Worker:
     def _answer(self, answers: Iterable[tuple[Work, Score | Poison]]) -> None:
         """Make each result an outcome and publish it; what belongs to a lost assignment is dropped."""
         at_s = self._wall_clock()
-        outcomes, records, scores, unknown = [], [], [], 0
+        fresh: list[tuple[Work, Score]] = []
         for work, result in answers:
             if not self._is_current(work):
-                self._drop(work.record.size_bytes)
+                self._drop(work.record)
             elif isinstance(result, Poison):
                 self._bury(work.record, work.generation, Reason.UNSCORABLE, result.error, review_id=work.review_id)
             else:
-                outcomes.append(self._outcomes.scored(work.record, work.generation, work.review_id, result, at_s=at_s))
-                scores.append(result)
-                records.append(work.record)
-                unknown += work.text.unknown
-        self._publish(outcomes)
-        self._metrics.scored(scores, unknown=unknown)
+                fresh.append((work, result))
+        self._publish(
+            [
+                self._outcomes.scored(work.record, work.generation, work.review_id, score, at_s=at_s)
+                for work, score in fresh
+            ]
+        )
+        scores = [score for _, score in fresh]
+        self._metrics.scored(scores, unknown=sum([work.text.unknown for work, _ in fresh]))
         if self._shadow is not None:
-            self._shadow.offer(records, scores)
+            self._shadow.offer([work.record for work, _ in fresh], scores)
 
     def _is_current(self, work: Work) -> bool:
         return self._offsets.is_current(work.record.partition, work.generation)
@@ -484,8 +482,8 @@ class Worker:
         if self._cache is not None:
             waiting = sorted(waiting + self._cache.clear(), key=lambda work: work.arrived_s)
         texts = self._engine.predictor.tokenize([decode_review(work.record.value or b"").text for work in waiting])
-        for work in self._to_compute([work._replace(text=text) for work, text in zip(waiting, texts, strict=True)]):
-            self._batcher.add(work)
+        anew = [work._replace(text=text, tokens=len(text)) for work, text in zip(waiting, texts, strict=True)]
+        self._batcher.add_all(self._to_compute(anew))
 
     # Deliver
 
@@ -496,14 +494,14 @@ class Worker:
             return
         leaving: list[Outcome] = []
         for outcome in outcomes:
-            leaving += self._ordering.complete(outcome.partition, outcome.offset, outcome)
+            leaving += self._ordering.complete(outcome.record.partition, outcome.record.offset, outcome)
         self._delivery.publish(leaving)
 
     def _finish(self, stored: Sequence[Outcome]) -> None:
         """Count what the broker has, and give its room back."""
         if not stored:
             return
-        self._backpressure.release(len(stored), sum(outcome.size_bytes for outcome in stored))
+        self._backpressure.release(len(stored), sum([outcome.record.size_bytes for outcome in stored]))
         at_s = self._wall_clock()
         self._metrics.stored(stored, now_s=at_s)
         self._recorder.stored(stored, now_s=self._clock(), at_s=at_s)
@@ -514,7 +512,7 @@ class Worker:
         log.warning("a result was not stored, going back to the committed offsets: %s", failure)
         self._metrics.replays.inc()
         for outcome in self._delivery.restart():
-            self._drop(outcome.size_bytes)
+            self._drop(outcome.record)
         for partition in self._offsets.partitions:
             self._begin(partition)
         self._drop_stale_waiting()

@@ -77,7 +77,7 @@ class Simulation:
         latencies_s: list[float] = []
         while self._arriving or self._held:
             while self._arrives_s <= self._now_s:
-                self._batcher.add(self._arriving.popleft())
+                self._batcher.add_all([self._arriving.popleft()])
                 self._held += 1
             self._dispatch()
             self._now_s = min(max(self._now_s, self._arrives_s), self._ends_s)

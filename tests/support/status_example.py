@@ -10,7 +10,7 @@ import numpy as np
 from model.predictor import ModelInfo, TokenizedText
 from worker.backpressure import Backpressure, HoldLimits
 from worker.batcher import Batch, Trigger
-from worker.broker import Outgoing, TopicPartition
+from worker.broker import Outgoing, Record, TopicPartition
 from worker.health import Health
 from worker.inference import ScoredBatch
 from worker.messages import Reason, Verdict
@@ -57,11 +57,8 @@ def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Re
     score = SCORES[offset % len(SCORES)]
     verdict = None if dead_because else Verdict.of(score)
     return Outcome(
-        partition=TopicPartition(RAW, offset % 4),
+        record=Record(TopicPartition(RAW, offset % 4), offset, round((WALL_S - took_s) * 1000), None, None),
         generation=1,
-        offset=offset,
-        size_bytes=800,
-        timestamp_ms=round((WALL_S - took_s) * 1000),
         message=Outgoing("reviews.scored", None, None),
         review_id=review_id,
         verdict=verdict,
@@ -106,8 +103,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
         at_s=WALL_S,
     )
     held = Backpressure(HoldLimits(records=2000, size_bytes=2**26))
-    for _ in range(742):
-        held.hold(811)
+    held.hold(742, 742 * 811)
     recorder.stands(
         NOW_S - 0.6,
         partitions={TopicPartition(RAW, number) for number in range(4)},

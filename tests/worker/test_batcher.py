@@ -24,8 +24,7 @@ LIMITS = BatchLimits(max_reviews=4, linger_s=0.01, max_wait_s=1.0)
 
 def batcher(*rows: Row, limits: BatchLimits = LIMITS) -> Batcher[Row]:
     waiting: Batcher[Row] = Batcher(limits)
-    for row in rows:
-        waiting.add(row)
+    waiting.add_all(rows)
     return waiting
 
 
@@ -47,7 +46,7 @@ def test_an_idle_engine_gets_what_waits_once_the_oldest_has_lingered() -> None:
 def test_a_busy_engine_is_kept_waiting_for_a_full_batch() -> None:
     waiting = batcher(Row(5), Row(5), Row(5))
     assert waiting.take(0.5, max_tokens=MAX_TOKENS, engine_idle=False) is None
-    waiting.add(Row(5, 0.5))
+    waiting.add_all([Row(5, 0.5)])
     batch = waiting.take(0.5, max_tokens=MAX_TOKENS, engine_idle=False)
     assert batch is not None
     assert (len(batch.rows), batch.trigger) == (4, Trigger.SIZE)
@@ -80,6 +79,13 @@ def test_the_oldest_takes_those_of_like_length_along() -> None:
     assert sorted(row.tokens for row in batch.rows) == [19, 20, 21, 22]
 
 
+def test_of_one_length_the_oldest_go_first() -> None:
+    waiting = batcher(*[Row(7, number=number) for number in range(9)])
+    batch = waiting.take(0.1, max_tokens=MAX_TOKENS, engine_idle=True)
+    assert batch is not None
+    assert [row.number for row in batch.rows] == [0, 1, 2, 3]
+
+
 def test_a_review_passed_over_for_too_long_goes_before_those_of_like_length() -> None:
     limits = BatchLimits(max_reviews=2, linger_s=0.0, max_wait_s=1.0)
     waiting = batcher(Row(20, 0.0), Row(90, 0.1), Row(20, 0.9), limits=limits)
@@ -106,6 +112,14 @@ def test_discarded_reviews_are_returned_and_wait_no_more() -> None:
     assert (len(waiting), waiting.tokens) == (2, 4)
 
 
+def test_what_is_left_after_a_discard_keeps_its_order() -> None:
+    waiting = batcher(*[Row(7, number=number) for number in range(4)])
+    waiting.discard(lambda row: row.number == 1)
+    batch = waiting.take(0.1, max_tokens=MAX_TOKENS, engine_idle=True)
+    assert batch is not None
+    assert [row.number for row in batch.rows] == [0, 2, 3]
+
+
 lengths = st.lists(st.integers(0, 60), min_size=1, max_size=60)
 limits = st.builds(
     BatchLimits,
@@ -130,6 +144,17 @@ def test_every_review_leaves_exactly_once_within_the_limits_and_the_oldest_alway
         left.extend(batch.rows)
         assert waiting.tokens == sum(sizes) - sum(row.tokens for row in left)
     assert sorted(left, key=lambda row: row.number) == rows
+
+
+@given(lengths, budgets)
+def test_no_review_left_behind_is_nearer_in_length_to_the_oldest_than_one_that_goes(
+    sizes: list[int], max_tokens: int
+) -> None:
+    rows = [Row(size, number=number) for number, size in enumerate(sizes)]
+    batch = batcher(*rows).take(0.5, max_tokens=max_tokens, engine_idle=True)
+    assert batch is not None
+    farthest = max(abs(row.tokens - sizes[0]) for row in batch.rows)
+    assert all(abs(row.tokens - sizes[0]) >= farthest for row in set(rows) - set(batch.rows))
 
 
 @given(lengths, limits, budgets, st.data())

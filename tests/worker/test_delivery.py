@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
-from worker.broker import Outgoing, TopicPartition
+from worker.broker import Outgoing, Record, TopicPartition
 from worker.delivery import AtLeastOnce
 from worker.errors import (
     AccessDenied,
@@ -43,7 +43,7 @@ class Rig:
     def outcome(self, offset: int, *, topic: str = "scored", dead_because: Reason | None = None) -> Outcome:
         generation = self.offsets.received(RAW, offset)
         message = Outgoing(topic, b"k", b"v")
-        return Outcome(RAW, generation, offset, 2, None, message, dead_because=dead_because)
+        return Outcome(Record(RAW, offset, None, b"k", b"v"), generation, message, dead_because=dead_because)
 
     @property
     def committed(self) -> int | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes.fake_broker import FakeBroker, FakeSource, FakeTransactionalSink
-from worker.broker import Outgoing, TopicPartition
+from worker.broker import Outgoing, Record, TopicPartition
 from worker.delivery import ExactlyOnce
 from worker.errors import (
     AssignmentLost,
@@ -65,7 +65,7 @@ class Rig:
     def outcome(self, offset: int, *, topic: str = "scored", dead_because: Reason | None = None) -> Outcome:
         generation = self.offsets.received(RAW, offset)
         message = Outgoing(topic, b"k", b"%d" % offset)
-        return Outcome(RAW, generation, offset, 2, None, message, dead_because=dead_because)
+        return Outcome(Record(RAW, offset, None, b"k", b"v"), generation, message, dead_because=dead_because)
 
     def publish(self, *offsets: int) -> list[Outcome]:
         """Hand over an outcome for each offset, and let the time of the transaction begin at 0."""

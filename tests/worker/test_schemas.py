@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError  # type: ignore[imp
 
 from worker import schemas
 from worker.broker import Record, TopicPartition
+from worker.failures import Score
 from worker.messages import (
     REPLAYS,
     Model,
@@ -19,6 +20,7 @@ from worker.messages import (
     ScoredEncoder,
     ScoredReview,
     SourceRef,
+    Verdict,
     dead_letter_headers,
     decode_review,
     encode_scored,
@@ -111,22 +113,17 @@ def test_the_encoder_writes_the_very_fields_of_a_scored_review(
 ) -> None:
     record = RECORD._replace(timestamp_ms=timestamp_ms)
     scored_at_s = scored_at.replace(tzinfo=UTC).timestamp()
-    said = {
-        "review_id": review_id,
-        "probability": probability,
-        "tokens": tokens,
-        "truncated": truncated,
-        "out_of_domain": out_of_domain,
-    }
-    verdict, value = ScoredEncoder(MODEL).encode(record, **said, scored_at_s=scored_at_s)  # type: ignore[arg-type]
+    score = Score(probability, tokens, truncated, out_of_domain)
+    verdict = Verdict.of(probability)
+    value = ScoredEncoder(MODEL).encode(record, review_id, score, verdict, scored_at_s=scored_at_s)
     expected = ScoredReview.of(
-        **said,  # type: ignore[arg-type]
+        review_id=review_id,
+        **score._asdict(),
         model=MODEL,
         scored_at=datetime.fromtimestamp(scored_at_s, tz=UTC),
         source=SourceRef.of(record),
     )
     assert list(json.loads(value).items()) == list(json.loads(encode_scored(expected)).items())
-    assert verdict == (expected.sentiment, expected.score, expected.confidence)
 
 
 @pytest.mark.parametrize("value", [{}, {"text": None}, {"text": 5}, {"text": "a", "review_id": 5}, [], "text", None])

@@ -119,7 +119,7 @@ def test_reviews_are_not_even_kept_when_they_are_hidden() -> None:
 
 def test_the_assignment_is_as_the_loop_saw_it_last(recorder: Recorder) -> None:
     held = Backpressure(HoldLimits(10, 1000))
-    held.hold(70)
+    held.hold(1, 70)
     partitions = {TopicPartition(RAW, 10), TopicPartition(RAW, 2)}
     recorder.stands(NOW_S - 5, partitions=partitions, lag={TopicPartition(RAW, 2): 3}, held=held, budget=FIXED)
     assignment = document(recorder).assignment

@@ -66,7 +66,7 @@ def work(offset: int, *, arrived_s: float = 0.0, headers: Headers = ()) -> Work:
     record = Record(P0, offset, None, None, b"{}", headers)
     [text] = Rig().predictor.tokenize(["good film"])
     assert isinstance(text, TokenizedText)
-    return Work(record, 1, str(offset), text, arrived_s)
+    return Work(record, 1, str(offset), text, len(text), arrived_s)
 
 
 def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final
 
 SLOT_S: Final = 15.0
@@ -57,7 +58,7 @@ class History:
         span = entry[1]
         span.scored += scored
         span.dead_letters += dead_letters
-        span.latencies.update(bisect_left(LATENCY_BOUNDS, latency_s) for latency_s in latencies_s)
+        span.latencies.update(map(bisect_left, repeat(LATENCY_BOUNDS), latencies_s))
 
     def spans(self, now_s: float) -> list[Span]:
         """The slots of the last 15 minutes or since the beginning, oldest first; copies. The last ends now."""

@@ -115,7 +115,9 @@ class Recorder:
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float, at_s: float) -> None:
         """Count what the broker acknowledged, and keep the last of it; `at_s` is now in epoch seconds."""
         dead_letters = [
-            SeenDeadLetter(now_s, one.partition, one.offset, one.dead_because, _cut(one.error or "", MAX_ERROR))
+            SeenDeadLetter(
+                now_s, one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
+            )
             for one in outcomes
             if one.dead_because is not None
         ]
