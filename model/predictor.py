@@ -23,6 +23,7 @@ class ModelInfo:
     tolerance: float  # largest difference of a probability from the fp32 single-review result
     why: str = ""  # this engine and no other, for the log
     tokenizer: str = ""  # what reads the texts, for the log
+    batches_at_once: int = 1  # so many calls of `predict` may be under way, and together they are faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Predictor(Protocol):
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """Score B >= 0 rows; the engine sorts and pads as it likes and answers in the order given.
 
-        Blocks. Call from one thread only, always the same.
+        Blocks. Call from as many threads as `info.batches_at_once`, always the same.
         Raises BatchFailed: this batch could not be scored (out of memory, a result that is not finite).
         Raises EngineBroken: no later call can succeed.
         """

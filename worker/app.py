@@ -25,7 +25,7 @@ from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.health import Health
 from worker.http import serve
-from worker.inference import InferenceThread
+from worker.inference import InferenceThreads
 from worker.kafka_broker import Connection, require_topics
 from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
@@ -57,7 +57,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
     recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
-    reloader = Reloader[Work](lambda: inference_thread(settings, open_predictor(settings)))
+    reloader = Reloader[Work](lambda: inference_threads(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
         handled_by(reloader.on_signal, signal.SIGHUP),
@@ -143,9 +143,9 @@ def open_predictor(settings: Settings) -> Predictor:
         raise ModelUnusable(str(exc)) from exc
 
 
-def inference_thread(settings: Settings, predictor: Predictor) -> InferenceThread[Work]:
+def inference_threads(settings: Settings, predictor: Predictor) -> InferenceThreads[Work]:
     """Make the thread that runs a predictor; it is not started."""
-    return InferenceThread(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
+    return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
 def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
@@ -205,7 +205,7 @@ def build_worker(
     return Worker(
         source=source,
         delivery=_delivery(settings, client, connection, source, offsets),
-        engine=inference_thread(settings, predictor),
+        engine=inference_threads(settings, predictor),
         reloader=reloader,
         shadow=shadow,
         offsets=offsets,

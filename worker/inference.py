@@ -1,8 +1,10 @@
-"""The thread that computes, so that a long inference never keeps the consumer from polling.
+"""The threads that compute, so that a long inference never keeps the consumer from polling.
 
-At most one batch is computed and one lies ready: the engine is never idle while work waits, nothing piles up.
+At most two batches are there: the engine is never idle while work waits, nothing piles up. An engine that takes two at
+once computes both, so that no core waits for the others at the end of a batch; else one lies ready.
 """
 
+import threading
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -11,9 +13,9 @@ from typing import Final, Generic, Protocol, TypeVar
 from model.predictor import Predictor, TokenizedText
 from worker.batcher import Batch, Waiting
 from worker.failures import Poison, Score, score_or_isolate
-from worker.predictor_thread import PredictorThread
+from worker.predictor_threads import PredictorThreads
 
-CAPACITY: Final = 2  # one being computed, one ready
+CAPACITY: Final = 2
 
 
 class Scorable(Waiting, Protocol):
@@ -34,7 +36,7 @@ class ScoredBatch(Generic[W]):
 
     batch: Batch[W]
     results: list[Score | Poison]
-    inference_s: float
+    inference_s: float  # what was computed beside the batch that ended before it counts for that one
     at_one_go: bool = True  # not in parts, after it failed as a whole
 
     def waited_s(self, now_s: float) -> float:
@@ -43,7 +45,7 @@ class ScoredBatch(Generic[W]):
 
 
 class Engine(Protocol[W]):
-    """Computes batches beside the loop, in the order given. All methods are for one thread: the loop's."""
+    """Computes batches beside the loop. All methods are for one thread: the loop's."""
 
     @property
     def predictor(self) -> Predictor:
@@ -74,7 +76,7 @@ class Engine(Protocol[W]):
         ...
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the next scored batch, waiting for it up to `timeout_s`.
+        """Return a batch that was scored, the first one first, waiting for it up to `timeout_s`.
 
         Raises what ended the computing (EngineBroken, or a bug): no later call can succeed.
         """
@@ -85,26 +87,32 @@ class Engine(Protocol[W]):
         ...
 
 
-class InferenceThread(Engine[W]):
-    """See Engine: owns the predictor, which it runs in a thread of its own from `start` on."""
+class InferenceThreads(Engine[W]):
+    """See Engine: owns the predictor, which it runs in threads of its own from `start` on."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._isolation_timeout_s = isolation_timeout_s
         self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
         self._inside = 0
-        self._thread = PredictorThread[Batch[W]](
-            "inference", predictor, handle=self._compute, ended_by=self._outbox.put
+        self._ending = threading.Lock()
+        self._ended_s = 0.0  # when the last batch did, on the clock of perf_counter
+        self._threads = PredictorThreads[Batch[W]](
+            "inference",
+            predictor,
+            count=min(CAPACITY, predictor.info.batches_at_once),
+            handle=self._compute,
+            ended_by=self._outbox.put,
         )
 
     @property
     def predictor(self) -> Predictor:
         """See Engine."""
-        return self._thread.predictor
+        return self._threads.predictor
 
     @property
     def warm(self) -> bool:
         """See Engine."""
-        return self._thread.warm
+        return self._threads.warm
 
     @property
     def idle(self) -> bool:
@@ -118,12 +126,12 @@ class InferenceThread(Engine[W]):
 
     def start(self) -> None:
         """See Engine."""
-        self._thread.start()
+        self._threads.start()
 
     def submit(self, batch: Batch[W]) -> None:
         """See Engine."""
         self._inside += 1
-        self._thread.put(batch)
+        self._threads.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
         """See Engine."""
@@ -138,7 +146,7 @@ class InferenceThread(Engine[W]):
 
     def close(self, *, timeout_s: float) -> None:
         """See Engine."""
-        self._thread.close(timeout_s=timeout_s)
+        self._threads.close(timeout_s=timeout_s)
 
     def _compute(self, batch: Batch[W]) -> None:
         began_s = time.perf_counter()
@@ -146,8 +154,11 @@ class InferenceThread(Engine[W]):
         results = score_or_isolate(
             self.predictor.predict, [row.text for row in batch.rows], out_of_time=search.is_too_long
         )
-        took_s = time.perf_counter() - began_s
-        self._outbox.put(ScoredBatch(batch, results, took_s, at_one_go=not search.begun))
+        with self._ending:
+            ended_s = time.perf_counter()
+            took_s = ended_s - max(began_s, self._ended_s)
+            self._ended_s = ended_s
+            self._outbox.put(ScoredBatch(batch, results, took_s, at_one_go=not search.begun))
 
 
 class _Search:

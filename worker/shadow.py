@@ -9,7 +9,7 @@ from model.predictor import Predictor, score_texts
 from worker.broker import Record
 from worker.failures import Score
 from worker.messages import decode_review
-from worker.predictor_thread import PredictorThread
+from worker.predictor_threads import PredictorThreads
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,13 @@ class Shadow:
         self._share = share
         self._comparisons = comparisons
         self._broken = False
-        self._thread = PredictorThread[Chosen]("shadow", predictor, handle=self._compare, ended_by=self._break)
+        self._threads = PredictorThreads[Chosen](
+            "shadow", predictor, count=1, handle=self._compare, ended_by=self._break
+        )
 
     def start(self) -> None:
         """Begin, unless it has begun; it warms up and is tested first."""
-        self._thread.start()
+        self._threads.start()
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
         """Look at some of these readable reviews, scored by the live model. For the loop's thread; never blocks."""
@@ -59,14 +61,14 @@ class Shadow:
         ]
         if not chosen:
             return
-        if self._broken or self._thread.waiting >= WAITING:
+        if self._broken or self._threads.waiting >= WAITING:
             self._comparisons.skipped(len(chosen))
         else:
-            self._thread.put(chosen)
+            self._threads.put(chosen)
 
     def close(self, *, timeout_s: float) -> None:
         """End after what it has; one that hangs is left behind."""
-        self._thread.close(timeout_s=timeout_s)
+        self._threads.close(timeout_s=timeout_s)
 
     def _break(self, why: Exception) -> None:
         self._broken = True
@@ -77,7 +79,7 @@ class Shadow:
     def _compare(self, chosen: Chosen) -> None:
         texts = [decode_review(record.value or b"").text for record, _ in chosen]
         try:
-            found = score_texts(self._thread.predictor, texts).probabilities
+            found = score_texts(self._threads.predictor, texts).probabilities
         except BatchFailed as exc:
             log.warning("the shadow model could not score %d reviews: %s", len(chosen), exc)
             self._comparisons.failed(len(chosen))

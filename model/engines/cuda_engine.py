@@ -60,6 +60,7 @@ class CudaEngine:
         place = torch.cuda.get_device_name(device) if self._on_cuda else "for tests"
         self.description = f"torch {device.type} {precision}, {place}"
         self.tolerance = _TOLERANCES[precision]
+        self.batches_at_once = 1
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`."""

@@ -28,10 +28,15 @@ class Engine(Protocol):
         """Largest difference of a probability from the fp32 result of the same review alone."""
         ...
 
+    @property
+    def batches_at_once(self) -> int:
+        """See `ModelInfo`."""
+        ...
+
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, not checked to be finite.
 
-        Blocks; called from one thread only. Raises BatchFailed and EngineBroken, as `Predictor.predict`.
+        Blocks; called from as many threads as `batches_at_once`. Raises as `Predictor.predict`.
         """
         ...
 
@@ -53,6 +58,7 @@ class EnginePredictor:
             tolerance=engine.tolerance,
             why=why,
             tokenizer=self._tokenizer.description,
+            batches_at_once=engine.batches_at_once,
         )
 
     @property

@@ -24,7 +24,7 @@ TOLERANCES: Final = {"fp32": 1e-5, "int16": 1e-3}
 
 
 class NativeEngine:
-    """See `model.engines.engine.Engine`. May be called from several threads at once."""
+    """See `model.engines.engine.Engine`."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class NativeEngine:
         self._pool = Lanes(self._threads - 1, lambda: None)  # the calling thread is the first lane
         self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
         self.tolerance = TOLERANCES[precision]
+        self.batches_at_once = min(2, self._threads)  # one begins while the last rows of the other leave lanes free
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`. Raises ValueError for ids that the network does not have and rows that are too long."""

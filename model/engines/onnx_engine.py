@@ -37,6 +37,7 @@ class OnnxEngine:
         self._scorer = self._lanes.submit(_make_scorer, config, weights, max_tokens).result()
         self.description = f"onnx cpu fp32, {self._lanes.count} threads"
         self.tolerance = 1e-5
+        self.batches_at_once = 2  # lanes that are done with the one begin with the other
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`."""

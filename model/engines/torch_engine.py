@@ -39,6 +39,7 @@ class TorchEngine:
         self._scorer = self._lanes.submit(_make_scorer, network, max_tokens).result()
         self.description = f"torch cpu fp32, {self._lanes.count} threads"
         self.tolerance = 1e-5
+        self.batches_at_once = 2  # lanes that are done with the one begin with the other
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`."""

@@ -12,7 +12,7 @@ from model.engines import load_predictor
 from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
-from worker.app import build_worker, connect_with, inference_thread, look_for_garbage_less_often
+from worker.app import build_worker, connect_with, inference_threads, look_for_garbage_less_often
 from worker.clients import CLIENTS, client_named
 from worker.health import Health
 from worker.kafka_broker import require_topics
@@ -54,7 +54,7 @@ def main() -> None:
     recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
     metrics = Metrics(CollectorRegistry())
     began_s = time.process_time()
-    reloader = Reloader[Work](lambda: inference_thread(settings, predictor))
+    reloader = Reloader[Work](lambda: inference_threads(settings, predictor))
     worker = build_worker(
         settings, client_named(settings.client), predictor, reloader, partitions, metrics, health, recorder
     )

@@ -45,7 +45,7 @@ HOPS: Final[Mapping[str, Sequence[str]]] = {
     "read": ("Source.poll (",),
     "admit, the rest": ("Worker._admit (",),
     "batch": ("Worker._dispatch (",),
-    "inference thread": ("InferenceThread._run (",),
+    "inference threads": ("PredictorThreads._run (",),
     "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
     "results taken over, put in order": ("Worker._take_over (",),
     "the client's network": ("(kafka/net/",),

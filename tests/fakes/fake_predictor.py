@@ -24,7 +24,9 @@ class FakePredictor:
 
     def __init__(self, version: str = "1") -> None:
         sha256 = f"{zlib.crc32(version.encode()):064x}"
-        self.info = ModelInfo(name="fake", version=version, sha256=sha256, engine="fake", tolerance=0.0)
+        self.info = ModelInfo(
+            name="fake", version=version, sha256=sha256, engine="fake", tolerance=0.0, batches_at_once=2
+        )
         self.golden = tuple(
             GoldenReview(text, float(_probability(row))) for text, row in zip(TEXTS, self.tokenize(TEXTS), strict=True)
         )

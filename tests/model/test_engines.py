@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,21 @@ def test_every_engine_gives_real_reviews_the_same_scores(
         pytest.skip(str(error))
     difference = np.abs(score_texts(predictor, reviews).probabilities - expected)
     assert difference.max() <= predictor.info.tolerance
+
+
+@pytest.mark.parametrize(("engine", "device", "precision"), EVERY_WAY)
+def test_batches_computed_at_once_have_the_scores_that_each_has_alone(
+    engine: str, device: str, precision: str, reviews: list[str]
+) -> None:
+    try:
+        predictor = load_predictor(DEFAULT_ARTIFACT, engine=engine, device=device, precision=precision)
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+    batches = [predictor.tokenize(reviews[begin : begin + 30]) for begin in range(0, REVIEWS, 30)]
+    alone = [predictor.predict(batch).probabilities for batch in batches]
+    with ThreadPoolExecutor(predictor.info.batches_at_once) as threads:
+        at_once = [found.probabilities for found in threads.map(predictor.predict, batches)]
+    np.testing.assert_allclose(at_once, alone, rtol=0, atol=2 * predictor.info.tolerance)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "native"])

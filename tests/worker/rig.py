@@ -18,7 +18,7 @@ from worker.cache import ResultCache
 from worker.delivery import AtLeastOnce, ExactlyOnce
 from worker.errors import WorkerError
 from worker.health import Health
-from worker.inference import InferenceThread
+from worker.inference import InferenceThreads
 from worker.metrics import Metrics, ShadowMetrics
 from worker.offsets import Offsets
 from worker.outcomes import Outcomes, Target
@@ -39,8 +39,8 @@ def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
 
 
-def inference_thread(predictor: Predictor) -> InferenceThread[Work]:
-    return InferenceThread(predictor, isolation_timeout_s=LIMIT_S)
+def inference_threads(predictor: Predictor) -> InferenceThreads[Work]:
+    return InferenceThreads(predictor, isolation_timeout_s=LIMIT_S)
 
 
 class Rig:
@@ -84,13 +84,13 @@ class Rig:
         self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
         self.reloader: Reloader[Work] = (
-            FakeReloader(self._next_engine) if threadless else Reloader(lambda: inference_thread(self.next_predictor))
+            FakeReloader(self._next_engine) if threadless else Reloader(lambda: inference_threads(self.next_predictor))
         )
         self.shadow = None if shadow_share is None else self._shadow(shadow_share)
         self.worker = Worker(
             source=self.source,
             delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            engine=self.engine if threadless else inference_thread(self.predictor),
+            engine=self.engine if threadless else inference_threads(self.predictor),
             reloader=self.reloader,
             shadow=self.shadow,
             offsets=self.offsets,

@@ -12,7 +12,7 @@ from model.errors import EngineBroken
 from model.predictor import score_texts
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
-from tests.worker.rig import LIMIT_S, Rig, ids, inference_thread, review, turn_until
+from tests.worker.rig import LIMIT_S, Rig, ids, inference_threads, review, turn_until
 from worker.errors import ModelUnusable, ReloadFailed
 from worker.inference import Engine
 from worker.messages import ScoredReview
@@ -159,7 +159,7 @@ class Opening:
         self.go.acquire(timeout=LIMIT_S)
         if self.error is not None:
             raise self.error
-        return inference_thread(SaysWhoWarmsItUp(str(self.calls)))
+        return inference_threads(SaysWhoWarmsItUp(str(self.calls)))
 
 
 def taken(reloader: Reloader[Work]) -> Engine[Work]:
