@@ -85,7 +85,7 @@ class Health(HealthView):
                 f"no broker has answered for more than {_SILENCE_S:.0f} s",
             ),
             (self.partitions == 0, State.STANDBY, "no partition is assigned"),
-            (self.paused, State.PAUSED, "it holds as much as it may, and fetches again when half of it is done"),
+            (self.paused, State.PAUSED, "it holds as much as it may, and fetches again when a quarter of it is done"),
         ):
             if holds:
                 return state, why

@@ -3,7 +3,7 @@
 from worker.backpressure import Backpressure, HoldLimits
 
 
-def test_fetching_pauses_when_full_and_resumes_when_half_empty() -> None:
+def test_fetching_pauses_when_full_and_resumes_when_a_quarter_is_free() -> None:
     held = Backpressure(HoldLimits(records=4, size_bytes=1000))
     held.hold(3, 3)
     assert not held.changed()
@@ -11,7 +11,7 @@ def test_fetching_pauses_when_full_and_resumes_when_half_empty() -> None:
     assert (held.changed(), held.paused) == (True, True)
     held.release(1, 1)
     assert not held.changed()
-    held.release(2, 2)
+    held.release(1, 1)
     assert (held.changed(), held.paused) == (True, False)
 
 

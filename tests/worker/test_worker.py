@@ -412,7 +412,7 @@ def test_results_of_a_lost_partition_are_dropped_and_its_next_owner_scores_them(
     first.broker.evict(first.source)
     second = Rig(partitions=1, broker=first.broker)
     second.worker.start()
-    turn_until(second, lambda: second.health.warm, "the second worker is warm")
+    turn_until(second, lambda: second.source in second.source.group.members, "the second worker is a member")
     first.predictor.gate.set()
     first.broker.assign(second.source, [P0])
     turn_until(first, lambda: first.held.records == 0, "the first worker has let go")
