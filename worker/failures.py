@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
 
@@ -59,16 +61,9 @@ def _last_try(predict: Predict, row: Sequence[TokenizedText]) -> list[Score | Po
 
 def _scores(predictions: Predictions) -> list[Score | Poison]:
     """Raise BatchFailed for what no engine should answer: published, it would not even be JSON."""
-    wrong = sum(not 0 <= probability <= 1 for probability in predictions.probabilities.tolist())  # NaN is not, either
-    if wrong:
-        raise BatchFailed(f"the engine's score is no probability for {wrong} of {len(predictions)}")
-    return [
-        Score(probability, tokens, truncated, out_of_domain)
-        for probability, tokens, truncated, out_of_domain in zip(
-            predictions.probabilities.tolist(),
-            predictions.tokens.tolist(),
-            predictions.truncated.tolist(),
-            predictions.out_of_domain.tolist(),
-            strict=True,
-        )
-    ]
+    probabilities = predictions.probabilities
+    right = (probabilities >= 0) & (probabilities <= 1)  # NaN is neither
+    if not right.all():
+        raise BatchFailed(f"the engine's score is no probability for {np.sum(~right)} of {len(predictions)}")
+    columns = (probabilities, predictions.tokens, predictions.truncated, predictions.out_of_domain)
+    return list(map(Score, *[column.tolist() for column in columns]))

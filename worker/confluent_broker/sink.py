@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from worker.broker import Outgoing, Receipt
+from worker.broker import Headers, Outgoing, Receipt
 from worker.confluent_broker.connection import Told, settings_of
 from worker.confluent_broker.errors import told, translated
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, DeliveryFailed, TopicMissing, WorkerError
@@ -129,7 +129,7 @@ class ConfluentSink:
                 -1 if message.partition is None else message.partition,
                 on_delivery=receipt.on_delivery,
                 timestamp=message.timestamp_ms or 0,
-                headers=[(_utf8(name), value or b"") for name, value in message.headers],
+                headers=_headers(message.headers),
             )
         except UnicodeEncodeError:
             return self._refused(BrokerRefused(f"a message to {message.topic} has a header whose name is not UTF-8"))
@@ -292,10 +292,10 @@ class ConfluentSink:
             raise RuntimeError("the sink is closed")
 
 
-def _utf8(name: str) -> str:
-    if not name.isascii():
-        name.encode()  # raises UnicodeEncodeError
-    return name
+def _headers(headers: Headers) -> list[tuple[str, str | bytes | None]]:
+    """As the library wants them. Raises UnicodeEncodeError."""
+    "".join([name for name, _ in headers]).encode()
+    return [(name, value or b"") for name, value in headers]
 
 
 def sink_opener(connection: Connection, **settings: Any) -> Callable[[], ConfluentSink]:
