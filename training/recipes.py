@@ -42,7 +42,6 @@ class ReferenceRecipe:
     weight_decay: float = 0.0
     clip_norm: float = 5.0
     chosen_by: Yardstick = "accuracy"  # the epoch, on dev
-    patience_epochs: int = 2
     precision: Precision = "bf16"  # of the embedding and the LSTM while training on a CPU; all else is fp32
     calibrated: bool = False  # the notebook's number is the sigmoid's output itself
     fp16_storage: bool = False
@@ -79,7 +78,6 @@ class ProductionRecipe:
     label_smoothing: float = 0.05  # of the true labels; the teacher's are soft already
     clip_norm: float = 1.0
     chosen_by: Yardstick = "log-loss"  # the epoch, on dev; 2,231 reviews tell accuracies apart badly
-    patience_epochs: int = 2
     precision: Precision = "bf16"
     calibrated: bool = True
     fp16_storage: bool = True

@@ -78,7 +78,7 @@ def fit(
         network.load_state_dict(run.network)
         optimizer.load_state_dict(run.optimizer)
         best, history = run.best, [EpochResult(**line) for line in run.history]
-    while not _finished(history, recipe):
+    while len(history) < recipe.epochs:
         epoch, started = len(history) + 1, time.perf_counter()
         loss = _train_epoch(learner, recipe, optimizer, epoch, on_step)
         accuracy, log_loss = _dev_quality(learner, recipe, dev_labels)
@@ -109,13 +109,6 @@ def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
     # Of soft labels only the side: their last bits may be another machine's.
     digest.update((reviews.targets >= 0.5).tobytes())
     return digest.hexdigest()
-
-
-def _finished(history: list[EpochResult], recipe: Recipe) -> bool:
-    if not history:
-        return recipe.epochs < 1
-    without_gain = history[-1].epoch - best_epoch(history, recipe.chosen_by)
-    return len(history) >= recipe.epochs or without_gain >= recipe.patience_epochs
 
 
 def _train_epoch(
