@@ -107,7 +107,7 @@ class Predictor(Protocol):
         ...
 
     def warm_up(self) -> None:
-        """Run the engine once at its usual shapes, on the thread that will call `predict`. Raises as `predict`."""
+        """Run the engine once at its usual shapes, on a thread that will call `predict`. Raises as `predict`."""
         ...
 
 

@@ -144,7 +144,7 @@ def open_predictor(settings: Settings) -> Predictor:
 
 
 def inference_threads(settings: Settings, predictor: Predictor) -> InferenceThreads[Work]:
-    """Make the thread that runs a predictor; it is not started."""
+    """Make the threads that run a predictor; it is not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 

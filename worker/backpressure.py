@@ -19,7 +19,7 @@ class HoldLimits:
 
 
 class Backpressure:
-    """Counts what is held. Two thresholds, so that fetching does not flap: full, and three quarters full."""
+    """Counts what is held. Two thresholds, so that fetching does not flap: full, and less than three quarters full."""
 
     def __init__(self, limits: HoldLimits) -> None:
         self._limits = limits

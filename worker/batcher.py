@@ -77,8 +77,8 @@ class Batch(Generic[W]):
 class Batcher(Generic[W]):
     """The reviews that wait.
 
-    They stand by length as well, those of one length in the order in which they came, so that a batch costs no look at
-    every one that waits.
+    They stand by length as well, those of one length in the order in which they came: to form a batch, all that are
+    overdue are looked at, and of the others those that go.
     """
 
     def __init__(self, limits: BatchLimits) -> None:

@@ -204,6 +204,7 @@ class ExactlyOnce(Delivery):
         self._transaction_timeout_s = transaction_timeout_s
         self._clock = clock
         self._transaction: list[tuple[Outcome, Receipt]] = []
+        self._answered = 0  # so many of them, from the first on
         self._begun_s = 0.0
         self._due = False  # the transaction takes in no more
         self._waiting: deque[Outcome] = deque()  # for the next one
@@ -226,10 +227,9 @@ class ExactlyOnce(Delivery):
         full = len(self._transaction) >= self._size_limit
         self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
-            answered = self._due and self._all_answered()  # before: what is told later may be a failure
-            self._refuse_failures()
+            answered = self._follow_receipts()
             # While the group rebalances, offsets are refused.
-            if answered and self._source.membership is not None:
+            if self._due and answered and self._source.membership is not None:
                 self._checkpoint(min(timeout_s, self._commit_timeout_s))
         except Fenced as exc:
             age_s = self._clock() - self._begun_s  # this process may have stood still since `now_s`
@@ -245,7 +245,7 @@ class ExactlyOnce(Delivery):
             while self.unfinished:
                 self._send(self._clock())
                 self._sink.flush(timeout_s=deadline_s - time.monotonic(), hurried=hurried)
-                self._refuse_failures()
+                self._follow_receipts()
                 self._checkpoint(min(deadline_s - time.monotonic(), self._commit_timeout_s))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
@@ -285,9 +285,6 @@ class ExactlyOnce(Delivery):
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
 
-    def _all_answered(self) -> bool:
-        return all(receipt.done for _, receipt in reversed(self._transaction))  # the last is answered last
-
     def _checkpoint(self, timeout_s: float) -> None:
         """Store the transaction, all of it answered. Raises AssignmentLost while the group rebalances: try again."""
         membership = self._source.membership
@@ -309,13 +306,16 @@ class ExactlyOnce(Delivery):
         self._begin_anew()
         self._size_limit = min(self._size_limit + max(1, self._size_limit // 8), self._checkpoint_outcomes)
 
-    def _refuse_failures(self) -> None:
-        """One message that is not stored spoils the transaction: without it, the others must not be stored."""
-        if any(receipt.error is not None for _, receipt in self._transaction):
-            outcome, error = _worst_failure(self._transaction)
-            if isinstance(error, DeliveryFailed):
-                self._send_less()
-            raise _blame(outcome, error)
+    def _follow_receipts(self) -> bool:
+        """Whether all of the transaction is stored. One that is not spoils it: without it, the others must not be."""
+        while self._answered < len(self._transaction) and self._transaction[self._answered][1].done:
+            if self._transaction[self._answered][1].error is not None:
+                outcome, error = _worst_failure(self._transaction)
+                if isinstance(error, DeliveryFailed):
+                    self._send_less()
+                raise _blame(outcome, error)
+            self._answered += 1
+        return self._answered == len(self._transaction)
 
     def _send_less(self) -> None:
         self._size_limit = max(1, len(self._transaction) // 2)
@@ -326,6 +326,7 @@ class ExactlyOnce(Delivery):
 
     def _begin_anew(self) -> None:
         self._transaction = []
+        self._answered = 0
         self._due = False
 
 

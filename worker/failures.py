@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -66,4 +67,4 @@ def _scores(predictions: Predictions) -> list[Score | Poison]:
     if not right.all():
         raise BatchFailed(f"the engine's score is no probability for {np.sum(~right)} of {len(predictions)}")
     columns = (probabilities, predictions.tokens, predictions.truncated, predictions.out_of_domain)
-    return list(map(Score, *[column.tolist() for column in columns]))
+    return list(starmap(Score, zip(*[column.tolist() for column in columns], strict=True)))

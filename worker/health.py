@@ -50,7 +50,7 @@ class Health(HealthView):
             self._progressed_s = now_s
 
     def progressed(self, now_s: float) -> None:
-        """The engine has finished a batch."""
+        """The engine has finished the oldest batch that it had: of two at once, one may hang beside the other."""
         self._progressed_s = now_s
 
     def turn_age_s(self, now_s: float) -> float:

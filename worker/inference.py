@@ -15,7 +15,7 @@ from worker.batcher import Batch, Waiting
 from worker.failures import Poison, Score, score_or_isolate
 from worker.predictor_threads import PredictorThreads
 
-CAPACITY: Final = 2
+CAPACITY: Final = 2  # batches between `submit` and `collect`
 
 
 class Scorable(Waiting, Protocol):
@@ -36,7 +36,8 @@ class ScoredBatch(Generic[W]):
 
     batch: Batch[W]
     results: list[Score | Poison]
-    inference_s: float  # what was computed beside the batch that ended before it counts for that one
+    inference_s: float
+    engine_s: float  # of it, what no batch that ended before has been charged for: the sum is the engine's time
     at_one_go: bool = True  # not in parts, after it failed as a whole
 
     def waited_s(self, now_s: float) -> float:
@@ -76,7 +77,7 @@ class Engine(Protocol[W]):
         ...
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return a batch that was scored, the first one first, waiting for it up to `timeout_s`.
+        """Return the batch whose scoring ended first, waiting for it up to `timeout_s`; not in the order of `submit`.
 
         Raises what ended the computing (EngineBroken, or a bug): no later call can succeed.
         """
@@ -156,9 +157,9 @@ class InferenceThreads(Engine[W]):
         )
         with self._ending:
             ended_s = time.perf_counter()
-            took_s = ended_s - max(began_s, self._ended_s)
+            engine_s = ended_s - max(began_s, self._ended_s)
             self._ended_s = ended_s
-            self._outbox.put(ScoredBatch(batch, results, took_s, at_one_go=not search.begun))
+            self._outbox.put(ScoredBatch(batch, results, ended_s - began_s, engine_s, at_one_go=not search.begun))
 
 
 class _Search:

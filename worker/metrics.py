@@ -16,10 +16,11 @@ from prometheus_client.registry import Collector
 
 from model.predictor import ModelInfo
 from worker.backpressure import Backpressure
-from worker.batcher import Batch, Trigger, W
+from worker.batcher import Batch, Trigger
 from worker.broker import TopicPartition
 from worker.failures import Score
 from worker.health import Health
+from worker.inference import ScoredBatch, W
 from worker.messages import Reason
 from worker.outcomes import Outcome, latencies_s
 from worker.pricing import Budget
@@ -135,6 +136,9 @@ class Metrics:
             registry=registry,
         )
         self.admit_s, self.wait_s, self.inference_s = map(stages.labels, ("admit", "wait", "inference"))
+        self.engine_s = counter(
+            "sentiment_engine_busy_seconds_total", "Time in which the engine computed, one batch or two at once."
+        )
         self.end_to_end = BatchHistogram(
             "sentiment_end_to_end_seconds",
             "From the input record's timestamp until the broker has stored its result.",
@@ -197,6 +201,11 @@ class Metrics:
         self.wait_s.observe(waited_s)
         if (padding := batch.padding_ratio) is not None:
             self.padding.observe(padding)
+
+    def computed(self, scored: ScoredBatch[W]) -> None:
+        """Count the time of a batch that the engine has finished."""
+        self.inference_s.observe(scored.inference_s)
+        self.engine_s.inc(scored.engine_s)
 
     def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
         """Count what the cache knew of the reviews of one poll."""

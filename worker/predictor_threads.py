@@ -72,11 +72,11 @@ class PredictorThreads(Generic[T]):
         try:
             self.predictor.warm_up()
             self_test(self.predictor)
+            for thread in self._threads[1:]:
+                thread.start()  # where threads are limited it raises
         except Exception as exc:  # noqa: BLE001 - not swallowed, see `ended_by`
             self._ended_by(exc)
             return
-        for thread in self._threads[1:]:
-            thread.start()
         self._warm.set()
         self._run()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# A review waits at most for the batch that is computed and the one that lies ready, then for its own; what is left of
-# the target is for reading and publishing.
+# A review waits at most for the two batches that the engine has, then for its own; what is left of the target is for
+# reading and publishing.
 SHARE_OF_TARGET: Final = 0.25
 LEAST_FOR_TOKENS: Final = 0.5  # of a batch's time: smaller batches would spend the most of it on their fixed price
 

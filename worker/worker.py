@@ -115,6 +115,7 @@ class Worker:
         self._handover_timeout_s = handover_timeout_s
         self._clock = clock
         self._wall_clock = wall_clock
+        self._computing: dict[int, None] = {}  # identities of the batches that the engine has, the oldest first
         self._drained_by_s = inf  # once it is asked to stop
         self._housekeeping_due_s = 0.0
         self._ready = False  # as last told
@@ -144,7 +145,7 @@ class Worker:
             self._close(stop)
 
     def start(self) -> None:
-        """Start the engine's thread, unless it runs; it warms up while the loop turns."""
+        """Start the engine, unless it runs; it warms up while the loop turns."""
         self._serve(self._engine.predictor.info)
         self._engine.start()
         if self._shadow is not None:
@@ -387,7 +388,7 @@ class Worker:
     # Dispatch and collect
 
     def _dispatch(self, *, draining: bool = False) -> None:
-        """Give the engine what the batcher finds worth going; a busy engine has one batch lying ready."""
+        """Give the engine what the batcher finds worth going; a busy engine may have a second one."""
         while self._next_engine is None and self._engine.has_room:
             now_s = self._clock()
             batch = self._batcher.take(
@@ -399,17 +400,20 @@ class Worker:
             if batch is None:
                 return
             self._metrics.dispatched(batch, waited_s=now_s - batch.rows[0].arrived_s)
+            self._computing[id(batch)] = None
             self._engine.submit(batch)
 
     def _collect(self, *, timeout_s: float) -> None:
         """Turn scored batches into outcomes, dropping rows whose partition was lost meanwhile."""
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
-            self._metrics.inference_s.observe(scored.inference_s)
+            self._metrics.computed(scored)
             if scored.at_one_go:
-                self._pricing.observe(scored.batch.padded_tokens, scored.inference_s)
+                self._pricing.observe(scored.batch.padded_tokens, scored.engine_s)
             now_s = self._clock()
-            self._health.progressed(now_s)
+            if id(scored.batch) == next(iter(self._computing)):
+                self._health.progressed(now_s)
+            del self._computing[id(scored.batch)]
             self._recorder.computed(scored, now_s)
             self._tracer.computed(scored, is_current=self._is_current, now_s=now_s, at_s=self._wall_clock())
             self._take_over(scored)

@@ -193,7 +193,7 @@ def engine() -> Json:
                 lines(
                     "Engine in use",
                     "percentunit",
-                    ("{{instance}}", rate("sentiment_stage_seconds_sum", by="instance", where='stage="inference"')),
+                    ("{{instance}}", rate("sentiment_engine_busy_seconds_total", by="instance")),
                     text="The share of the time in which it computes; near 100 %, and batches full, it is the limit.",
                 ),
             ],

@@ -47,10 +47,10 @@ class NativeEngine:
         network: type[_SentimentRnn | _BiLstm] = _SentimentRnn if "fc.weight" in weights else _BiLstm
         self._network = network(weights, max_tokens, precision, self._kernel.lanes)
         self._threads = threads or physical_cores()
-        self._pool = Lanes(self._threads - 1, lambda: None)  # the calling thread is the first lane
+        self._lanes = Lanes(self._threads, lambda: None)
         self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
         self.tolerance = TOLERANCES[precision]
-        self.batches_at_once = min(2, self._threads)  # one begins while the last rows of the other leave lanes free
+        self.batches_at_once = 2  # lanes that find no row left of the one begin with the other
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         """See `Engine`. Raises ValueError for ids that the network does not have and rows that are too long."""
@@ -86,13 +86,10 @@ class NativeEngine:
                 lstm, rows = passes[(lane + turn) % len(passes)]
                 self._kernel.compute(lstm, rows, slots=slots)
 
-        others = [self._pool.submit(compute, lane) for lane in range(1, lanes)]
-        try:
-            compute(0)
-        finally:
-            wait(others)  # also when this one fails: nothing may still be computing when the caller goes on
-        for other in others:
-            other.result()
+        computed = [self._lanes.submit(compute, lane) for lane in range(lanes)]
+        wait(computed)  # all of them, also when one fails: nothing may still be computing when the caller goes on
+        for each in computed:
+            each.result()
         return [rows.pooled for _, rows in passes]
 
 

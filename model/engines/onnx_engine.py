@@ -34,7 +34,8 @@ class OnnxEngine:
         threads: int | None = None,
     ) -> None:
         self._lanes = Lanes(threads or physical_cores(), lambda: None)
-        self._scorer = self._lanes.submit(_make_scorer, config, weights, max_tokens).result()
+        # Not by the lanes: they would begin now, with the priority of the thread that makes the engine.
+        self._scorer = Lanes(1, lambda: None).submit(_make_scorer, config, weights, max_tokens).result()
         self.description = f"onnx cpu fp32, {self._lanes.count} threads"
         self.tolerance = 1e-5
         self.batches_at_once = 2  # lanes that are done with the one begin with the other

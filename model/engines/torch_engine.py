@@ -36,7 +36,8 @@ class TorchEngine:
         # Read once, before oneDNN computes for the first time in a process; whoever has set it knows better.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_SHAPES_KEPT)
         self._lanes = Lanes(threads or physical_cores(), _settle_thread)
-        self._scorer = self._lanes.submit(_make_scorer, network, max_tokens).result()
+        # Not by the lanes: they would begin now, with the priority of the thread that makes the engine.
+        self._scorer = Lanes(1, _settle_thread).submit(_make_scorer, network, max_tokens).result()
         self.description = f"torch cpu fp32, {self._lanes.count} threads"
         self.tolerance = 1e-5
         self.batches_at_once = 2  # lanes that are done with the one begin with the other

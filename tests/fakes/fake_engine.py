@@ -52,7 +52,7 @@ class FakeEngine(Engine[W]):
         if self._waiting:
             batch = self._waiting.popleft()
             results = score_or_isolate(self._predictor.predict, [row.text for row in batch.rows])
-            self._done.append(ScoredBatch(batch, results, inference_s=0.0))
+            self._done.append(ScoredBatch(batch, results, inference_s=0.0, engine_s=0.0))
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:  # noqa: ARG002  # nothing to wait for
         """See Engine."""

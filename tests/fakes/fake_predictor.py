@@ -1,6 +1,7 @@
 """A predictor in memory, for tests of what uses `model.predictor`: held to the suite of the real engines.
 
-Beyond the contract a test may hold the engine (`gate`), make texts fail (`fail_on`), and break it (`break_with`).
+Beyond the contract a test may hold the engine (`gate`, `hold_on`), make texts fail (`fail_on`), and break it
+(`break_with`).
 """
 
 import threading
@@ -32,8 +33,13 @@ class FakePredictor:
         )
         self.gate = threading.Event()  # while clear, `predict` waits
         self.gate.set()
-        self._failing: set[int] = set()  # word ids
+        self._held: set[int] = set()  # word ids
+        self._failing: set[int] = set()
         self._broken: PredictorError | None = None
+
+    def hold_on(self, word: str) -> None:
+        """Let the gate, from now on, hold only batches that have a text with such a word."""
+        self._held.add(self._id(word))
 
     def fail_on(self, word: str) -> None:
         """Make every batch fail that has a text with this word."""
@@ -54,9 +60,10 @@ class FakePredictor:
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See Predictor."""
-        self.gate.wait()
+        if not self._held or _has_any(rows, self._held):
+            self.gate.wait()
         self._refuse_if_broken()
-        if any(self._failing.intersection(row.ids.tolist()) for row in rows):
+        if _has_any(rows, self._failing):
             raise BatchFailed("the fake was told to fail on a word of this batch")
         return Predictions(
             probabilities=np.array([_probability(row) for row in rows], dtype=np.float32),
@@ -75,6 +82,10 @@ class FakePredictor:
 
     def _id(self, word: str) -> int:
         return zlib.crc32(f"{self.info.version} {word}".encode("utf-8", "surrogatepass")) % 20_000
+
+
+def _has_any(rows: Sequence[TokenizedText], words: set[int]) -> bool:
+    return any(words.intersection(row.ids.tolist()) for row in rows)
 
 
 def _probability(row: TokenizedText) -> float:

@@ -1,7 +1,9 @@
 """Loading a predictor: what is taken here, what is refused, and that all engines give the same scores."""
 
+import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from model.engines.choice import WAYS
 from model.engines.gpu import gpu_in_sight
 from model.engines.native import binding
 from model.errors import ArtifactError, EngineUnavailable, ModelError
-from model.predictor import score_texts
+from model.predictor import Predictor, score_texts
 from tests.support.artifacts import tiny_bilstm
 
 REVIEWS = 300
@@ -26,7 +28,7 @@ SCORING = """
 import sys
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
-from model.predictor import score_texts
+from model.predictor import Predictor, score_texts
 predictor = load_predictor(DEFAULT_ARTIFACT, engine={engine!r}, device="cpu")
 predictor.warm_up()
 print(predictor.info.engine, score_texts(predictor, ["A wonderful film."]).probabilities[0])
@@ -76,6 +78,26 @@ def test_batches_computed_at_once_have_the_scores_that_each_has_alone(
     with ThreadPoolExecutor(predictor.info.batches_at_once) as threads:
         at_once = [found.probabilities for found in threads.map(predictor.predict, batches)]
     np.testing.assert_allclose(at_once, alone, rtol=0, atol=2 * predictor.info.tolerance)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+@pytest.mark.parametrize("engine", ["torch", "onnx", "native"])
+def test_an_engine_that_was_made_by_a_thread_that_gives_way_does_not_give_way(engine: str) -> None:
+    def make() -> Predictor:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        return load_predictor(DEFAULT_ARTIFACT, engine=engine, device="cpu")
+
+    before = set(threading.enumerate())
+    with ThreadPoolExecutor(1, thread_name_prefix="maker") as maker:
+        try:
+            predictor = maker.submit(make).result()
+        except EngineUnavailable as error:
+            pytest.skip(str(error))
+    score_texts(predictor, ["A fine film.", "A poor one."])
+    lanes = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("lane-")]
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert all(os.getpriority(os.PRIO_PROCESS, lane.native_id or 0) == own for lane in lanes if lane.is_alive())
+    assert lanes
 
 
 @pytest.mark.parametrize("engine", ["onnx", "native"])

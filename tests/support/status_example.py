@@ -95,7 +95,9 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
         trigger = rng.choice([Trigger.SIZE, Trigger.SIZE, Trigger.TOKENS, Trigger.IDLE])
         size = {Trigger.SIZE: 256, Trigger.TOKENS: 203}.get(trigger, 41 + 3 * number)
         rows = tuple(Row(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
-        recorder.computed(ScoredBatch(Batch(rows, trigger), [], 0.1 + 0.05 * rng.random()), NOW_S - 2.5 + number * 0.2)
+        inference_s = 0.1 + 0.05 * rng.random()
+        scored = ScoredBatch(Batch(rows, trigger), [], inference_s, inference_s)
+        recorder.computed(scored, NOW_S - 2.5 + number * 0.2)
     ids = review_ids or tuple(f"r-{90_000 + 13 * number}" for number in range(10))
     recorder.stored(
         [outcome(number, took_s=0.1, review_id=review_id) for number, review_id in enumerate(ids)],

@@ -1,4 +1,4 @@
-"""A worker over fakes, turned by hand: no broker, no clock but the test's, the real inference thread."""
+"""A worker over fakes, turned by hand: no broker, no clock but the test's, the real inference threads."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -3,7 +3,7 @@
 from worker.backpressure import Backpressure, HoldLimits
 
 
-def test_fetching_pauses_when_full_and_resumes_when_a_quarter_is_free() -> None:
+def test_fetching_pauses_when_full_and_resumes_when_more_than_a_quarter_is_free() -> None:
     held = Backpressure(HoldLimits(records=4, size_bytes=1000))
     held.hold(3, 3)
     assert not held.changed()

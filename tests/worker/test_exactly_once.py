@@ -156,7 +156,7 @@ def test_a_failure_that_is_told_while_answers_are_looked_for_is_not_committed_ov
 ) -> None:
     rig = Rig()
     monkeypatch.setattr(rig.sinks[0], "send", lambda _: ToldWhenAsked())
-    rig.publish(0)
+    rig.delivery.publish([rig.outcome(0)])
     with pytest.raises(DeliveryFailed, match="expired"):
         rig.delivery.settle(INTERVAL_S)
     assert rig.committed == 0

@@ -11,11 +11,12 @@ import pytest
 from model.errors import EngineBroken
 from model.predictor import Predictions, TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
-from tests.support.until import until
+from tests.support.until import let_pass, until
 from worker.batcher import Batch, Trigger
 from worker.inference import InferenceThreads, ScoredBatch
 
 LIMIT_S = 30.0
+HELD_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,18 @@ class Row:
 
 
 class Watched(FakePredictor):
-    """Knows how many batches are computed at present, and how many were at most."""
+    """Knows how many batches are computed at present."""
 
     def __init__(self, batches_at_once: int) -> None:
         super().__init__()
         self.info = replace(self.info, batches_at_once=batches_at_once)
-        self.computing = self.most = 0
+        self.computing = 0
         self._counting = threading.Lock()
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See Predictor."""
         with self._counting:
             self.computing += 1
-            self.most = max(self.most, self.computing)
         try:
             return super().predict(rows)
         finally:
@@ -52,14 +52,20 @@ class Watched(FakePredictor):
 def running(predictor: FakePredictor) -> Iterator[InferenceThreads[Row]]:
     engine = InferenceThreads[Row](predictor, isolation_timeout_s=LIMIT_S)
     engine.start()
-    until(lambda: engine.warm, LIMIT_S, "the engine is warm")
-    yield engine
-    predictor.gate.set()
-    engine.close(timeout_s=LIMIT_S)
+    try:
+        until(lambda: engine.warm, LIMIT_S, "the engine is warm")
+        yield engine
+    finally:
+        predictor.gate.set()
+        engine.close(timeout_s=LIMIT_S)
 
 
-def batch_of(predictor: FakePredictor, text: str) -> Batch[Row]:
-    return Batch(tuple(Row(row) for row in predictor.tokenize([text])), Trigger.IDLE)
+def threads_of_engines() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("inference-")]
+
+
+def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch[Row]:
+    return Batch(tuple(Row(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
 
 
 def collected(engine: InferenceThreads[Row]) -> ScoredBatch[Row]:
@@ -87,24 +93,31 @@ def test_two_batches_are_computed_at_once_where_the_engine_takes_two() -> None:
 def test_an_engine_that_takes_one_gets_the_next_when_that_is_done() -> None:
     predictor = Watched(batches_at_once=1)
     with running(predictor) as engine:
+        assert len(threads_of_engines()) == 1
+        predictor.gate.clear()
         for text in ("one", "two"):
             engine.submit(batch_of(predictor, text))
+        until(lambda: predictor.computing == 1, LIMIT_S, "the first is computed")
+        predictor.gate.set()
         for _ in range(2):
             collected(engine)
-    assert predictor.most == 1
 
 
-def test_what_was_computed_at_once_is_counted_once() -> None:
+def test_of_two_batches_at_once_each_has_its_own_time_and_together_they_have_that_of_the_engine() -> None:
     predictor = Watched(batches_at_once=2)
     with running(predictor) as engine:
         predictor.gate.clear()
-        began_s = time.perf_counter()
+        began_s = time.monotonic()
         for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text))
+            engine.submit(batch_of(predictor, text, arrived_s=began_s))
         until(lambda: predictor.computing == 2, LIMIT_S, "both are computed")
+        let_pass(HELD_S)
         predictor.gate.set()
-        inference_s = [collected(engine).inference_s for _ in range(2)]
-        assert 0 < sum(inference_s) <= time.perf_counter() - began_s
+        both = [collected(engine) for _ in range(2)]
+        took_s = time.monotonic() - began_s
+    assert all(HELD_S <= scored.inference_s <= took_s for scored in both)
+    assert HELD_S <= sum(scored.engine_s for scored in both) <= took_s
+    assert all(scored.waited_s(began_s + took_s) <= took_s - HELD_S for scored in both)
 
 
 @pytest.mark.parametrize("batches_at_once", [1, 2])
@@ -118,8 +131,39 @@ def test_what_breaks_the_engine_is_raised_by_the_loop(batches_at_once: int) -> N
             engine.collect(timeout_s=LIMIT_S)
 
 
-def test_after_close_no_thread_is_left() -> None:
-    before = set(threading.enumerate())
-    with running(Watched(batches_at_once=2)):
-        assert len(set(threading.enumerate()) - before) == 2
-    assert set(threading.enumerate()) == before
+def test_what_breaks_one_batch_is_raised_though_the_other_hangs_and_the_end_does_not_wait_for_it() -> None:
+    predictor = Watched(batches_at_once=2)
+    predictor.hold_on("stuck")
+    with running(predictor) as engine:
+        predictor.gate.clear()
+        engine.submit(batch_of(predictor, "stuck"))
+        until(lambda: predictor.computing == 1, LIMIT_S, "the one that hangs is computed")
+        predictor.break_with(EngineBroken("the fake is broken"))
+        engine.submit(batch_of(predictor, "good"))
+        with pytest.raises(EngineBroken):
+            engine.collect(timeout_s=LIMIT_S)
+        engine.close(timeout_s=0)
+
+
+def test_a_thread_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "inference-1":
+            raise RuntimeError("can't start new thread")
+        start_thread(thread)
+
+    start_thread = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    engine = InferenceThreads[Row](Watched(batches_at_once=2), isolation_timeout_s=LIMIT_S)
+    engine.start()
+    with pytest.raises(RuntimeError, match="new thread"):
+        engine.collect(timeout_s=LIMIT_S)
+    assert not engine.warm
+
+
+def test_the_end_waits_for_both_threads() -> None:
+    predictor = Watched(batches_at_once=2)
+    with running(predictor) as engine:
+        assert len(threads_of_engines()) == 2
+        for text in ("one", "two"):
+            engine.submit(batch_of(predictor, text))
+    assert not threads_of_engines()

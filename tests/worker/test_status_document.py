@@ -66,7 +66,7 @@ def test_a_loop_that_hangs_is_shown_as_stalled_though_it_writes_nothing(recorder
 
 def test_a_batch_is_explained(recorder: Recorder) -> None:
     rows = (Row(tokens=10, arrived_s=NOW_S - 2), Row(tokens=30, arrived_s=NOW_S - 1))
-    recorder.computed(ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5), NOW_S)
+    recorder.computed(ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5, 0.5), NOW_S)
     [batch] = document(recorder, now_s=NOW_S + 3).batches
     assert (batch.reviews, batch.tokens, batch.trigger) == (2, 40, Trigger.IDLE)
     assert batch.padding_ratio == pytest.approx(20 / 60)
@@ -86,7 +86,7 @@ def test_a_dead_letter_is_told_with_its_coordinates_and_why(recorder: Recorder) 
 def test_of_everything_the_last_ones_are_kept_newest_first(recorder: Recorder) -> None:
     for number in range(3 * LAST):
         rows = (Row(tokens=number + 1, arrived_s=NOW_S),)
-        recorder.computed(ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0), NOW_S)
+        recorder.computed(ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0, 0.0), NOW_S)
     recorder.stored(
         [outcome(n, took_s=0.1, review_id=f"r-{n}") for n in range(3 * LAST)]
         + [outcome(n, took_s=0.1, dead_because=Reason.INVALID_JSON) for n in range(3 * LAST)],

@@ -70,7 +70,7 @@ def work(offset: int, *, arrived_s: float = 0.0, headers: Headers = ()) -> Work:
 
 
 def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:
-    return ScoredBatch(Batch(works, Trigger.IDLE), [Score(0.5, 2, False, False)] * len(works), inference_s)
+    return ScoredBatch(Batch(works, Trigger.IDLE), [Score(0.5, 2, False, False)] * len(works), inference_s, 0.0)
 
 
 def compute(traces: Traces, *works: Work) -> None:

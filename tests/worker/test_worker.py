@@ -1,6 +1,7 @@
 """What the loop promises, shown on fakes; the same promises are kept on a real broker in tests/integration."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -672,6 +673,26 @@ def test_a_broker_that_is_away_makes_nobody_dead() -> None:
     for _ in range(5):
         rig.now_s += 30.0
         rig.worker.turn()
+    assert rig.health.live(rig.now_s)[0]
+
+
+def _is_committed(rig: Rig, record: Record) -> bool:
+    return rig.committed(record.partition.partition) == record.offset + 1
+
+
+@pytest.mark.parametrize("preserve_order", [True, False])
+def test_a_batch_that_is_stuck_beside_others_that_are_not_makes_the_worker_dead(preserve_order: bool) -> None:
+    rig = started(Rig(preserve_order=preserve_order, max_reviews=1))
+    rig.predictor.hold_on("stuck")
+    rig.predictor.gate.clear()
+    rig.send(review("stuck"), partition=0)
+    for _ in range(7):
+        [other] = rig.send(review("good"), partition=1)
+        turn_until(rig, partial(_is_committed, rig, other), "the other is committed")
+        rig.now_s += 10
+    assert not rig.health.live(rig.now_s)[0]
+    rig.predictor.gate.set()
+    turn_until(rig, lambda: rig.committed(0) == 1, "the stuck one is committed")
     assert rig.health.live(rig.now_s)[0]
 
 
