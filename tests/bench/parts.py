@@ -178,7 +178,10 @@ def _carried(
     incoming, output = bench.filled(reviews, partitions), bench.topics.create("scored", partitions)
     arguments = carrier(bench, incoming, output=output, client=subject.client, accelerator_per_s=accelerator_per_s)
     with ExitStack() as running:
-        children = [running.enter_context(started("the worker", arguments)) for _ in range(workers)]
+        variables = {"OPENBLAS_NUM_THREADS": "1"}  # as `python -m worker` sets it
+        children = [
+            running.enter_context(started("the worker", arguments, variables=variables)) for _ in range(workers)
+        ]
         for child in children:
             child.wait(limit_s(reviews))
         processor_s = sum(child.answer()["processor_s"] for child in children)
