@@ -83,7 +83,7 @@ def _end(message: str, status: int) -> NoReturn:
 @click.option("--data", type=_DIRECTORY, help="Where `fetch` put the data set.")
 @click.option("--out", type=_DIRECTORY, help="Where to write checkpoint, artifact and report.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of all random choices; the recipe's own by default.")
-@click.option("--epochs", type=_POSITIVE, help="At most so many; the recipe's own number by default.")
+@click.option("--epochs", type=_POSITIVE, help="How many; the recipe's own number by default.")
 @click.option(
     "--without",
     type=click.Choice(INGREDIENTS),

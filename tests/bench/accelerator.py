@@ -1,13 +1,14 @@
 """A predictor that computes nothing and takes its time: what an accelerator is to the pipeline."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
 
 TOKENS_A_REVIEW = 200
+LOOK_S = 0.01
 
 
 class SimulatedAccelerator:
@@ -16,7 +17,9 @@ class SimulatedAccelerator:
     Tokenizing costs nothing either: what is left is what the pipeline costs.
     """
 
-    def __init__(self, reviews_per_s: float) -> None:
+    def __init__(self, reviews_per_s: float, *, may_begin: Callable[[], bool] = lambda: True) -> None:
+        """Nothing is computed until it `may_begin`."""
+        self._may_begin = may_begin
         self.golden: tuple[GoldenReview, ...] = ()
         self._service_s = 1 / reviews_per_s
         self._row = TokenizedText(np.ones(TOKENS_A_REVIEW, np.int32), 0, truncated=False)
@@ -34,6 +37,9 @@ class SimulatedAccelerator:
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See Predictor."""
+        while not self._may_begin():
+            time.sleep(LOOK_S)
+        self._may_begin = lambda: True
         time.sleep(len(rows) * self._service_s)
         return Predictions(
             probabilities=np.full(len(rows), 0.75, np.float32),

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -30,6 +32,10 @@ def main() -> None:
     for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
         parser.add_argument(name, required=True)
     parser.add_argument("--client", choices=CLIENTS, default="kafka-python")
+    parser.add_argument(
+        "--meeting", type=Path, help="an empty directory, where so many --workers meet before they begin"
+    )
+    parser.add_argument("--workers", type=int, default=1)
     inside = parser.add_mutually_exclusive_group(required=True)
     inside.add_argument("--accelerator-per-s", type=float)
     inside.add_argument("--artifact", type=Path)
@@ -43,14 +49,18 @@ def main() -> None:
         client=arguments.client,
     )
     logs.configure(settings.log_level, settings.log_format)
+    now_s = time.monotonic()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
     predictor: Predictor = (
-        load_predictor(arguments.artifact) if arguments.artifact else SimulatedAccelerator(arguments.accelerator_per_s)
+        load_predictor(arguments.artifact)
+        if arguments.artifact
+        else SimulatedAccelerator(
+            arguments.accelerator_per_s, may_begin=partial(all_are_there, health, arguments.meeting, arguments.workers)
+        )
     )
     partitions = require_topics(
         connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
     )
-    now_s = time.monotonic()
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
     recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
     metrics = Metrics(CollectorRegistry())
     began_s = time.process_time()
@@ -62,6 +72,15 @@ def main() -> None:
     with capture_signals() as stop:
         worker.run(stop, until_empty=True)
     sys.stdout.write(json.dumps({"processor_s": time.process_time() - began_s}) + "\n")
+
+
+def all_are_there(health: Health, meeting: Path | None, workers: int) -> bool:
+    """Whether each of the workers has said that it owns partitions; says so of this one."""
+    if meeting is None:
+        return True
+    if health.partitions:
+        (meeting / str(os.getpid())).touch()
+    return len(list(meeting.iterdir())) >= workers
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.bench.figures import (
@@ -15,7 +16,6 @@ from tests.bench.figures import (
     Resident,
     rate_per_s,
     scale_name,
-    steady_rate_per_s,
 )
 from tests.bench.processes import Child, answer_of, started
 from tests.bench.subjects import Subject
@@ -177,7 +177,8 @@ def _carried(
     """Reviews/s of all workers together, and the processor time of a review, us."""
     incoming, output = bench.filled(reviews, partitions), bench.topics.create("scored", partitions)
     arguments = carrier(bench, incoming, output=output, client=subject.client, accelerator_per_s=accelerator_per_s)
-    with ExitStack() as running:
+    with TemporaryDirectory() as meeting, ExitStack() as running:
+        arguments += ["--meeting", meeting, "--workers", str(workers)]
         variables = {"OPENBLAS_NUM_THREADS": "1"}  # as `python -m worker` sets it
         children = [
             running.enter_context(started("the worker", arguments, variables=variables)) for _ in range(workers)
@@ -185,6 +186,4 @@ def _carried(
         for child in children:
             child.wait(limit_s(reviews))
         processor_s = sum(child.answer()["processor_s"] for child in children)
-    stamps_ms = bench.topics.stamps_ms(output, reviews)
-    rate = rate_per_s(stamps_ms) if workers == 1 else steady_rate_per_s(stamps_ms)
-    return rate, processor_s / reviews * 1e6
+    return rate_per_s(bench.topics.stamps_ms(output, reviews)), processor_s / reviews * 1e6

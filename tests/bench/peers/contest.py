@@ -9,11 +9,11 @@ from tests.bench.figures import PEER_ENGINES, PEERS, Figures, peer_name, rate_pe
 from tests.bench.parts import Bench, limit_s, worker
 from tests.bench.processes import ROOT, started
 from tests.bench.subjects import Subject
+from tests.bench.topics import key_of
 
 PACKAGES: Final[Path] = ROOT / "var" / "peers"  # `make peers` puts them there
 NEEDS: Final = {"faststream_batches": "faststream", "quix_sink": "quixstreams", "bytewax_flow": "bytewax"}
-PART: Final = 4  # of the reviews: a naive consumer takes its time
-LEAST_REVIEWS: Final = 400  # more than one batch of the worker, or it has no rate
+PARTS: Final = {"torch": 4, "ours": 1}  # of the reviews: torch's plain forward takes its time
 ROUNDING: Final = 2e-6  # both sides round their scores
 
 
@@ -24,15 +24,17 @@ def installed() -> list[str]:
 
 def contest(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Everybody's rate, and how many results of the peers are not the worker's."""
-    reviews = max(LEAST_REVIEWS, bench.reviews // PART)
-    incoming, output = bench.filled(reviews), bench.topics.create("scored")
+    incoming, output = bench.filled(bench.reviews), bench.topics.create("scored")
     with worker(bench.topics, subject, incoming, output, "--until-empty") as child:
-        child.wait(limit_s(reviews))
-    figures = {"beside_peers_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, reviews))}
-    expected = bench.topics.scores(output, reviews)
+        child.wait(limit_s(bench.reviews))
+    figures = {"beside_peers_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, bench.reviews))}
+    scores = bench.topics.scores(output, bench.reviews)
     tolerance = float(str(subject.about.get("tolerance", 1e-5))) + ROUNDING
     differing = 0
     for peer_engine in PEER_ENGINES:
+        reviews = bench.reviews // PARTS[peer_engine]
+        incoming = bench.filled(reviews)
+        expected = {key: scores[key] for key in map(key_of, range(reviews))}
         for peer in installed():
             output = _run(bench, subject, peer, peer_engine, incoming, reviews)
             figures[peer_name(peer, peer_engine)] = rate_per_s(bench.topics.stamps_ms(output, reviews))
