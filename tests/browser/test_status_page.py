@@ -200,6 +200,7 @@ def test_axe_finds_nothing(state: str, scheme: str, width: int, visit: Callable[
         for details in page.locator("summary").all():
             details.click()
         found = Axe().run(page).response["violations"]
+        page.close()  # or it would complain that the site is gone
     assert [(one["impact"], one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
 
 
@@ -212,6 +213,7 @@ def test_the_page_itself_never_scrolls_sideways(width: int, visit: Callable[...,
         for details in page.locator("summary").all():
             details.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()
 
 
 def test_dark_is_dark_and_light_is_light(site: Site, visit: Callable[..., Page]) -> None:
