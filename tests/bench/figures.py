@@ -97,17 +97,21 @@ class NotMeasurable(Exception):
 
 
 def rate_per_s(stamps_ms: Sequence[int]) -> float:
-    """Results per second in the middle of a run: the slope of their number over time, by least squares.
+    """Results per second from the first time stamp to the last.
 
-    Left out is the first third, whose batches were begun before a result was seen, and the last sixth, when there is
-    not work for all any more. A line is fitted because results come in bursts, a batch at a time.
+    Results of the first stamp are not counted: their work was done before it.
     Raises NotMeasurable where all came at once.
     """
-    ordered = sorted(stamps_ms)
-    middle = ordered[len(ordered) // 3 : len(ordered) * 5 // 6]
-    if not middle or middle[0] == middle[-1]:
+    first_ms, last_ms = min(stamps_ms, default=0), max(stamps_ms, default=0)
+    if last_ms == first_ms:
         raise NotMeasurable(f"{len(stamps_ms)} results within one millisecond have no rate: measure more reviews")
-    return 1000 * statistics.linear_regression(middle, range(len(middle))).slope
+    return sum(stamp_ms > first_ms for stamp_ms in stamps_ms) / ((last_ms - first_ms) / 1000)
+
+
+def steady_rate_per_s(stamps_ms: Sequence[int]) -> float:
+    """The same without the first third, while members still join, and the last sixth, when some are done."""
+    ordered = sorted(stamps_ms)
+    return rate_per_s(ordered[len(ordered) // 3 : len(ordered) * 5 // 6])
 
 
 def with_ratios(figures: Figures) -> dict[str, float]:
