@@ -7,7 +7,6 @@ the neighbour takes, and no more.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +31,8 @@ def logits_in_groups(
 ) -> NDArray[np.float64]:
     """(B,) in the order given; `score` gets each group with its longest row first. Raises what `score` raises."""
     groups = cut_by_length([len(row) for row in rows], group_tokens)
-    results = [lanes.submit(score, [rows[i] for i in group]) for group in groups]
-    wait(results)  # all of them, also when one fails: nothing may still be computing when the caller goes on
+    results = lanes.map(score, ([rows[i] for i in group] for group in groups))
     logits = np.empty(len(rows))
     for group, result in zip(groups, results, strict=True):
-        logits[group] = result.result()
+        logits[group] = result
     return logits

@@ -5,13 +5,14 @@
 
 import threading
 import weakref
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Task = Callable[[], None]
 
 
@@ -44,6 +45,12 @@ class Lanes:
 
         self._tasks.put(task)
         return future
+
+    def map(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Return what `work` makes of each item, in their order; raises what the first that fails raises."""
+        futures = [self.submit(work, item) for item in items]
+        wait(futures)  # all of them, also when one fails: nothing may still be computing when the caller goes on
+        return [future.result() for future in futures]
 
     def _begin(self) -> None:
         with self._beginning:

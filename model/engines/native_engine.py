@@ -6,7 +6,6 @@ slows down takes fewer.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import wait
 from typing import Final
 
 import numpy as np
@@ -86,10 +85,7 @@ class NativeEngine:
                 lstm, rows = passes[(lane + turn) % len(passes)]
                 self._kernel.compute(lstm, rows, slots=slots)
 
-        computed = [self._lanes.submit(compute, lane) for lane in range(lanes)]
-        wait(computed)  # all of them, also when one fails: nothing may still be computing when the caller goes on
-        for each in computed:
-            each.result()
+        self._lanes.map(compute, range(lanes))
         return [rows.pooled for _, rows in passes]
 
 
