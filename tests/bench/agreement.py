@@ -2,8 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,11 @@ from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
 from model.engines.choice import WAYS
 from model.errors import EngineUnavailable
-from model.predictor import Predictor, score_texts
+from model.predictor import Predictor
+from training.analysis import Scores, score_reviews
 from training.datasets import Example, read_examples
 from training.errors import TrainingError
-
-WINDOW: Final = 512  # reviews scored at once
+from training.progress import ProgressDisplay, new_console
 
 
 def main() -> int:
@@ -30,8 +30,8 @@ def main() -> int:
     except TrainingError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    labels = np.array([review.label == 1 for review in reviews])
-    expected = probabilities(load_predictor(arguments.artifact, engine="torch", device="cpu"), reviews)
+    expected = scored(load_predictor(arguments.artifact, engine="torch", device="cpu"), reviews)
+    labels = expected.labels == 1
     for way in WAYS:
         for precision in way.precisions:
             try:
@@ -41,20 +41,19 @@ def main() -> int:
             except EngineUnavailable as error:
                 sys.stdout.write(f"{way.engine} {way.device} {precision}: {error}\n")
                 continue
-            found = probabilities(predictor, reviews)
-            sys.stdout.write(f"{predictor.info.engine}: {told(found, expected, labels)}\n")
+            found = scored(predictor, reviews).probabilities
+            sys.stdout.write(f"{predictor.info.engine}: {told(found, expected.probabilities, labels)}\n")
             sys.stdout.flush()
     return 0
 
 
-def probabilities(predictor: Predictor, reviews: list[Example]) -> NDArray[np.float32]:
-    """(B,), in the order given."""
-    texts = [review.text for review in reviews]
-    windows = (texts[begin : begin + WINDOW] for begin in range(0, len(texts), WINDOW))
-    return np.concatenate([score_texts(predictor, window).probabilities for window in windows])
+def scored(predictor: Predictor, reviews: Sequence[Example]) -> Scores:
+    """What it makes of the reviews."""
+    with ProgressDisplay(new_console(stderr=True), predictor.info.engine, len(reviews)) as display:
+        return score_reviews(predictor, reviews, display)
 
 
-def told(found: NDArray[np.float32], expected: NDArray[np.float32], labels: NDArray[np.bool_]) -> str:
+def told(found: NDArray[np.floating], expected: NDArray[np.floating], labels: NDArray[np.bool_]) -> str:
     """How often an engine is right, and how far it is from what torch computes in fp32."""
     decisions = found >= 0.5
     differ = np.count_nonzero(decisions != (expected >= 0.5))
