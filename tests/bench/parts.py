@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -15,6 +16,7 @@ from tests.bench.figures import (
     SCALES,
     Figures,
     Resident,
+    rate_of_all_per_s,
     rate_per_s,
     scale_name,
 )
@@ -185,4 +187,6 @@ def _carried(
         for child in children:
             child.wait(limit_s(reviews))
         processor_s = sum(child.answer()["processor_s"] for child in children)
-    return rate_per_s(bench.topics.stamps_ms(output, reviews)), processor_s / reviews * 1e6
+    stamps_ms = bench.topics.stamps_by_partition_ms(output, reviews)
+    rate = rate_per_s([*chain(*stamps_ms)]) if workers == 1 else rate_of_all_per_s(stamps_ms)
+    return rate, processor_s / reviews * 1e6

@@ -5,6 +5,7 @@ from tests.bench.figures import (
     Resident,
     growth,
     peer_name,
+    rate_of_all_per_s,
     rate_per_s,
     rate_while_sent_per_s,
     scale_name,
@@ -24,6 +25,11 @@ def test_the_order_of_time_stamps_does_not_matter_for_a_rate() -> None:
 def test_results_that_came_at_once_have_no_rate(stamps_ms: list[int]) -> None:
     with pytest.raises(NotMeasurable, match="measure more reviews"):
         rate_per_s(stamps_ms)
+
+
+def test_the_rate_of_a_group_ends_with_the_first_that_is_done() -> None:
+    fast, slow = range(0, 2001, 2), [*range(0, 2001, 4), *range(2001, 6000)]
+    assert rate_of_all_per_s([fast, slow]) == pytest.approx(500 + 250)
 
 
 def test_the_rate_left_while_sending_is_that_of_its_later_half() -> None:

@@ -60,7 +60,14 @@ class Topics:
 
     def stamps_ms(self, topic: str, expected: int) -> list[int]:
         """When the broker stored each result. Raises BenchFailed unless there are exactly as many as expected."""
-        return [record.timestamp for record in self._read(topic, expected)]
+        return [stamp_ms for each in self.stamps_by_partition_ms(topic, expected) for stamp_ms in each]
+
+    def stamps_by_partition_ms(self, topic: str, expected: int) -> list[list[int]]:
+        """The same for each partition. Raises as `stamps_ms`."""
+        stamps_ms: list[list[int]] = [[] for _ in range(self._created[topic])]
+        for record in self._read(topic, expected):
+            stamps_ms[record.partition].append(record.timestamp)
+        return stamps_ms
 
     def scores(self, topic: str, expected: int) -> dict[bytes, float]:
         """P(positive) by key. Raises BenchFailed as `stamps_ms`."""
