@@ -114,8 +114,8 @@ def rate_per_s(stamps_ms: Collection[float]) -> float:
 def rate_of_all_per_s(stamps_ms: Collection[Collection[int]]) -> float:
     """Results per second of a group, from their time stamps by partition, until the first partition is done.
 
-    Members begin together. But one that gets more of the machine is done first, and leaves it to the others, however long
-    the run is. Raises NotMeasurable.
+    Members begin together. But one that gets more of the machine is done first, and leaves it to the others, however
+    long the run is. Raises NotMeasurable.
     """
     done_ms = min(map(max, stamps_ms))
     return rate_per_s([stamp_ms for each in stamps_ms for stamp_ms in each if stamp_ms <= done_ms])
