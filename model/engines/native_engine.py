@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.engines.cores import physical_cores
 from model.engines.lanes import Lanes
 from model.engines.native.binding import PRECISIONS, Kernel, Network, Rows, Words
-from model.engines.native.weights import Floats, pack_lstm, padded_units, states_after_zeros
+from model.engines.native.weights import Floats, Layout, pack_lstm, states_after_zeros
 from model.engines.packing import Ids
 from model.errors import ModelError
 from model.network_config import Weights
@@ -44,7 +44,7 @@ class NativeEngine:
         self._max_tokens = max_tokens
         self._vocab_size = len(weights["embedding.weight"])
         network: type[_SentimentRnn | _BiLstm] = _SentimentRnn if "fc.weight" in weights else _BiLstm
-        self._network = network(weights, max_tokens, precision, self._kernel.lanes)
+        self._network = network(weights, max_tokens, precision, self._kernel.layout)
         self._threads = threads or physical_cores()
         self._lanes = Lanes(self._threads, lambda: None)
         self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
@@ -92,11 +92,11 @@ class NativeEngine:
 class _BiLstm:
     """See `model.network.BiLstmClassifier`."""
 
-    def __init__(self, weights: Weights, _max_tokens: int, precision: str, lanes: int) -> None:
+    def __init__(self, weights: Weights, _max_tokens: int, precision: str, layout: Layout) -> None:
         self._units = weights["forward_lstm.weight_hh_l0"].shape[1]
-        zeros = np.zeros((1, 1, 2, padded_units(self._units, lanes)), np.float32)
+        zeros = np.zeros((1, 1, 2, layout.padded(self._units)), np.float32)
         self.lstms = [
-            (Network(pack_lstm(weights, name, precision, lanes), zeros, precision), backwards)
+            (Network(pack_lstm(weights, name, precision, layout), zeros, precision), backwards)
             for name, backwards in (("forward_lstm", False), ("backward_lstm", True))
         ]
         self._head = weights["head.weight"][0].astype(np.float64)
@@ -118,11 +118,11 @@ class _SentimentRnn:
     All rows with the same number of leading zeros share the state after them: it is tabled, and the zeros cost nothing.
     """
 
-    def __init__(self, weights: Weights, max_tokens: int, precision: str, lanes: int) -> None:
+    def __init__(self, weights: Weights, max_tokens: int, precision: str, layout: Layout) -> None:
         self._max_tokens = max_tokens
         self._units = weights["lstm.weight_hh_l0"].shape[1]
-        states = states_after_zeros(weights, "lstm", max_tokens, padded_units(self._units, lanes))
-        self.lstms = [(Network(pack_lstm(weights, "lstm", precision, lanes), states, precision), False)]
+        states = states_after_zeros(weights, "lstm", max_tokens, layout.padded(self._units))
+        self.lstms = [(Network(pack_lstm(weights, "lstm", precision, layout), states, precision), False)]
         self._head = weights["fc.weight"][-1].astype(np.float64)
         self._bias = float(weights["fc.bias"][-1])
 

@@ -23,7 +23,7 @@ from model.network import BiLstmClassifier
 from model.network_config import AnyNetworkConfig, NetworkConfig, SentimentRnnConfig, Weights
 from model.networks import Network, build_network
 from tests.bench.texts import load_texts
-from tests.support.native import CALLED, kernel
+from tests.support.native import CALLED, compile_kernel, kernel
 
 MAX_TOKENS = 40
 # Small, odd and whole numbers of vectors; each a row of the matrix of tests.
@@ -120,6 +120,18 @@ def test_no_bit_of_a_score_depends_on_the_company(
     check()
 
 
+@each_config
+def test_tiles_give_the_scores_of_avx512_to_the_last_bit(config: AnyNetworkConfig) -> None:
+    tiles, vectors = engine(config, "amx", "int16"), engine(config, "avx512", "int16")
+
+    @given(rows=rows_of(config))
+    @PROPERTY
+    def check(rows: list[Ids]) -> None:
+        assert tiles.logits(rows).tolist() == vectors.logits(rows).tolist()
+
+    check()
+
+
 @each_level
 @each_precision
 def test_the_shipped_model_scores_real_reviews_as_torch_does(level: str, precision: str) -> None:
@@ -187,6 +199,15 @@ def test_weights_that_are_all_zero_are_packed_without_a_warning() -> None:
     whole, worth = _to_int16(np.zeros((4, 8, 6), np.float32))
     assert not whole.any()
     assert np.isfinite(worth).all()
+
+
+def test_clang_compiles_it_to_the_same_scores(tmp_path: Path) -> None:
+    clang = Kernel(path=compile_kernel(tmp_path / "clang.so", "-O3", compiler="clang++"))
+    config = CONFIGS[2]
+    by_clang = NativeEngine(random_weights(config), max_tokens=MAX_TOKENS, threads=1, kernel=clang)
+    rows = random_rows(config, list(range(1, MAX_TOKENS + 1)))
+    by_gcc = engine(config, clang.level, "int16")
+    np.testing.assert_allclose(by_clang.logits(rows), by_gcc.logits(rows), rtol=0, atol=1e-6)
 
 
 # What surrounds it

@@ -15,15 +15,15 @@ from model.errors import EngineUnavailable
 
 SOURCE: Final = Path(model.engines.native.__file__).with_name("kernel.cpp")
 CALLED: Final = LEVELS[1:]
+EMULATED_TILES: Final = f'-DTILES="{Path(__file__).with_name("emulated_tiles.h")}"'
 
 _compiled = TemporaryDirectory(prefix="sentiment-kernel-")  # removed when the interpreter ends
 
 
-def compile_kernel(target: Path, *flags: str, source: Path = SOURCE) -> Path:
-    """Compile with every warning an error. Skips the test where there is no compiler."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("there is no g++ to compile the native engine with")
+def compile_kernel(target: Path, *flags: str, source: Path = SOURCE, compiler: str = "g++") -> Path:
+    """Compile with every warning an error. Skips the test where there is no such compiler."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler} to compile the native engine with")
     strict = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-fPIC", "-shared"]
     subprocess.run([compiler, *strict, *flags, str(source), "-o", str(target)], check=True, timeout=250)
     return target
@@ -31,14 +31,17 @@ def compile_kernel(target: Path, *flags: str, source: Path = SOURCE) -> Path:
 
 @functools.cache
 def kernel(level: str) -> Kernel:
-    """The kernel at a level. Skips the test where the processor lacks it."""
+    """The kernel at a level; AMX is emulated where the processor has AVX-512 alone. Skips the test where it lacks it."""
     try:
-        return Kernel(level, kernel_file())
+        real = Kernel(path=kernel_file())
+        emulated = level == "amx" and real.level == "avx512"
+        return Kernel(level, kernel_file(EMULATED_TILES) if emulated else kernel_file())
     except EngineUnavailable as error:
         pytest.skip(str(error))
 
 
 @functools.cache
-def kernel_file() -> Path:
+def kernel_file(*flags: str) -> Path:
     """Where it was compiled to. Skips the test where there is no compiler."""
-    return compile_kernel(Path(_compiled.name) / "kernel.so", "-O3")
+    name = "emulated.so" if flags else "kernel.so"
+    return compile_kernel(Path(_compiled.name) / name, "-O3", *flags)

@@ -22,6 +22,18 @@ inline void store_rounded(int16_t *p, Floats x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(x)));
 }
 
+// For tiles.h.
+inline void store_halves(int8_t *high, uint8_t *low, const int16_t *p) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(high), _mm256_cvtepi16_epi8(_mm256_srai_epi16(x, 8)));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(low), _mm256_cvtepi16_epi8(x));
+}
+inline Ints whole_of_halves(const int32_t *hh, const int32_t *hl, const int32_t *lh, const int32_t *ll) {
+    const Ints middle = _mm512_add_epi32(_mm512_load_si512(hl), _mm512_load_si512(lh));
+    const Ints outer = _mm512_add_epi32(_mm512_slli_epi32(_mm512_load_si512(hh), 16), _mm512_load_si512(ll));
+    return _mm512_add_epi32(outer, _mm512_slli_epi32(middle, 8));
+}
+
 inline Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 inline Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
 inline Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }

@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engines.native.weights import PackedLayer
+from model.engines.native.weights import Layout, PackedLayer
 from model.errors import BatchFailed, EngineUnavailable
 
 # By their places these are the numbers in kernel.cpp.
-LEVELS: Final = ("none", "avx2", "avx512")  # what the processor has, the best last
+LEVELS: Final = ("none", "avx2", "avx512", "amx")  # what the processor has, the best last
 PRECISIONS: Final = ("fp32", "int16")
-_LANES: Final = (0, 8, 16)  # numbers in a vector, by level
+_LAYOUTS: Final = (Layout(0), Layout(8), Layout(16), Layout(16, has_tiles=True))  # by level
 _DONE, _NO_MEMORY = 0, 1
 
 
@@ -83,7 +83,7 @@ class Network:
         self.precision = precision
         for layer, below in zip(layers, [0] + [self.units] * (len(layers) - 1), strict=True):
             gates = 4 * self.units
-            if layer.scales.size != gates or layer.weights.size != gates * (below + self.units):
+            if layer.scales.size != gates or layer.inputs != below + self.units:
                 raise ValueError(f"a layer is not of {self.units} units, as the states with which it begins are")
         self._kept = [initial, *layers]
         structures = [_CLayer(_address(x.input), _address(x.weights), _address(x.scales)) for x in layers]
@@ -135,7 +135,7 @@ class Kernel:
         self.level = level or available[-1]
         if self.level not in available:
             raise EngineUnavailable(f"level {level!r} cannot be had here; the choices are {', '.join(available)}")
-        self.lanes = _LANES[LEVELS.index(self.level)]
+        self.layout = _LAYOUTS[LEVELS.index(self.level)]
 
     def compute(self, network: Network, rows: Rows, *, slots: int) -> None:
         """Compute rows that no thread has taken yet, up to `slots` side by side, until none is left.

@@ -3,8 +3,6 @@
 //
 // lstm.h is compiled once for each instruction set, in a namespace of its own. What the processor has is asked at run
 // time, so one file runs everywhere. All functions may be called from any thread; nothing is kept between calls.
-//
-// A processor with AMX would get a third level: its tiles multiply 16 rows at once, so `advance` would differ.
 
 #include <cmath>
 #include <cstdint>
@@ -16,9 +14,18 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include "parabolas.h"
+
+#if defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#include <sys/syscall.h>
+#include <unistd.h>
+#ifndef TILES
+#define TILES "amx.h"  // tests compile with another file, which needs no such processor
+#endif
+#endif
 
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 has it of its own AVX-512 header (its bug 105593)
@@ -66,9 +73,36 @@ namespace avx512 {
 #endif
 #undef LEVEL
 
-bool has_avx2() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#ifdef TILES
+#define LEVEL amx
+#ifdef __clang__
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
+#endif
+namespace amx {
+constexpr int kTileBytes = 1024;
+#include TILES
+#include "avx512.h"
+#include "lstm.h"
+#include "tiles.h"
+}  // namespace amx
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#undef LEVEL
+#endif
+
+bool has_f16c() {  // not among the builtin's names in clang
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
 }
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 
 bool has_avx512() {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -83,12 +117,15 @@ bool has_avx512() {
 extern "C" {
 
 // Numbers that binding.py knows, too.
-enum Level : int32_t { kNone = 0, kAvx2 = 1, kAvx512 = 2 };
+enum Level : int32_t { kNone = 0, kAvx2 = 1, kAvx512 = 2, kAmx = 3 };
 enum PrecisionName : int32_t { kFp32 = 0, kInt16 = 1 };
 enum Outcome : int32_t { kDone = 0, kNoMemory = 1, kNotSupported = 2 };
 
 // The best level that this processor has; it has those below as well.
 __attribute__((visibility("default"))) int32_t best_level() {
+#if defined(TILES)
+    if (has_avx512() && amx::has_tiles()) return kAmx;
+#endif
 #if defined(__x86_64__)
     if (has_avx512()) return kAvx512;
     if (has_avx2()) return kAvx2;
@@ -99,20 +136,18 @@ __attribute__((visibility("default"))) int32_t best_level() {
 // Compute rows that nobody has taken yet, up to `slots` of them side by side, until none is left.
 __attribute__((visibility("default"))) int32_t compute(
     int32_t level, int32_t precision, const Network *network, const Rows *rows, int32_t slots) {
+    bool (*run)(const Network &, const Rows &, int) = nullptr;
 #if defined(__x86_64__)
-    if (level <= best_level()) {
-        bool possible = true;
-        if (level == kAvx512 && precision == kFp32) possible = avx512::run<avx512::Fp32>(*network, *rows, slots);
-        else if (level == kAvx512 && precision == kInt16) possible = avx512::run<avx512::Int16>(*network, *rows, slots);
-        else if (level == kAvx2 && precision == kFp32) possible = avx2::run<avx2::Fp32>(*network, *rows, slots);
-        else if (level == kAvx2 && precision == kInt16) possible = avx2::run<avx2::Int16>(*network, *rows, slots);
-        else return kNotSupported;
-        return possible ? kDone : kNoMemory;
-    }
-#else
-    (void)level, (void)precision, (void)network, (void)rows, (void)slots;
+    if (level == kAvx2 && precision == kFp32) run = avx2::run<avx2::InRegisters<avx2::Fp32>>;
+    if (level == kAvx2 && precision == kInt16) run = avx2::run<avx2::InRegisters<avx2::Int16>>;
+    if (level >= kAvx512 && precision == kFp32) run = avx512::run<avx512::InRegisters<avx512::Fp32>>;
+    if (level == kAvx512 && precision == kInt16) run = avx512::run<avx512::InRegisters<avx512::Int16>>;
 #endif
-    return kNotSupported;
+#if defined(TILES)
+    if (level == kAmx && precision == kInt16) run = amx::run<amx::InTiles>;
+#endif
+    if (!run || level > best_level()) return kNotSupported;
+    return run(*network, *rows, slots) ? kDone : kNoMemory;
 }
 
 // Fill the slots of a vocabulary, which are all 0.

@@ -1,8 +1,9 @@
 // The LSTM, on the vectors of the instruction set whose header was included before, in the same namespace.
 //
-// Read from the bottom: `run` keeps a tile of slots filled with rows, `Tile::step` reads one word in each of them,
-// `advance` computes `lanes` units of one layer in a few slots at once: the products, then the gates, then the new
-// states, while all of it is in registers. No row is padded, and no row's numbers depend on the rows beside it.
+// Read from the bottom: `run` keeps some slots filled with rows, `Slots::step` reads one word in each of them, and
+// `InRegisters` computes a layer, a few slots at a time: `multiply` makes the sums of products for `lanes` units, `renew`
+// the gates and the new states, while all of it is in registers. tiles.h has another way to make the sums. No row is
+// padded, and no row's numbers depend on the rows beside it.
 
 // tanh to 5e-7: a quotient of polynomials, fitted by least squares with weights moved to where the error was greatest.
 inline Floats tanh_exactly(Floats x) {
@@ -96,81 +97,112 @@ __attribute__((noinline)) void multiply(
         for (int gate = 0; gate < 4; ++gate) result[r][gate] = sums[r][gate];
 }
 
-// Units [block * lanes, (block + 1) * lanes) of layer `l`, in R slots.
-template <class Precision, int R>
-void advance(const Network &network, int l, int block, int direction, Slot<Precision> *const *slots) {
+// How many states the weights of layer `l` are multiplied with.
+inline int inputs_of(const Network &network, int l) { return l == 0 ? network.units : 2 * network.units; }
+
+// These states, one after another.
+template <class Precision>
+const typename Precision::State *inputs(const Network &network, int l, const Slot<Precision> &slot) {
+    return slot.states + 2 * network.units * l + (2 * network.units - inputs_of(network, l));
+}
+
+// Units [block * lanes, (block + 1) * lanes) of layer `l` in one slot, of their sums of products: gates and new states.
+template <class Precision>
+__attribute__((always_inline)) inline void renew(
+    const Network &network, int l, int block, int direction, const Slot<Precision> &slot,
+    const typename Precision::Sum (&sums)[4]) {
     const Layer &layer = network.layers[l];
     const int units = network.units;
-    const int inputs = l == 0 ? units : 2 * units;
-
-    const typename Precision::State *states[R];
-    for (int r = 0; r < R; ++r) states[r] = slots[r]->states + 2 * units * l + (2 * units - inputs);
-    auto weights = static_cast<const typename Precision::Weight *>(layer.weights) + int64_t{4} * kLanes * inputs * block;
-    typename Precision::Sum sums[R][4];
-    multiply<Precision, R>(inputs, states, weights, sums);
-
     const int at = block * 4 * kLanes;
+    auto input = static_cast<const typename Precision::Input *>(layer.input) + at;
+    if (l == 0) {
+        if (slot.left > 1) {  // the table is too large for the caches: fetch what the next step will read
+            auto next = reinterpret_cast<const char *>(input + int64_t{4} * units * slot.word[direction]);
+            for (size_t byte = 0; byte < 4 * kLanes * sizeof *input; byte += 64) _mm_prefetch(next + byte, _MM_HINT_T0);
+        }
+        input += int64_t{4} * units * *slot.word;
+    }
     const float *scales = layer.scales + at;
-    const bool is_top = l + 1 == network.layer_count;
+    Floats gates[4];
+    for (int gate = 0; gate < 4; ++gate) {
+        const int from = gate * kLanes;
+        gates[gate] = Precision::tanh(Precision::gate(sums[gate], input + from, scales + from));
+    }
     const Floats half = all(0.5F);
-    for (int r = 0; r < R; ++r) {
-        const Slot<Precision> &slot = *slots[r];
-        auto input = static_cast<const typename Precision::Input *>(layer.input) + at;
-        if (l == 0) {
-            if (slot.left > 1) {  // the table is too large for the caches: fetch what the next step will read
-                auto next = reinterpret_cast<const char *>(input + int64_t{4} * units * slot.word[direction]);
-                for (size_t byte = 0; byte < 4 * kLanes * sizeof *input; byte += 64) _mm_prefetch(next + byte, _MM_HINT_T0);
-            }
-            input += int64_t{4} * units * *slot.word;
-        }
-        Floats gates[4];
-        for (int gate = 0; gate < 4; ++gate) {
-            const int from = gate * kLanes;
-            gates[gate] = Precision::tanh(Precision::gate(sums[r][gate], input + from, scales + from));
-        }
-        const Floats in = multiply_add(gates[0], half, half);
-        const Floats forget = multiply_add(gates[1], half, half);
-        const Floats out = multiply_add(gates[3], half, half);
-        float *cell = slot.cells + l * units + block * kLanes;
-        const Floats c = multiply_add(forget, load(cell), multiply(in, gates[2]));
-        const Floats h = multiply(out, Precision::tanh(c));
-        store(cell, c);
-        Precision::store_state(slot.fresh + block * kLanes, h);
-        if (is_top) {
-            float *pooled = slot.pooled + block * kLanes;
-            store(pooled, add(load(pooled), h));
-            store(pooled + units, greatest(load(pooled + units), h));
-            store(pooled + 2 * units, h);
-        }
+    const Floats in = multiply_add(gates[0], half, half);
+    const Floats forget = multiply_add(gates[1], half, half);
+    const Floats out = multiply_add(gates[3], half, half);
+    float *cell = slot.cells + l * units + block * kLanes;
+    const Floats c = multiply_add(forget, load(cell), multiply(in, gates[2]));
+    const Floats h = multiply(out, Precision::tanh(c));
+    store(cell, c);
+    Precision::store_state(slot.fresh + block * kLanes, h);
+    if (l + 1 == network.layer_count) {
+        float *pooled = slot.pooled + block * kLanes;
+        store(pooled, add(load(pooled), h));
+        store(pooled + units, greatest(load(pooled + units), h));
+        store(pooled + 2 * units, h);
     }
 }
 
-template <class Precision>
-void advance_some(const Network &network, int l, int block, int direction, Slot<Precision> *const *slots, int count) {
-    switch (count) {
-        case 1: return advance<Precision, 1>(network, l, block, direction, slots);
-        case 2: return advance<Precision, 2>(network, l, block, direction, slots);
-        case 3: return advance<Precision, 3>(network, l, block, direction, slots);
-    }
-    if constexpr (kRowsAtOnce > 3) switch (count) {
-        case 4: return advance<Precision, 4>(network, l, block, direction, slots);
-        case 5: return advance<Precision, 5>(network, l, block, direction, slots);
-        case 6: return advance<Precision, 6>(network, l, block, direction, slots);
-    }
-}
-
-template <class Precision>
-class Tile {
+// A layer, `kRowsAtOnce` slots at a time.
+template <class P>
+class InRegisters {
   public:
+    using Precision = P;
+    static constexpr int kMostSlots = 24;  // enough to read the weights seldom; all states still fit the L2 cache
+
+    bool prepare(const Network &, int) { return true; }
+
+    void advance(const Network &network, int l, int direction, Slot<P> *const *slots, int used) {
+        const int groups = (used + kRowsAtOnce - 1) / kRowsAtOnce;
+        for (int block = 0; block < network.units / kLanes; ++block)
+            for (int group = 0; group < groups; ++group) {  // all nearly of one size
+                const int first = used * group / groups, last = used * (group + 1) / groups;
+                advance_some(network, l, block, direction, slots + first, last - first);
+            }
+    }
+
+  private:
+    static void advance_some(
+        const Network &network, int l, int block, int direction, Slot<P> *const *slots, int count) {
+        switch (count) {
+            case 1: return advance_all<1>(network, l, block, direction, slots);
+            case 2: return advance_all<2>(network, l, block, direction, slots);
+            case 3: return advance_all<3>(network, l, block, direction, slots);
+        }
+        if constexpr (kRowsAtOnce > 3) switch (count) {
+            case 4: return advance_all<4>(network, l, block, direction, slots);
+            case 5: return advance_all<5>(network, l, block, direction, slots);
+            case 6: return advance_all<6>(network, l, block, direction, slots);
+        }
+    }
+
+    template <int R>
+    static void advance_all(const Network &network, int l, int block, int direction, Slot<P> *const *slots) {
+        const int count = inputs_of(network, l);
+        const typename P::State *states[R];
+        for (int r = 0; r < R; ++r) states[r] = inputs(network, l, *slots[r]);
+        auto weights = static_cast<const typename P::Weight *>(network.layers[l].weights);
+        typename P::Sum sums[R][4];
+        multiply<P, R>(count, states, weights + int64_t{4} * kLanes * count * block, sums);
+        for (int r = 0; r < R; ++r) renew(network, l, block, direction, *slots[r], sums[r]);
+    }
+};
+
+template <class Way>
+class Slots {
+  public:
+    using Precision = typename Way::Precision;
     using State = typename Precision::State;
 
-    Tile(const Network &network, const Rows &rows) : network_(network), rows_(rows) {}
-    ~Tile() { free(memory_); }
-    Tile(const Tile &) = delete;
-    Tile &operator=(const Tile &) = delete;
+    Slots(const Network &network, const Rows &rows) : network_(network), rows_(rows) {}
+    ~Slots() { free(memory_); }
+    Slots(const Slots &) = delete;
+    Slots &operator=(const Slots &) = delete;
 
     // False where there is no memory.
-    bool make_slots(int count) {
+    bool make(int count) {
         const size_t units = static_cast<size_t>(network_.units), layers = static_cast<size_t>(network_.layer_count);
         const size_t floats = (layers + 3) * units, states = (2 * layers + 1) * units;
         const size_t slot_bytes = floats * sizeof(float) + states * sizeof(State);
@@ -181,7 +213,7 @@ class Tile {
             slots_[s] = {0, 0, nullptr, fresh + units, fresh, numbers + 3 * units, numbers};
             active_[s] = &slots_[s];
         }
-        return memory_ != nullptr;
+        return memory_ && way_.prepare(network_, count);
     }
 
     // Compute rows in `count` slots until nobody has any left.
@@ -199,8 +231,6 @@ class Tile {
             }
         }
     }
-
-    static constexpr int kMostSlots = 24;  // enough to read the weights seldom; all states still fit the L2 cache
 
   private:
     int direction() const { return rows_.backwards ? -1 : 1; }
@@ -237,13 +267,8 @@ class Tile {
     // One word in each of the first `used` slots.
     void step(int used) {
         const int units = network_.units;
-        const int groups = (used + kRowsAtOnce - 1) / kRowsAtOnce;
         for (int l = 0; l < network_.layer_count; ++l) {
-            for (int block = 0; block < units / kLanes; ++block)
-                for (int group = 0; group < groups; ++group) {  // all nearly of one size
-                    const int first = used * group / groups, last = used * (group + 1) / groups;
-                    advance_some<Precision>(network_, l, block, direction(), active_ + first, last - first);
-                }
+            way_.advance(network_, l, direction(), active_, used);
             const size_t bytes = static_cast<size_t>(units) * sizeof(State);
             for (int s = 0; s < used; ++s) {
                 State *own = active_[s]->states + (2 * l + 1) * units;
@@ -255,20 +280,21 @@ class Tile {
 
     const Network &network_;
     const Rows &rows_;
+    Way way_;
     char *memory_ = nullptr;
-    Slot<Precision> slots_[kMostSlots];
-    Slot<Precision> *active_[kMostSlots];
+    Slot<Precision> slots_[Way::kMostSlots];
+    Slot<Precision> *active_[Way::kMostSlots];
 };
 
 // False where there is no memory for the slots.
-template <class Precision>
+template <class Way>
 bool run(const Network &network, const Rows &rows, int slots) {
     const unsigned control = _mm_getcsr();
     _mm_setcsr(control | 0x8040);  // numbers below 1e-38 count as 0: a state that fades would cost a hundred times as much
-    Tile<Precision> tile(network, rows);
-    slots = slots < Tile<Precision>::kMostSlots ? slots : Tile<Precision>::kMostSlots;
-    const bool possible = tile.make_slots(slots);
-    if (possible) tile.run(slots);
+    Slots<Way> places(network, rows);
+    slots = slots < Way::kMostSlots ? slots : Way::kMostSlots;
+    const bool possible = places.make(slots);
+    if (possible) places.run(slots);
     _mm_setcsr(control);
     return possible;
 }

@@ -18,29 +18,39 @@ Floats = NDArray[np.float32]
 
 _HALVED: Final = np.array([0.5, 0.5, 1.0, 0.5], np.float32)  # input, forget, cell, output
 _STATE_ONE: Final = 8192  # int16: the state 1.0, as in lstm.h
+_TILE_UNITS, _TILE_INPUTS = 16, 64  # of a tile register's weights, as in tiles.h
+_CACHE_LINE: Final = 64
 _SMALLEST: Final = 1e-30  # to divide by where all weights are 0
 _LARGEST_HALF: Final = 65504.0
 _WORDS_AT_ONCE: Final = 4096  # of a table: what is not yet rounded to float16 stays small
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How the kernel reads weights at a level."""
+
+    lanes: int  # numbers in a vector
+    has_tiles: bool = False  # int16 weights lie in tiles of 64 inputs
+
+    def padded(self, units: int) -> int:
+        """`units`, filled up to whole vectors."""
+        return _multiple(units, self.lanes)
+
+
+@dataclass(frozen=True, slots=True)
 class PackedLayer:
     """What the kernel reads of one layer."""
 
+    inputs: int  # states that the weights are multiplied with
     input: NDArray[Any]  # (words or 1, H / lanes, 4, lanes); float32, or float16 with int16
-    weights: NDArray[Any]  # (H / lanes, inputs / group, 4, lanes, group), float32 or int16
+    weights: NDArray[Any]  # float32, int16 or, in tiles, uint8
     scales: Floats  # (H / lanes, 4, lanes), what one step of the integer products is worth
 
 
-def padded_units(units: int, lanes: int) -> int:
-    """`units`, filled up to whole vectors."""
-    return -(-units // lanes) * lanes
-
-
-def pack_lstm(weights: Weights, name: str, precision: str, lanes: int) -> list[PackedLayer]:
+def pack_lstm(weights: Weights, name: str, precision: str, layout: Layout) -> list[PackedLayer]:
     """The layers of the torch.nn.LSTM `name` that reads the embedding."""
     with np.errstate(all="ignore"):  # what is not finite will show in the results
-        return [_pack_layer(weights, name, layer, precision, lanes) for layer in range(_layer_count(weights, name))]
+        return [_pack_layer(weights, name, layer, precision, layout) for layer in range(_layer_count(weights, name))]
 
 
 def states_after_zeros(weights: Weights, name: str, steps: int, padded: int) -> Floats:
@@ -76,11 +86,12 @@ def _sigmoid(z: Floats) -> Floats:
     return sigmoid
 
 
-def _pack_layer(weights: Weights, name: str, layer: int, precision: str, lanes: int) -> PackedLayer:
+def _pack_layer(weights: Weights, name: str, layer: int, precision: str, layout: Layout) -> PackedLayer:
+    lanes = layout.lanes
     w_ih = _by_gate(weights[f"{name}.weight_ih_l{layer}"])
     w_hh = _by_gate(weights[f"{name}.weight_hh_l{layer}"])
     bias = _by_gate(_bias(weights, name, layer))
-    units = padded_units(w_hh.shape[1], lanes)
+    units = layout.padded(w_hh.shape[1])
     bias_row = _in_blocks(_filled(bias, units), lanes).ravel()
     recurrent = _filled(w_hh, units, units)
     table_type = np.float16 if precision == "int16" else np.float32
@@ -90,12 +101,13 @@ def _pack_layer(weights: Weights, name: str, layer: int, precision: str, lanes: 
     else:
         recurrent = np.concatenate([_filled(w_ih, units, units), recurrent], axis=2)
         table = _rounded(bias_row[np.newaxis], table_type)
+    inputs = recurrent.shape[2]
     if precision == "int16":
         whole, scales = _to_int16(recurrent)
-        return PackedLayer(table, _for_products(whole, lanes, group=2), _in_blocks(scales, lanes))
-    return PackedLayer(
-        table, _for_products(recurrent, lanes, group=1), _in_blocks(np.ones((4, units), np.float32), lanes)
-    )
+        products = _for_tiles(whole) if layout.has_tiles else _for_products(whole, lanes, group=2)
+        return PackedLayer(inputs, table, products, _in_blocks(scales, lanes))
+    ones = np.ones((4, units), np.float32)
+    return PackedLayer(inputs, table, _for_products(recurrent, lanes, group=1), _in_blocks(ones, lanes))
 
 
 def _by_gate(weight: Floats) -> Floats:
@@ -121,6 +133,29 @@ def _for_products(weight: NDArray[Any], lanes: int, *, group: int) -> NDArray[An
     """(4, H, inputs) as (H / lanes, inputs / group, 4, lanes, group)."""
     split = weight.reshape(4, -1, lanes, weight.shape[2] // group, group)
     return np.ascontiguousarray(split.transpose(1, 3, 0, 2, 4))
+
+
+def _for_tiles(weight: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """(4, H, inputs) as bytes (H / 16, 4, inputs / 64, 2, 16, 16, 4): high and low halves of four inputs by each unit."""
+    missing = _multiple(weight.shape[2], _TILE_INPUTS) - weight.shape[2]
+    whole = np.pad(weight, ((0, 0), (0, 0), (0, missing)))
+    halves = np.stack([whole >> 8, whole & 255]).astype(np.uint8)  # a negative byte as the kernel reads it
+    split = halves.reshape(2, 4, -1, _TILE_UNITS, whole.shape[2] // _TILE_INPUTS, _TILE_INPUTS // 4, 4)
+    return _aligned(split.transpose(2, 1, 4, 0, 5, 3, 6))
+
+
+def _aligned(weight: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy that begins with a cache line: else every row of a tile would lie across two."""
+    room = np.empty(weight.nbytes + _CACHE_LINE, np.uint8)
+    begin = -room.ctypes.data % _CACHE_LINE
+    aligned = room[begin : begin + weight.nbytes].reshape(weight.shape)
+    aligned[...] = weight
+    return aligned
+
+
+def _multiple(number: int, of: int) -> int:
+    """The next one that is not below `number`."""
+    return -(-number // of) * of
 
 
 def _table(embedding: Floats, columns: Floats, bias: Floats, dtype: type) -> NDArray[Any]:
