@@ -26,7 +26,7 @@ class Counts:
     @property
     def pipeline(self) -> int:
         """Where nothing is computed: a client alone, the worker around a simulated accelerator."""
-        return self.end_to_end * 8
+        return self.end_to_end * 6
 
     @property
     def peers(self) -> Mapping[str, int]:

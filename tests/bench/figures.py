@@ -44,6 +44,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Whole pipeline": {
         "end_to_end_reviews_per_s": "end to end, reviews/s",
         "end_to_end_of_engine": "end to end / engine on text",
+        "confluent_reviews_per_s": "end to end with confluent, reviews/s",
+        "confluent_of_engine": "end to end with confluent / engine on text",
         "exactly_once_reviews_per_s": "end to end exactly once, reviews/s",
         "exactly_once_of_end_to_end": "exactly once / at least once",
         "disturbed_reviews_per_s": "beside a busy neighbour, reviews/s",
@@ -87,6 +89,7 @@ FIGURES: Final = {name: label for group in GROUPS.values() for name, label in gr
 
 RATIOS: Final = {
     "end_to_end_of_engine": ("end_to_end_reviews_per_s", "engine_text_reviews_per_s"),
+    "confluent_of_engine": ("confluent_reviews_per_s", "engine_text_reviews_per_s"),
     "exactly_once_of_end_to_end": ("exactly_once_reviews_per_s", "end_to_end_reviews_per_s"),
     "disturbed_of_end_to_end": ("disturbed_reviews_per_s", "end_to_end_reviews_per_s"),
     "of_naive": ("beside_peers_reviews_per_s", peer_name("naive", "torch")),

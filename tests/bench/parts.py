@@ -76,6 +76,11 @@ def end_to_end(bench: Bench, subject: Subject, _: Figures) -> Figures:
     return {"end_to_end_reviews_per_s": worker_rate(bench, subject)}
 
 
+def second_client(bench: Bench, subject: Subject, _: Figures) -> Figures:
+    """As `end_to_end`, with librdkafka."""
+    return {"confluent_reviews_per_s": worker_rate(bench, subject, "--client", "confluent")}
+
+
 def exactly_once(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """As `end_to_end`, with results and offsets of each checkpoint in one transaction."""
     return {"exactly_once_reviews_per_s": worker_rate(bench, subject, "--delivery", "exactly_once")}
