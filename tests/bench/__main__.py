@@ -16,8 +16,9 @@ from deploy.demo.sample import SAMPLE
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
+from tests.bench.counts import MEMORY_REVIEWS, REVIEWS, Counts
 from tests.bench.figures import PEERS, NotMeasurable
-from tests.bench.parts import MEMORY_REVIEWS, Bench, memory
+from tests.bench.parts import Bench, memory
 from tests.bench.peers.contest import installed
 from tests.bench.plot import plot_latency
 from tests.bench.processes import BenchFailed
@@ -46,7 +47,7 @@ def main() -> int:
     if arguments.out:
         arguments.out.write_text(json.dumps(report.to_json(), indent=1) + "\n")
         to_stderr(f"saved to {arguments.out}")
-        if plot_latency(report.summary, picture := arguments.out.with_suffix(".png")):
+        if plot_latency(report.summary, picture := arguments.out.with_suffix(".svg")):
             to_stderr(f"drawn in {picture}")
     return 0
 
@@ -65,7 +66,7 @@ def measure(arguments: argparse.Namespace) -> Report:
         TemporaryDirectory(prefix="sentiment-bench-") as directory,
     ):
         to_stderr(broker.description)
-        bench = Bench(topics, arguments.data, arguments.reviews)
+        bench = Bench(topics, arguments.data, Counts(arguments.reviews))
         shipped = Subject(SHIPPED, arguments.artifact)
         reference = reference_subject(Path(directory) / "reference", arguments.data)
         wanted = arguments.only - {MEMORY}
@@ -81,7 +82,12 @@ def measure(arguments: argparse.Namespace) -> Report:
 
 def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the worker on a real broker.")
-    parser.add_argument("--reviews", type=int, default=4000, help="on the pre-filled topic (default: %(default)s)")
+    parser.add_argument(
+        "--reviews",
+        type=int,
+        default=REVIEWS,
+        help="end to end; those of the other parts follow (default: %(default)s)",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file to save everything to, as JSON")
     parser.add_argument("--only", type=_parts, default=frozenset(PARTS), help=f"some of {','.join(PARTS)}")

@@ -15,6 +15,7 @@ from typing import Final
 from deploy.demo.sample import SAMPLE
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
+from tests.bench.counts import REVIEWS, Counts
 from tests.bench.parts import Bench, worker_rate
 from tests.bench.subjects import SHIPPED, Subject
 from tests.bench.topics import Topics
@@ -33,7 +34,7 @@ def main() -> int:
     rates: dict[str, list[float]] = {variant: [] for variant in variants}
     with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
         to_stderr(f"{broker.description}; load of the machine {os.getloadavg()[0]:.1f}")
-        bench = Bench(topics, arguments.data, arguments.reviews)
+        bench = Bench(topics, arguments.data, Counts(arguments.reviews))
         for number in range(1, arguments.rounds + 1):
             for variant in variants:
                 rates[variant].append(worker_rate(bench, subject, *_flags(variant)))
@@ -54,7 +55,7 @@ def _flags(variant: str) -> list[str]:
 def _arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.batching", description="Batches at saturation.")
     parser.add_argument("--variant", action="append", metavar="NAME=VALUE,...", help="settings of one of the workers")
-    parser.add_argument("--reviews", type=int, default=4000, help="on the topic (default: %(default)s)")
+    parser.add_argument("--reviews", type=int, default=REVIEWS, help="on the topic (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
     parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")

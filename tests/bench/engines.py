@@ -1,10 +1,11 @@
-"""`python -m tests.bench.engines`: torch and the native engine on the same word ids. See docs/performance.md."""
+"""`python -m tests.bench.engines`: all engines for a CPU on the same word ids. See docs/performance.md."""
 
 import argparse
 import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -61,10 +62,16 @@ def main() -> int:
 
 
 def make_engines(artifact: Artifact, threads: int, level: str | None) -> dict[str, Engine]:
-    """Torch, and the native engine in each of its precisions."""
+    """Torch, ONNX Runtime where it is installed, and the native engine in each of its precisions."""
     max_tokens = artifact.tokenizer.max_tokens
     network = build_network(artifact.config.network, artifact.weights)
     engines: dict[str, Engine] = {BASELINE: TorchEngine(network, max_tokens=max_tokens, threads=threads)}
+    if find_spec("onnxruntime"):
+        from model.engines.onnx_engine import OnnxEngine
+
+        engines["onnx fp32"] = OnnxEngine(
+            artifact.config.network, artifact.weights, max_tokens=max_tokens, threads=threads
+        )
     for precision in PRECISIONS:
         engines[f"native {precision}"] = NativeEngine(
             artifact.weights, max_tokens=max_tokens, precision=precision, threads=threads, kernel=Kernel(level)

@@ -1,7 +1,7 @@
 """What is measured, and the arithmetic that makes figures of it. Pure."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ from worker.bench import engine
 
 Figures = Mapping[str, float]  # by name, see FIGURES
 
-LOADS: Final = (10, 25, 50, 75, 90, 95)  # percent of what was measured end to end
+LOADS: Final = (10, 25, 50, 75, 90, 95)  # percent of the rate left beside sender and reader
 PERCENTILES: Final = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 ACCELERATOR_PER_S: Final = 20_000
 FAST_ACCELERATOR_PER_S: Final = 60_000
@@ -44,6 +44,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Whole pipeline": {
         "end_to_end_reviews_per_s": "end to end, reviews/s",
         "end_to_end_of_engine": "end to end / engine on text",
+        "confluent_reviews_per_s": "end to end with confluent, reviews/s",
+        "confluent_of_engine": "end to end with confluent / engine on text",
         "exactly_once_reviews_per_s": "end to end exactly once, reviews/s",
         "exactly_once_of_end_to_end": "exactly once / at least once",
         "disturbed_reviews_per_s": "beside a busy neighbour, reviews/s",
@@ -72,6 +74,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "peer_results_that_differ": "results of peers that differ from the worker's",
     },
     "Latency": {
+        "left_reviews_per_s": "rate left beside sender and reader, reviews/s",
+        "left_of_end_to_end": "rate left / end to end",
         **{
             latency_name(load, name): f"at {load} % load, {name.replace('_', '.')}, ms"
             for load in LOADS
@@ -85,9 +89,11 @@ FIGURES: Final = {name: label for group in GROUPS.values() for name, label in gr
 
 RATIOS: Final = {
     "end_to_end_of_engine": ("end_to_end_reviews_per_s", "engine_text_reviews_per_s"),
+    "confluent_of_engine": ("confluent_reviews_per_s", "engine_text_reviews_per_s"),
     "exactly_once_of_end_to_end": ("exactly_once_reviews_per_s", "end_to_end_reviews_per_s"),
     "disturbed_of_end_to_end": ("disturbed_reviews_per_s", "end_to_end_reviews_per_s"),
     "of_naive": ("beside_peers_reviews_per_s", peer_name("naive", "torch")),
+    "left_of_end_to_end": ("left_reviews_per_s", "end_to_end_reviews_per_s"),
     "p99_of_p50_at_half_load": (latency_name(50, "p99"), latency_name(50, "p50")),
 }
 
@@ -96,7 +102,7 @@ class NotMeasurable(Exception):
     """The numbers do not allow the figure; the message says why."""
 
 
-def rate_per_s(stamps_ms: Sequence[int]) -> float:
+def rate_per_s(stamps_ms: Collection[float]) -> float:
     """Results per second from the first time stamp to the last.
 
     Results of the first stamp are not counted: their work was done before it.
@@ -108,10 +114,23 @@ def rate_per_s(stamps_ms: Sequence[int]) -> float:
     return sum(stamp_ms > first_ms for stamp_ms in stamps_ms) / ((last_ms - first_ms) / 1000)
 
 
-def steady_rate_per_s(stamps_ms: Sequence[int]) -> float:
-    """The same without the first third, while members still join, and the last sixth, when some are done."""
-    ordered = sorted(stamps_ms)
-    return rate_per_s(ordered[len(ordered) // 3 : len(ordered) * 5 // 6])
+def rate_of_all_per_s(stamps_ms: Collection[Collection[int]]) -> float:
+    """Results per second of a group, from their time stamps by partition, until the first partition is done.
+
+    Members begin together. But one that gets more of the machine is done first, and leaves it to the others, however
+    long the run is. Raises NotMeasurable.
+    """
+    done_ms = min(map(max, stamps_ms))
+    return rate_per_s([stamp_ms for each in stamps_ms for stamp_ms in each if stamp_ms <= done_ms])
+
+
+def rate_while_sent_per_s(read_s: Iterable[float], began_s: float, ended_s: float) -> float:
+    """Results per second in the later half of the time in which more was sent than could be scored.
+
+    By then the worker is behind, and sender and reader are still at work beside it. Raises NotMeasurable.
+    """
+    half_s = (began_s + ended_s) / 2
+    return rate_per_s([1000 * read for read in read_s if half_s <= read <= ended_s])
 
 
 def with_ratios(figures: Figures) -> dict[str, float]:

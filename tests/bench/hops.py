@@ -64,7 +64,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
-            bench = Bench(topics, Path(SAMPLE), arguments.reviews)
+            bench = Bench(topics, SAMPLE)
             costs_us = _pipeline_us(bench, 20 * arguments.reviews, arguments.client)
             costs_us |= _model_us(load_texts(bench.data, arguments.reviews))
             _flame(bench, arguments.reviews, arguments.client, DEFAULT_ARTIFACT)

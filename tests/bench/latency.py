@@ -1,14 +1,16 @@
 """Latency against load: reviews arrive by a schedule, and each latency counts from the time at which it was due."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from kafka import KafkaProducer
 
-from tests.bench.figures import LOADS, PERCENTILES, Figures, latency_name
+from tests.bench.figures import LOADS, PERCENTILES, Figures, latency_name, rate_while_sent_per_s
 from tests.bench.parts import START_LIMIT_S, Bench, has, limit_s, worker
+from tests.bench.processes import Child
 from tests.bench.schedule import arrivals_s
 from tests.bench.subjects import Subject
 from tests.bench.texts import load_texts
@@ -16,38 +18,64 @@ from tests.bench.topics import SEND_LIMIT_S, Topics, key_of, review
 from worker.bench.figures import percentile
 
 WARM_UP_REVIEWS: Final = 128
-LOAD_S: Final = 6.0  # length of each load
+LOAD_S: Final = 8.0  # length of each load
 SEND_LINGER_MS: Final = 5
 SEED: Final = 7
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent by a schedule."""
+
+    first: int  # the number of its first review
+    due_s: Sequence[float]  # of each review, from `began_s` on
+    began_s: float  # monotonic
+    lateness_s: Sequence[float]  # of each review
+
+    @property
+    def ended_s(self) -> float:
+        """When the last review was sent, monotonic."""
+        return self.began_s + self.due_s[-1] + self.lateness_s[-1]
+
+    def waits_s(self, seen: Mapping[bytes, float]) -> list[float]:
+        """From when each review was due until its result was read; `seen` has all of them."""
+        return [seen[key_of(number)] - self.began_s - due for number, due in enumerate(self.due_s, start=self.first)]
+
+
 def latency(bench: Bench, subject: Subject, figures: Figures) -> Figures:
-    """One worker under one load after the other, the next when all results of the last are there."""
-    capacity_per_s = figures["end_to_end_reviews_per_s"]
+    """One worker under one load after the other, the next when all results of the last are there.
+
+    The first is what it does end to end: more than it can while sender and reader use its cores. What it does then is
+    what the others are parts of.
+    """
     incoming, output = bench.topics.create("raw"), bench.topics.create("scored")
     bench.topics.fill(incoming, load_texts(bench.data, WARM_UP_REVIEWS))
-    found: dict[str, float] = {"send_lateness_p99_ms": 0.0}
     with bench.topics.arrivals(output) as seen, worker(bench.topics, subject, incoming, output) as child:
         child.until(partial(has, seen, WARM_UP_REVIEWS), START_LIMIT_S, "results of the warm-up")
-        first = WARM_UP_REVIEWS
-        for load in LOADS:
-            rate_per_s = capacity_per_s * load / 100
-            due_s = arrivals_s(rate_per_s, max(1, round(rate_per_s * LOAD_S)), seed=SEED)
-            began_s, lateness_s = send_on_time(bench.topics, incoming, load_texts(bench.data, len(due_s)), due_s, first)
-            child.until(partial(has, seen, first + len(due_s)), limit_s(len(due_s)), f"all results at {load} % load")
-            waits_s = [seen[key_of(number)] - began_s - due for number, due in enumerate(due_s, start=first)]
-            for name, percent in PERCENTILES.items():
-                found[latency_name(load, name)] = percentile(waits_s, percent) * 1000
-            late_ms = percentile(lateness_s, 99) * 1000
-            found["send_lateness_p99_ms"] = max(found["send_lateness_p99_ms"], late_ms)
-            first += len(due_s)
-    return found
+        under = partial(_under, bench, incoming, child, seen)
+        overload = under(figures["end_to_end_reviews_per_s"])
+        left_per_s = rate_while_sent_per_s(seen.values(), overload.began_s, overload.ended_s)
+        loads = {load: under(left_per_s * load / 100) for load in LOADS}
+    found: dict[str, float] = {}
+    for load, sent in loads.items():
+        waits_s = sent.waits_s(seen)
+        for name, percent in PERCENTILES.items():
+            found[latency_name(load, name)] = percentile(waits_s, percent) * 1000
+    lateness_s = max(percentile(sent.lateness_s, 99) for sent in loads.values())
+    return {"left_reviews_per_s": left_per_s, **found, "send_lateness_p99_ms": lateness_s * 1000}
 
 
-def send_on_time(
-    topics: Topics, topic: str, texts: Sequence[str], due_s: Sequence[float], first: int
-) -> tuple[float, list[float]]:
-    """Send each review at its time, numbered from `first`; when the schedule began, and how late each send was."""
+def _under(bench: Bench, incoming: str, child: Child, seen: Mapping[bytes, float], rate_per_s: float) -> Sent:
+    """Send so many a second, then wait until all results are there."""
+    first, due_s = len(seen), arrivals_s(rate_per_s, max(1, round(rate_per_s * LOAD_S)), seed=SEED)
+    sent = send_on_time(bench.topics, incoming, load_texts(bench.data, len(due_s)), due_s, first)
+    told = f"all results of {rate_per_s:,.0f} reviews/s"
+    child.until(partial(has, seen, first + len(due_s)), limit_s(len(due_s)), told)
+    return sent
+
+
+def send_on_time(topics: Topics, topic: str, texts: Sequence[str], due_s: Sequence[float], first: int) -> Sent:
+    """Send each review at its time, numbered from `first`."""
     lateness_s = []
     # A request a review would make sender and broker take the cores that are measured; the wait is in the latency.
     producer = KafkaProducer(bootstrap_servers=topics.bootstrap_servers, linger_ms=SEND_LINGER_MS)
@@ -60,4 +88,4 @@ def send_on_time(
             producer.send(topic, **review(number, text))
     finally:
         producer.close(timeout=SEND_LIMIT_S)
-    return began_s, lateness_s
+    return Sent(first, due_s, began_s, lateness_s)

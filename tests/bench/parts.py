@@ -4,19 +4,21 @@ from collections.abc import Iterator, Sized
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.bench.counts import MEMORY_REVIEWS, Counts
 from tests.bench.figures import (
     ACCELERATOR_PER_S,
     FAST_ACCELERATOR_PER_S,
     SCALES,
     Figures,
     Resident,
+    rate_of_all_per_s,
     rate_per_s,
     scale_name,
-    steady_rate_per_s,
 )
 from tests.bench.processes import Child, answer_of, started
 from tests.bench.subjects import Subject
@@ -27,9 +29,6 @@ from worker.clients import ClientName
 
 START_LIMIT_S: Final = 60.0
 SLOWEST_REVIEWS_PER_S: Final = 10  # below this something hangs
-PIPELINE_TIMES: Final = 10  # so many times the reviews: a simulated accelerator is fast
-
-MEMORY_REVIEWS: Final = 50_000
 MEMORY_SAMPLE_EVERY: Final = 1000
 
 
@@ -39,7 +38,7 @@ class Bench:
 
     topics: Topics
     data: Path
-    reviews: int
+    counts: Counts = field(default_factory=Counts)
     _filled: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def filled(self, reviews: int, partitions: int = 4) -> str:
@@ -53,8 +52,9 @@ class Bench:
 
 def engine(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """The engine alone, on word ids and on text; what it says of itself is kept with the subject."""
-    arguments = ["--artifact", str(subject.artifact), "--data", str(bench.data), "--reviews", str(bench.reviews)]
-    answer = answer_of("the engine", ["tests.bench.engine", *arguments], limit_s=limit_s(8 * bench.reviews))
+    reviews = bench.counts.engine
+    arguments = ["--artifact", str(subject.artifact), "--data", str(bench.data), "--reviews", str(reviews)]
+    answer = answer_of("the engine", ["tests.bench.engine", *arguments], limit_s=limit_s(8 * reviews))
     subject.about.update(answer["about"])
     figures: Figures = answer["figures"]
     return figures
@@ -62,17 +62,23 @@ def engine(bench: Bench, subject: Subject, _: Figures) -> Figures:
 
 def client(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Kafka's client alone."""
+    records = bench.counts.pipeline
     arguments = [
-        "--bootstrap-servers", bench.topics.bootstrap_servers, "--input", bench.filled(bench.reviews),
-        "--output", bench.topics.create("copied"), "--records", str(bench.reviews), "--client", subject.client,
+        "--bootstrap-servers", bench.topics.bootstrap_servers, "--input", bench.filled(records),
+        "--output", bench.topics.create("copied"), "--records", str(records), "--client", subject.client,
     ]  # fmt: skip
-    answer: Figures = answer_of("the client", ["tests.bench.client", *arguments], limit_s=limit_s(bench.reviews))
+    answer: Figures = answer_of("the client", ["tests.bench.client", *arguments], limit_s=limit_s(records))
     return answer
 
 
 def end_to_end(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """The worker on a topic filled before it starts; nobody reads the results until it has ended."""
     return {"end_to_end_reviews_per_s": worker_rate(bench, subject)}
+
+
+def second_client(bench: Bench, subject: Subject, _: Figures) -> Figures:
+    """As `end_to_end`, with librdkafka."""
+    return {"confluent_reviews_per_s": worker_rate(bench, subject, "--client", "confluent")}
 
 
 def exactly_once(bench: Bench, subject: Subject, _: Figures) -> Figures:
@@ -88,14 +94,13 @@ def disturbed(bench: Bench, subject: Subject, _: Figures) -> Figures:
 
 def simulated(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """The worker around a predictor that only takes its time, one and several of them in a group."""
-    reviews = PIPELINE_TIMES * bench.reviews
     figures: dict[str, float] = {}
     for workers, partitions in SCALES:
-        rate, processor_us = _carried(bench, subject, reviews, workers, partitions)
+        rate, processor_us = _carried(bench, subject, workers, partitions)
         figures[scale_name(workers, partitions)] = rate
         if (workers, partitions) == (1, 4):
             figures["pipeline_processor_us"] = processor_us
-    fast, processor_us = _carried(bench, subject, reviews, 1, 4, accelerator_per_s=FAST_ACCELERATOR_PER_S)
+    fast, processor_us = _carried(bench, subject, 1, 4, accelerator_per_s=FAST_ACCELERATOR_PER_S)
     figures["pipeline_fast_reviews_per_s"] = fast
     return figures
 
@@ -132,10 +137,10 @@ def worker(topics: Topics, subject: Subject, incoming: str, output: str, *flags:
 
 def worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
     """Reviews/s of the worker on a topic filled before it starts."""
-    output = bench.topics.create("scored")
-    with worker(bench.topics, subject, bench.filled(bench.reviews), output, "--until-empty", *flags) as child:
-        child.wait(limit_s(bench.reviews))
-    return rate_per_s(bench.topics.stamps_ms(output, bench.reviews))
+    reviews, output = bench.counts.end_to_end, bench.topics.create("scored")
+    with worker(bench.topics, subject, bench.filled(reviews), output, "--until-empty", *flags) as child:
+        child.wait(limit_s(reviews))
+    return rate_per_s(bench.topics.stamps_ms(output, reviews))
 
 
 def carrier(
@@ -169,13 +174,13 @@ def limit_s(reviews: int) -> float:
 def _carried(
     bench: Bench,
     subject: Subject,
-    reviews: int,
     workers: int,
     partitions: int,
     *,
     accelerator_per_s: int = ACCELERATOR_PER_S,
 ) -> tuple[float, float]:
     """Reviews/s of all workers together, and the processor time of a review, us."""
+    reviews = bench.counts.pipeline
     incoming, output = bench.filled(reviews, partitions), bench.topics.create("scored", partitions)
     arguments = carrier(bench, incoming, output=output, client=subject.client, accelerator_per_s=accelerator_per_s)
     with TemporaryDirectory() as meeting, ExitStack() as running:
@@ -187,6 +192,6 @@ def _carried(
         for child in children:
             child.wait(limit_s(reviews))
         processor_s = sum(child.answer()["processor_s"] for child in children)
-    stamps_ms = bench.topics.stamps_ms(output, reviews)
-    rate = rate_per_s(stamps_ms) if workers == 1 else steady_rate_per_s(stamps_ms)
+    stamps_ms = bench.topics.stamps_by_partition_ms(output, reviews)
+    rate = rate_per_s([*chain(*stamps_ms)]) if workers == 1 else rate_of_all_per_s(stamps_ms)
     return rate, processor_s / reviews * 1e6

@@ -29,7 +29,7 @@ from tests.bench.processes import BenchFailed
 from tests.bench.schedule import arrivals_s
 from tests.bench.subjects import SHIPPED, Subject
 from tests.bench.texts import load_texts
-from tests.bench.topics import Topics, key_of
+from tests.bench.topics import Topics
 from tests.support.section import Section
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
@@ -96,7 +96,7 @@ def main() -> int:
         TemporaryDirectory(prefix="sentiment-") as directory,
     ):
         to_stderr(broker.description)
-        bench = Bench(topics, SAMPLE, 4000)
+        bench = Bench(topics, SAMPLE)
         rate_per_s = given.rate or LOAD * worker_rate(bench, Subject(SHIPPED, DEFAULT_ARTIFACT))
         rounds: dict[str, list[Rise]] = {"with a reload": [], "without": []}
         for number in range(1, given.rounds + 1):
@@ -130,19 +130,18 @@ def measure(bench: Bench, rate_per_s: float, directory: Path, *, reloads: bool) 
         with bench.topics.arrivals(output) as seen:
             if reloads:
                 signal.start()
-            began_s, _ = send_on_time(bench.topics, incoming, texts, due_s, 0)
+            sent = send_on_time(bench.topics, incoming, texts, due_s, 0)
             until(partial(has, seen, len(due_s)), limit_s(len(due_s)), "all results are there")
         if worker.metric("sentiment_model_reloads_total", result="done") != reloads:
             raise BenchFailed(f"the model was not changed: {worker.log_tail()}")
         if reloads:
-            to_stderr(
-                f"the next model took over {took_over_s(worker.log(), began_s + reload_s):.1f} s after the signal"
-            )
+            after_s = took_over_s(worker.log(), sent.began_s + reload_s)
+            to_stderr(f"the next model took over {after_s:.1f} s after the signal")
     finally:
         signal.cancel()
         worker.stop()
     bench.topics.stamps_ms(output, len(due_s))
-    return rise(due_s, [seen[key_of(number)] - began_s - due for number, due in enumerate(due_s)], reload_s)
+    return rise(due_s, sent.waits_s(seen), reload_s)
 
 
 def took_over_s(log: str, signalled_s: float) -> float:

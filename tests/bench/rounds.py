@@ -31,6 +31,7 @@ OF_END_TO_END: Final = frozenset({END_TO_END})
 ROUND: Final[Mapping[str, Part]] = {
     ENGINE: Part(parts.engine, NETWORKS),
     END_TO_END: Part(parts.end_to_end, NETWORKS),
+    "confluent": Part(parts.second_client, NETWORKS, OF_END_TO_END),
     "exactly-once": Part(parts.exactly_once, NETWORKS, OF_END_TO_END),
     "neighbour": Part(parts.disturbed, NETWORKS, OF_END_TO_END),
     "latency": Part(latency, NETWORKS, OF_END_TO_END),

@@ -5,9 +5,10 @@ from tests.bench.figures import (
     Resident,
     growth,
     peer_name,
+    rate_of_all_per_s,
     rate_per_s,
+    rate_while_sent_per_s,
     scale_name,
-    steady_rate_per_s,
     with_ratios,
 )
 
@@ -26,9 +27,26 @@ def test_results_that_came_at_once_have_no_rate(stamps_ms: list[int]) -> None:
         rate_per_s(stamps_ms)
 
 
-def test_a_steady_rate_leaves_out_the_start_and_the_end() -> None:
-    joining, steady, ending = range(0, 30_000, 1000), range(30_000, 30_045), range(60_000, 75_000, 1000)
-    assert steady_rate_per_s([*ending, *joining, *steady]) == pytest.approx(1000)
+def test_the_rate_of_a_group_ends_with_the_first_that_is_done() -> None:
+    fast, slow = range(0, 2001, 2), [*range(0, 2001, 4), *range(2001, 6000)]
+    assert rate_of_all_per_s([fast, slow]) == pytest.approx(500 + 250)
+
+
+def test_the_rate_left_while_sending_is_that_of_its_later_half() -> None:
+    at_first, later, afterwards = (8.0, 9.0, 13.0), range(56, 81), range(81, 400)
+    read_s = [*at_first, *(step / 4 for step in later), *(20 + step / 100 for step in afterwards)]
+    assert rate_while_sent_per_s(read_s, began_s=8.0, ended_s=20.0) == pytest.approx(4.0)
+
+
+def test_batches_that_end_at_the_edges_of_the_later_half_do_not_change_the_rate_left() -> None:
+    read_s = [batch / 3 for batch in range(60) for _ in range(256)]
+    for ended_s in (10.0, 10.1, 10.3, 10.6):
+        assert rate_while_sent_per_s(read_s, 0.0, ended_s) == pytest.approx(3 * 256)
+
+
+def test_no_rate_is_left_where_nothing_was_read_in_time() -> None:
+    with pytest.raises(NotMeasurable):
+        rate_while_sent_per_s([1.0, 2.0, 30.0], began_s=0.0, ended_s=20.0)
 
 
 def test_ratios_are_taken_within_one_round() -> None:

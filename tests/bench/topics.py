@@ -60,22 +60,30 @@ class Topics:
 
     def stamps_ms(self, topic: str, expected: int) -> list[int]:
         """When the broker stored each result. Raises BenchFailed unless there are exactly as many as expected."""
-        return [record.timestamp for record in self._read(topic, expected)]
+        return [stamp_ms for each in self.stamps_by_partition_ms(topic, expected) for stamp_ms in each]
+
+    def stamps_by_partition_ms(self, topic: str, expected: int) -> list[list[int]]:
+        """The same for each partition. Raises as `stamps_ms`."""
+        stamps_ms: list[list[int]] = [[] for _ in range(self._created[topic])]
+        for record in self._read(topic, expected):
+            stamps_ms[record.partition].append(record.timestamp)
+        return stamps_ms
 
     def scores(self, topic: str, expected: int) -> dict[bytes, float]:
         """P(positive) by key. Raises BenchFailed as `stamps_ms`."""
         return {record.key: json.loads(record.value)["score"] for record in self._read(topic, expected)}
 
-    def _read(self, topic: str, expected: int) -> list[Any]:
+    def _read(self, topic: str, expected: int) -> Iterator[Any]:
         with self._consumer(topic) as (consumer, partitions):
             ends = consumer.end_offsets(partitions)  # the marks of transactions have offsets, too
-            found: list[Any] = []
+            found = 0
             deadline_s = time.monotonic() + SEND_LIMIT_S
             while any(consumer.position(one) < end for one, end in ends.items()) and time.monotonic() < deadline_s:
-                found += [record for records in consumer.poll(POLL_MS).values() for record in records]
-            if len(found) != expected:
-                raise BenchFailed(f"{topic} holds {len(found)} results, not {expected}")
-            return found
+                for records in consumer.poll(POLL_MS).values():
+                    found += len(records)
+                    yield from records
+            if found != expected:
+                raise BenchFailed(f"{topic} holds {found} results, not {expected}")
 
     @contextmanager
     def arrivals(self, topic: str) -> Iterator[dict[bytes, float]]:

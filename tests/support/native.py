@@ -31,7 +31,7 @@ def compile_kernel(target: Path, *flags: str, source: Path = SOURCE, compiler: s
 
 @functools.cache
 def kernel(level: str) -> Kernel:
-    """The kernel at a level; AMX is emulated where the processor has AVX-512 alone. Skips the test where it lacks it."""
+    """The kernel at a level; AMX is emulated where there is only AVX-512. Skips the test where it cannot be had."""
     try:
         real = Kernel(path=kernel_file())
         emulated = level == "amx" and real.level == "avx512"

@@ -136,7 +136,7 @@ def _for_products(weight: NDArray[Any], lanes: int, *, group: int) -> NDArray[An
 
 
 def _for_tiles(weight: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """(4, H, inputs) as bytes (H / 16, 4, inputs / 64, 2, 16, 16, 4): high and low halves of four inputs by each unit."""
+    """(4, H, inputs) as bytes (H / 16, 4, inputs / 64, 2, 16, 16, 4): gate, 64 inputs, half, 4 of them, unit, input."""
     missing = _multiple(weight.shape[2], _TILE_INPUTS) - weight.shape[2]
     whole = np.pad(weight, ((0, 0), (0, 0), (0, missing)))
     halves = np.stack([whole >> 8, whole & 255]).astype(np.uint8)  # a negative byte as the kernel reads it

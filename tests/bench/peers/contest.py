@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from tests.bench.figures import PEER_ENGINES, PEERS, Figures, peer_name, rate_per_s
+from tests.bench.figures import PEERS, Figures, peer_name, rate_per_s
 from tests.bench.parts import Bench, limit_s, worker
 from tests.bench.processes import ROOT, started
 from tests.bench.subjects import Subject
@@ -13,7 +13,6 @@ from tests.bench.topics import key_of
 
 PACKAGES: Final[Path] = ROOT / "var" / "peers"  # `make peers` puts them there
 NEEDS: Final = {"faststream_batches": "faststream", "quix_sink": "quixstreams", "bytewax_flow": "bytewax"}
-PARTS: Final = {"torch": 4, "ours": 1}  # of the reviews: torch's plain forward takes its time
 ROUNDING: Final = 2e-6  # both sides round their scores
 
 
@@ -24,15 +23,14 @@ def installed() -> list[str]:
 
 def contest(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Everybody's rate, and how many results of the peers are not the worker's."""
-    incoming, output = bench.filled(bench.reviews), bench.topics.create("scored")
-    with worker(bench.topics, subject, incoming, output, "--until-empty") as child:
-        child.wait(limit_s(bench.reviews))
-    figures = {"beside_peers_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, bench.reviews))}
-    scores = bench.topics.scores(output, bench.reviews)
+    reviews, output = bench.counts.end_to_end, bench.topics.create("scored")
+    with worker(bench.topics, subject, bench.filled(reviews), output, "--until-empty") as child:
+        child.wait(limit_s(reviews))
+    figures = {"beside_peers_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, reviews))}
+    scores = bench.topics.scores(output, reviews)
     tolerance = float(str(subject.about.get("tolerance", 1e-5))) + ROUNDING
     differing = 0
-    for peer_engine in PEER_ENGINES:
-        reviews = bench.reviews // PARTS[peer_engine]
+    for peer_engine, reviews in bench.counts.peers.items():
         incoming = bench.filled(reviews)
         expected = {key: scores[key] for key in map(key_of, range(reviews))}
         for peer in installed():
