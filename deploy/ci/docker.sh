@@ -47,12 +47,16 @@ start_daemon() {
   fail "dockerd does not answer; its log ends:" "$state/dockerd.log"
 }
 
-provide_image() { # $1, or what the script $2 makes in its place
-  docker image inspect "$1" >/dev/null 2>&1 && return
-  timeout 60 docker pull --quiet "$1" >/dev/null 2>&1 && return
-  say "$1 cannot be pulled"
-  install_packages debootstrap
-  "$2"
+provide_images() { # "${@:2}", or what the script $1 makes in their place
+  local image
+  for image in "${@:2}"; do
+    docker image inspect "$image" >/dev/null 2>&1 && continue
+    timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && continue
+    say "$image cannot be pulled"
+    install_packages debootstrap
+    "$1"
+    return
+  done
 }
 
 start() {
@@ -63,8 +67,9 @@ start() {
     [ "$(id -u)" = 0 ] || fail "no daemon answers, and only root can start one"
     start_daemon
   fi
-  provide_image apache/kafka:4.3.0 deploy/kafka/build-image.sh
-  provide_image python:3.11-slim-bookworm deploy/docker/build-base.sh || say "the worker's image cannot be built"
+  provide_images deploy/kafka/build-image.sh apache/kafka:4.3.0
+  provide_images deploy/docker/build-base.sh python:3.11-slim-bookworm python:3.11-bookworm ||
+    say "the worker's image cannot be built"
 }
 
 stop() {

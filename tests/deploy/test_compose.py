@@ -1,6 +1,7 @@
 """The compose file: valid, of a piece with the files that it joins; it comes up, scores and is watched."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it has
 from deploy.compose.kafka import HERE, PLACEMENT, VARIABLES, variables
 from deploy.kafka.ports import free_ports
 from tests.support.containers import builder, docker, works
-from tests.support.deployment import DEPLOY, accepted, image_environment, stops_in_time
+from tests.support.deployment import DEPLOY, DOCKERFILE, accepted, image_environment, stops_in_time
 from tests.support.go_modules import go_module
-from tests.support.images import Image, base_image, kafka_image
+from tests.support.images import Image, base_images, kafka_image
 from tests.support.prometheus import Prometheus, program
 from tests.support.until import until
 
@@ -56,6 +57,13 @@ def test_it_is_valid() -> None:
 
 def test_the_committed_settings_of_kafka_are_the_generated_ones() -> None:
     assert VARIABLES.read_text("utf-8") == variables(), "stale: run `python -m deploy.compose`"
+
+
+def test_unless_told_otherwise_it_builds_what_the_dockerfile_does() -> None:
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
+    del defaults["REVISION"]
+    for name in WORKERS:
+        assert SERVICES[name]["build"]["args"] == {name: f"${{{name}:-{value}}}" for name, value in defaults.items()}
 
 
 def test_kafka_is_where_the_others_look_for_it() -> None:
@@ -180,7 +188,8 @@ def prometheus_image(folder: Path) -> str:
     context.mkdir()
     shutil.copy(program("prometheus"), context / "prometheus")
     start = json.dumps(["/prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/tmp/data"])
-    (context / "Dockerfile").write_text(f"FROM {base_image()}\nCOPY prometheus /\nCMD {start}\n", "utf-8")
+    base, _ = base_images()
+    (context / "Dockerfile").write_text(f"FROM {base}\nCOPY prometheus /\nCMD {start}\n", "utf-8")
     docker("build", "--tag=sentiment-worker/prometheus:test", str(context), program=builder())
     return "sentiment-worker/prometheus:test"
 

@@ -126,5 +126,13 @@ def test_the_image_says_what_it_is_and_stops_by_sigterm(image: Image) -> None:
     assert config["StopSignal"] == "SIGTERM"
 
 
+def test_the_image_for_cpus_computes_with_the_native_engine(image: Image) -> None:
+    words = ("bench", "--reviews=1", "--rounds=1", "--json")
+    found = json.loads(docker("run", "--rm", "--network=none", *HARDENED, image.tag, *words))
+    if "avx2" not in found["machine"]["flags"]:
+        pytest.skip("the native engine needs a processor with AVX2")
+    assert found["model"]["engine"].startswith("native "), found["model"]["why"]
+
+
 def test_the_image_for_cpus_has_no_torch(image: Image) -> None:
     assert inside(image, "import json, importlib.util as u; print(json.dumps(u.find_spec('torch') is None))")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -12,29 +13,33 @@ from deploy.kafka.docker import BUILT_IMAGE, OFFICIAL_IMAGE
 from tests.support.containers import builder, docker, is_here
 from tests.support.deployment import DEPLOY
 
-BASES = ("python:3.11-slim-bookworm", "sentiment-worker/python:3.11")
-KAFKAS = (OFFICIAL_IMAGE, BUILT_IMAGE)
+BASES = (  # the worker's, and that of its build: a venv is moved between them, so never one of each pair
+    ("python:3.11-slim-bookworm", "python:3.11-bookworm"),
+    ("sentiment-worker/python:3.11", "sentiment-worker/python:3.11-build"),
+)
+KAFKAS = ((OFFICIAL_IMAGE,), (BUILT_IMAGE,))
 BUILD_LIMIT_S = 900.0
 REACHES_THE_INDEX = ("index-url", "extra-index-url", "proxy", "timeout", "trusted-host")  # options of pip
 AUTHORITIES = "/run/secrets/ca"
 
 
-def first_that_is_here(images: tuple[str, ...], how: str) -> str:
-    """The first of `images` that need not be pulled; skips with `how` to get one."""
-    for image in images:
-        if is_here(image):
-            return image
-    pytest.skip(f"none of {', '.join(images)} is here: {how}")
+def first_that_are_here(choices: Sequence[tuple[str, ...]], how: str) -> tuple[str, ...]:
+    """The first of `choices` of which no image need be pulled; skips with `how` to get one."""
+    for images in choices:
+        if all(map(is_here, images)):
+            return images
+    pytest.skip(f"none of {', '.join(map(' with '.join, choices))} is here: {how}")
 
 
 def kafka_image() -> str:
     """The official one, or its stand-in."""
-    return first_that_is_here(KAFKAS, "deploy/kafka/build-image.sh makes one")
+    [image] = first_that_are_here(KAFKAS, "deploy/kafka/build-image.sh makes one")
+    return image
 
 
-def base_image() -> str:
-    """The official one, or its stand-in."""
-    return first_that_is_here(BASES, "deploy/docker/build-base.sh makes one")
+def base_images() -> tuple[str, ...]:
+    """The worker's and that of its build: the official ones, or their stand-ins."""
+    return first_that_are_here(BASES, "deploy/docker/build-base.sh makes the last two")
 
 
 class Image(NamedTuple):
@@ -47,7 +52,8 @@ class Image(NamedTuple):
 def build(tag: str, folder: Path, *, extra: str) -> Image:
     """Build it; `folder` is for the secrets of the build."""
     image = Image(tag, canary=uuid4().hex)
-    arguments = {"BASE": base_image(), "EXTRA": extra, "REVISION": "test"}
+    base, build_base = base_images()
+    arguments = {"BASE": base, "BUILD_BASE": build_base, "EXTRA": extra, "REVISION": "test"}
     secrets = write_secrets(folder, image.canary)
     docker(
         "build",
