@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 REVIEWS: Final = 16_000  # end to end, unless told otherwise
-MEMORY_REVIEWS: Final = 50_000
+MEMORY_REVIEWS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from worker.clients import ClientName
 
 START_LIMIT_S: Final = 60.0
 SLOWEST_REVIEWS_PER_S: Final = 10  # below this something hangs
-MEMORY_SAMPLE_EVERY: Final = 1000
+MEMORY_SAMPLE_EVERY: Final = 4000
 
 
 @dataclass(slots=True)
