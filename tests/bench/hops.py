@@ -26,7 +26,11 @@ from tests.bench.processes import ROOT, BenchFailed, run_program
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 from tests.support.section import Section
+from worker.bench.figures import Spread
+from worker.bench.machine import machine_facts
 from worker.clients import CLIENTS, ClientName
+
+Costs = dict[str, float]  # processor time of a review, us, by hop
 
 SAMPLES_PER_S: Final = 200
 FLAMES: Final = ROOT / "var" / "flames"
@@ -58,22 +62,29 @@ def main() -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.hops", description=__doc__)
     parser.add_argument("--reviews", type=int, default=2000, help="with the model; 20 times as many without")
-    parser.add_argument("--client", choices=CLIENTS, default="kafka-python")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (default: %(default)s)")
     parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     arguments = parser.parse_args()
+    machine = machine_facts()
     try:
         with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
             bench = Bench(topics, SAMPLE)
-            costs_us = _pipeline_us(bench, 20 * arguments.reviews, arguments.client)
-            costs_us |= _model_us(load_texts(bench.data, arguments.reviews))
-            _flame(bench, arguments.reviews, arguments.client, DEFAULT_ARTIFACT)
+            texts = load_texts(bench.data, arguments.reviews)
+            rounds: dict[str, list[Costs]] = {client: [] for client in CLIENTS}
+            for _ in range(arguments.rounds):
+                for client in CLIENTS:
+                    costs_us = _pipeline_us(bench, 20 * arguments.reviews, client) | _model_us(texts)
+                    rounds[client].append(costs_us)
+            for client in CLIENTS:
+                _flame(bench, 20 * arguments.reviews, client, None)
+                _flame(bench, arguments.reviews, client, DEFAULT_ARTIFACT)
     except KeyboardInterrupt:
         return 130
     except (BenchFailed, LauncherError) as error:
         to_stderr(f"error: {error}")
         return 1
-    written = table(costs_us, f"{datetime.now(UTC):%Y-%m-%d}")
+    written = table(rounds, f"{datetime.now(UTC):%Y-%m-%d}", machine)
     sys.stdout.write(written)
     if arguments.write:
         SECTION.write(written)
@@ -96,24 +107,28 @@ def hop_of(stack: str) -> str:
     return next((hop for hop, frames in HOPS.items() if any(frame in stack for frame in frames)), OTHER)
 
 
-def table(costs_us: Mapping[str, float], day: str) -> str:
-    """Markdown: a row a hop."""
-    rows = [f"| {hop} | {cost:.1f} |" for hop, cost in costs_us.items()]
-    return "\n".join([f"Run on {day}.", "", "| hop | processor time of a review, us |", "|---|---|", *rows, ""])
+def table(rounds: Mapping[str, Sequence[Costs]], day: str, machine: Mapping[str, object]) -> str:
+    """Markdown: a row a hop, a column a client."""
+    clients = list(rounds)
+    where = f"Run on {day}, {machine['cores']} cores of {machine['cpu']}; {len(rounds[clients[0]])} rounds."
+    lines = [where, "", "| hop | " + " | ".join(clients) + " |", "|---|" + "---|" * len(clients)]
+    for hop in rounds[clients[0]][0]:
+        cells = (str(Spread.of([costs_us[hop] for costs_us in rounds[client]])) for client in clients)
+        lines.append(f"| {hop} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
 
 
-def _pipeline_us(bench: Bench, reviews: int, client: ClientName) -> dict[str, float]:
+def _pipeline_us(bench: Bench, reviews: int, client: ClientName) -> Costs:
     """By hop, and their sum."""
     with TemporaryDirectory() as directory:
         stacks = Path(directory) / "stacks"
         answer = _profile(bench, reviews, client, None, ["--format", "raw", "--output", str(stacks)])
         found = shares(stacks.read_text().splitlines())
-    _flame(bench, reviews, client, None)
     a_review_us = answer["processor_s"] / reviews * 1e6
     return {**{hop: share * a_review_us for hop, share in found.items()}, ALL: a_review_us}
 
 
-def _model_us(texts: Sequence[str]) -> dict[str, float]:
+def _model_us(texts: Sequence[str]) -> Costs:
     """What a review costs in the shipped model, all threads together."""
     predictor = load_predictor(DEFAULT_ARTIFACT)
     predictor.warm_up()

@@ -31,8 +31,9 @@ def test_shares_are_of_the_samples_after_the_start() -> None:
     assert sum(found.values()) == 1
 
 
-def test_the_table_has_a_row_for_each_cost() -> None:
-    assert table({"read": 12.34, "batch": 0.5}, "2026-01-01").splitlines()[-2:] == [
-        "| read | 12.3 |",
-        "| batch | 0.5 |",
-    ]
+def test_the_table_has_a_row_for_each_hop_and_a_column_for_each_client() -> None:
+    rounds = {"slow": [{"read": 12.34}, {"read": 14.0}, {"read": 11.0}], "fast": [{"read": 0.5}, {"read": 0.6}]}
+    lines = table(rounds, "2026-01-01", {"cores": 2, "cpu": "a processor"}).splitlines()
+    assert lines[0] == "Run on 2026-01-01, 2 cores of a processor; 3 rounds."
+    assert lines[2] == "| hop | slow | fast |"
+    assert lines[-1] == "| read | 12.34 (11.00 to 14.00) | 0.55 (0.50 to 0.60) |"

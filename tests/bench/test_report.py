@@ -55,7 +55,7 @@ def test_the_table_says_of_each_bar_whether_it_was_met() -> None:
     table = shown(report(MEASURED, MEMORY))
     assert row(table, "shipped: end to end / engine on text")[2] == "met"
     assert row(table, "reference-sized: end to end / engine on text")[2] == "not met"
-    assert row(table, "memory grows by")[1:] == ["+0.00%", "met"]
+    assert row(table, "memory grows by")[1:] == ["+0.00%, to 512 MiB", "met"]
 
 
 def test_the_machine_stands_beside_the_figures() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 FLAGS: Final = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_bf16", "amx_int8"
 )  # fmt: skip
-PACKAGES: Final = ("torch", "kafka-python", "numpy")
+PACKAGES: Final = ("torch", "onnxruntime", "kafka-python", "confluent-kafka", "numpy")
 BUSY_LOAD_PER_CORE: Final = 0.25
 
 
