@@ -47,7 +47,7 @@ class NativeEngine:
         self._network = network(weights, max_tokens, precision, self._kernel.layout)
         self._threads = threads or physical_cores()
         self._lanes = Lanes(self._threads, lambda: None)
-        self.description = f"native {self._kernel.level} {precision}, {self._threads} threads"
+        self.description = f"native {self._kernel.level_of(precision)} {precision}, {self._threads} threads"
         self.tolerance = TOLERANCES[precision]
         self.batches_at_once = 2  # lanes that find no row left of the one begin with the other
 

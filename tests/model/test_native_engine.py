@@ -23,7 +23,7 @@ from model.network import BiLstmClassifier
 from model.network_config import AnyNetworkConfig, NetworkConfig, SentimentRnnConfig, Weights
 from model.networks import Network, build_network
 from tests.bench.texts import load_texts
-from tests.support.native import CALLED, compile_kernel, kernel
+from tests.support.native import CALLED, kernel
 
 MAX_TOKENS = 40
 # Small, odd and whole numbers of vectors; each a row of the matrix of tests.
@@ -201,12 +201,14 @@ def test_weights_that_are_all_zero_are_packed_without_a_warning() -> None:
     assert np.isfinite(worth).all()
 
 
-def test_clang_compiles_it_to_the_same_scores(tmp_path: Path) -> None:
-    clang = Kernel(path=compile_kernel(tmp_path / "clang.so", "-O3", compiler="clang++"))
+@each_level
+def test_clang_compiles_it_to_the_same_scores(level: str) -> None:
     config = CONFIGS[2]
-    by_clang = NativeEngine(random_weights(config), max_tokens=MAX_TOKENS, threads=1, kernel=clang)
+    by_clang = NativeEngine(
+        random_weights(config), max_tokens=MAX_TOKENS, threads=1, kernel=kernel(level, compiler="clang++")
+    )
     rows = random_rows(config, list(range(1, MAX_TOKENS + 1)))
-    by_gcc = engine(config, clang.level, "int16")
+    by_gcc = engine(config, level, "int16")
     np.testing.assert_allclose(by_clang.logits(rows), by_gcc.logits(rows), rtol=0, atol=1e-6)
 
 
@@ -268,6 +270,11 @@ def test_it_says_what_runs_it() -> None:
     native = engine(CONFIGS[1], "avx2", "int16", threads=3)
     assert native.description == "native avx2 int16, 3 threads"
     assert native.tolerance == 1e-3
+
+
+@pytest.mark.parametrize(("precision", "level"), [("int16", "amx"), ("fp32", "avx512")])
+def test_it_names_the_level_that_computes(precision: str, level: str) -> None:
+    assert engine(CONFIGS[1], "amx", precision).description == f"native {level} {precision}, 1 threads"
 
 
 # Where it cannot be had

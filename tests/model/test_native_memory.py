@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.native import EMULATED_TILES, compile_kernel
+from tests.support.native import EMULATED_AMX, compile_kernel
 
 COMPUTING = """
 import sys
@@ -51,7 +51,7 @@ check()
 @pytest.mark.parametrize("program", [COMPUTING, READING], ids=["engine", "tokenizer"])
 def test_the_sanitizers_find_nothing(program: str, tmp_path: Path) -> None:
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover"]  # they do not see what AMX itself touches
-    kernel = compile_kernel(tmp_path / "kernel.so", "-O1", "-g", *sanitizers, EMULATED_TILES)
+    kernel = compile_kernel(tmp_path / "kernel.so", "-O1", "-g", *sanitizers, EMULATED_AMX)
     runtime = subprocess.run(
         [shutil.which("g++") or "g++", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()

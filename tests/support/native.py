@@ -15,7 +15,7 @@ from model.errors import EngineUnavailable
 
 SOURCE: Final = Path(model.engines.native.__file__).with_name("kernel.cpp")
 CALLED: Final = LEVELS[1:]
-EMULATED_TILES: Final = f'-DTILES="{Path(__file__).with_name("emulated_tiles.h")}"'
+EMULATED_AMX: Final = f'-DEMULATED_AMX="{Path(__file__).with_name("emulated_tiles.h")}"'
 
 _compiled = TemporaryDirectory(prefix="sentiment-kernel-")  # removed when the interpreter ends
 
@@ -30,18 +30,18 @@ def compile_kernel(target: Path, *flags: str, source: Path = SOURCE, compiler: s
 
 
 @functools.cache
-def kernel(level: str) -> Kernel:
+def kernel(level: str, compiler: str = "g++") -> Kernel:
     """The kernel at a level; AMX is emulated where there is only AVX-512. Skips the test where it cannot be had."""
     try:
-        real = Kernel(path=kernel_file())
+        real = Kernel(path=kernel_file(compiler))
         emulated = level == "amx" and real.level == "avx512"
-        return Kernel(level, kernel_file(EMULATED_TILES) if emulated else kernel_file())
+        return Kernel(level, kernel_file(compiler, emulated=emulated))
     except EngineUnavailable as error:
         pytest.skip(str(error))
 
 
 @functools.cache
-def kernel_file(*flags: str) -> Path:
-    """Where it was compiled to. Skips the test where there is no compiler."""
-    name = "emulated.so" if flags else "kernel.so"
-    return compile_kernel(Path(_compiled.name) / name, "-O3", *flags)
+def kernel_file(compiler: str = "g++", *, emulated: bool = False) -> Path:
+    """Where it was compiled to, with AMX or with it emulated. Skips the test where there is no such compiler."""
+    target = Path(_compiled.name) / f"{compiler}{'-emulated' if emulated else ''}.so"
+    return compile_kernel(target, "-O3", *([EMULATED_AMX] if emulated else []), compiler=compiler)

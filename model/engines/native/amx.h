@@ -3,20 +3,10 @@
 // There are eight, each of 16 rows with 64 bytes. Here 0 to 3 are sums in int32, 4 and 5 the states' halves, 6 and 7 the
 // weights'. A product adds, for each row of states and each unit, four neighbouring bytes times four at once.
 
-// Whether the processor has them and the system lets this process use them; asked once.
-inline bool has_tiles() {
-    static const bool there = [] {
-        constexpr unsigned kTiles = 1U << 24, kInt8 = 1U << 25;
-        unsigned a, b, c, d;
-        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (kTiles | kInt8)) != (kTiles | kInt8)) return false;
-        constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-        return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-    }();
-    return there;
-}
+constexpr int kTileBytes = 1024;
 
-// GCC does not know that the intrinsics read memory: what was stored before must be there.
-inline void finish_stores() { __asm__ volatile("" ::: "memory"); }
+// GCC does not know that the intrinsics read memory: what is stored before must be there, what is stored after must not.
+inline void fence_stores() { __asm__ volatile("" ::: "memory"); }
 
 // From now on the registers of sums and of states have so many rows.
 inline void shape_tiles(int rows) {
@@ -27,8 +17,9 @@ inline void shape_tiles(int rows) {
     } shape;
     static_assert(sizeof shape == 64);
     for (int tile = 0; tile < 8; ++tile) shape.rows[tile] = static_cast<uint8_t>(tile < 6 ? rows : 16);
-    finish_stores();
+    fence_stores();
     _tile_loadconfig(&shape);
+    fence_stores();
 }
 
 inline void clear_sums() {
@@ -40,7 +31,7 @@ inline void clear_sums() {
 
 // To the sums: both halves of the states times both halves of the weights.
 inline void add_products(const int8_t *high, const uint8_t *low, int64_t stride, const uint8_t *weights) {
-    finish_stores();
+    fence_stores();
     _tile_loadd(4, high, stride);
     _tile_loadd(6, weights, 64);
     _tile_dpbssd(0, 4, 6);
@@ -49,6 +40,7 @@ inline void add_products(const int8_t *high, const uint8_t *low, int64_t stride,
     _tile_loadd(5, low, stride);
     _tile_dpbusd(2, 5, 6);
     _tile_dpbuud(3, 5, 7);
+    fence_stores();
 }
 
 inline void store_sums(int32_t (*sums)[16][16]) {

@@ -24,7 +24,12 @@ _DONE, _NO_MEMORY = 0, 1
 
 
 class _CLayer(ctypes.Structure):
-    _fields_ = (("input", ctypes.c_void_p), ("weights", ctypes.c_void_p), ("scales", ctypes.c_void_p))
+    _fields_ = (
+        ("input", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+        ("tiles", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+    )
 
 
 class _CNetwork(ctypes.Structure):
@@ -86,7 +91,9 @@ class Network:
             if layer.scales.size != gates or layer.inputs != below + self.units:
                 raise ValueError(f"a layer is not of {self.units} units, as the states with which it begins are")
         self._kept = [initial, *layers]
-        structures = [_CLayer(_address(x.input), _address(x.weights), _address(x.scales)) for x in layers]
+        structures = [
+            _CLayer(_address(x.input), _address(x.weights), _address(x.tiles), _address(x.scales)) for x in layers
+        ]
         self.c = _CNetwork(self.units, len(layers), (_CLayer * len(layers))(*structures), _address(initial))
 
 
@@ -136,6 +143,10 @@ class Kernel:
         if self.level not in available:
             raise EngineUnavailable(f"level {level!r} cannot be had here; the choices are {', '.join(available)}")
         self.layout = _LAYOUTS[LEVELS.index(self.level)]
+
+    def level_of(self, precision: str) -> str:
+        """What computes it: tiles have no fp32."""
+        return "avx512" if (self.level, precision) == ("amx", "fp32") else self.level
 
     def compute(self, network: Network, rows: Rows, *, slots: int) -> None:
         """Compute rows that no thread has taken yet, up to `slots` side by side, until none is left.

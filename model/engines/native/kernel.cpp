@@ -22,8 +22,9 @@
 #if defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifndef TILES
-#define TILES "amx.h"  // tests compile with another file, which needs no such processor
+#define HAS_AMX
+#ifdef EMULATED_AMX
+#include EMULATED_AMX  // the instructions in plain C++, for tests on processors without them
 #endif
 #endif
 
@@ -73,7 +74,7 @@ namespace avx512 {
 #endif
 #undef LEVEL
 
-#ifdef TILES
+#ifdef HAS_AMX
 #define LEVEL amx
 #ifdef __clang__
 #pragma clang attribute push( \
@@ -83,8 +84,7 @@ namespace avx512 {
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
 #endif
 namespace amx {
-constexpr int kTileBytes = 1024;
-#include TILES
+#include "amx.h"
 #include "avx512.h"
 #include "lstm.h"
 #include "tiles.h"
@@ -110,6 +110,25 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512vnni");
 }
 
+#ifdef HAS_AMX
+// Linux lets a process have tiles only on request. From then on each of its threads may use them, and `sigaltstack` wants
+// stacks on which the tiles can be saved; where a thread has a smaller one already, the answer is no. Asked once.
+bool was_given_amx() {
+#ifdef EMULATED_AMX
+    return true;
+#else
+    static const bool given = [] {
+        constexpr unsigned kTiles = 1U << 24, kInt8 = 1U << 25;
+        unsigned a, b, c, d;
+        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (kTiles | kInt8)) != (kTiles | kInt8)) return false;
+        constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+        return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+    }();
+    return given;
+#endif
+}
+#endif
+
 }  // namespace
 
 #endif
@@ -123,8 +142,8 @@ enum Outcome : int32_t { kDone = 0, kNoMemory = 1, kNotSupported = 2 };
 
 // The best level that this processor has; it has those below as well.
 __attribute__((visibility("default"))) int32_t best_level() {
-#if defined(TILES)
-    if (has_avx512() && amx::has_tiles()) return kAmx;
+#ifdef HAS_AMX
+    if (has_avx512() && was_given_amx()) return kAmx;
 #endif
 #if defined(__x86_64__)
     if (has_avx512()) return kAvx512;
@@ -143,7 +162,7 @@ __attribute__((visibility("default"))) int32_t compute(
     if (level >= kAvx512 && precision == kFp32) run = avx512::run<avx512::InRegisters<avx512::Fp32>>;
     if (level == kAvx512 && precision == kInt16) run = avx512::run<avx512::InRegisters<avx512::Int16>>;
 #endif
-#if defined(TILES)
+#ifdef HAS_AMX
     if (level == kAmx && precision == kInt16) run = amx::run<amx::InTiles>;
 #endif
     if (!run || level > best_level()) return kNotSupported;

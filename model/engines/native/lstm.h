@@ -145,7 +145,8 @@ __attribute__((always_inline)) inline void renew(
     }
 }
 
-// A layer, `kRowsAtOnce` slots at a time.
+// A way to compute a layer, `kRowsAtOnce` slots at a time. Every way has the precision that it computes in, the most slots
+// that it gains from, `prepare` for so many of them (false where there is no memory), and `advance`: one word in each slot.
 template <class P>
 class InRegisters {
   public:

@@ -12,10 +12,11 @@ struct Layer {
     // where a word's row is embedding @ W_ih + b; (1, H / lanes, 4, lanes), just b, for the layers above.
     const void *input;
     // W_hh for the first layer, W_ih above W_hh for the others, K = H or 2 H inputs:
-    // (H / lanes, K / group, 4, lanes, group), so that the products read it from one end to the other. For tiles, with K
-    // filled up by weights of 0: (H / 16, 4, K / 64, 2, 16, 16, 4), bytes of gate, 64 inputs, high or low half, 4 of these
-    // inputs, unit, input.
+    // (H / lanes, K / group, 4, lanes, group), so that the products read it from one end to the other.
     const void *weights;
+    // The same for tiles, where the level has them, with K filled up by weights of 0: (H / 16, 4, K / 64, 2, 16, 16, 4), bytes
+    // of block, gate, 64 inputs, high or low half, 4 of these inputs, unit, input.
+    const uint8_t *tiles;
     const float *scales;  // (H / lanes, 4, lanes): what one step of the integer products is worth
 };
 

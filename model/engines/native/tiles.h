@@ -1,8 +1,8 @@
 // Sums of products of int16 by tile registers, which multiply bytes: 16 rows times 16 units times 64 inputs at once.
 //
 // A number is 256 high + low, of which low has no sign. So a product of two is 65536 high high + 256 (high low + low high)
-// + low low, and each kind has a register of its own. Every part of a sum is exact modulo 2^32; the whole one fits in
-// int32, so it is what `Int16` gets, to the last bit.
+// + low low, and each kind has a register of its own. Sums are made modulo 2^32 here as in `Int16`, so they are the same
+// numbers, to the last bit, and a step may be made either way.
 
 class InTiles {
   public:
@@ -29,10 +29,11 @@ class InTiles {
     }
 
     void advance(const Network &network, int l, int direction, Slot<Int16> *const *slots, int used) {
+        if (used < kFewRows) return in_registers_.advance(network, l, direction, slots, used);
         halve(network, l, slots, used);
         shape(used < kTileRows ? used : kTileRows);
         const int stretches = stretches_of(inputs_of(network, l));
-        auto weights = static_cast<const uint8_t *>(network.layers[l].weights);
+        const uint8_t *weights = network.layers[l].tiles;
         for (int block = 0; block < network.units / kLanes; ++block, weights += 4 * 2 * stretches * kTileBytes)
             for (int first = 0; first < used; first += kTileRows) {
                 Ints sums[kTileRows][4];
@@ -44,6 +45,7 @@ class InTiles {
 
   private:
     static constexpr int kTileRows = 16;
+    static constexpr int kFewRows = 8;  // below that a tile has more to wait for than to do; guessed, not measured
     static constexpr int kStretchInputs = 64;  // of one product of tiles
 
     static int stretches_of(int inputs) { return (inputs + kStretchInputs - 1) / kStretchInputs; }
@@ -76,6 +78,7 @@ class InTiles {
         }
     }
 
+    InRegisters<Int16> in_registers_;
     int8_t *halves_ = nullptr;  // (slots, stride): high; then low
     uint8_t *low_ = nullptr;
     int64_t stride_ = 0;

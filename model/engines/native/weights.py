@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 _HALVED: Final = np.array([0.5, 0.5, 1.0, 0.5], np.float32)  # input, forget, cell, output
 _STATE_ONE: Final = 8192  # int16: the state 1.0, as in lstm.h
 _TILE_UNITS, _TILE_INPUTS = 16, 64  # of a tile register's weights, as in tiles.h
+_NO_TILES: Final = np.empty(0, np.uint8)
 _CACHE_LINE: Final = 64
 _SMALLEST: Final = 1e-30  # to divide by where all weights are 0
 _LARGEST_HALF: Final = 65504.0
@@ -30,7 +31,7 @@ class Layout:
     """How the kernel reads weights at a level."""
 
     lanes: int  # numbers in a vector
-    has_tiles: bool = False  # int16 weights lie in tiles of 64 inputs
+    has_tiles: bool = False  # int16 weights are wanted in tiles, too
 
     def padded(self, units: int) -> int:
         """`units`, filled up to whole vectors."""
@@ -43,7 +44,8 @@ class PackedLayer:
 
     inputs: int  # states that the weights are multiplied with
     input: NDArray[Any]  # (words or 1, H / lanes, 4, lanes); float32, or float16 with int16
-    weights: NDArray[Any]  # float32, int16 or, in tiles, uint8
+    weights: NDArray[Any]  # (H / lanes, inputs / group, 4, lanes, group), float32 or int16
+    tiles: NDArray[np.uint8]  # (H / 16, 4, inputs / 64, 2, 16, 16, 4), or empty
     scales: Floats  # (H / lanes, 4, lanes), what one step of the integer products is worth
 
 
@@ -104,10 +106,10 @@ def _pack_layer(weights: Weights, name: str, layer: int, precision: str, layout:
     inputs = recurrent.shape[2]
     if precision == "int16":
         whole, scales = _to_int16(recurrent)
-        products = _for_tiles(whole) if layout.has_tiles else _for_products(whole, lanes, group=2)
-        return PackedLayer(inputs, table, products, _in_blocks(scales, lanes))
+        tiles = _for_tiles(whole) if layout.has_tiles else _NO_TILES
+        return PackedLayer(inputs, table, _for_products(whole, lanes, group=2), tiles, _in_blocks(scales, lanes))
     ones = np.ones((4, units), np.float32)
-    return PackedLayer(inputs, table, _for_products(recurrent, lanes, group=1), _in_blocks(ones, lanes))
+    return PackedLayer(inputs, table, _for_products(recurrent, lanes, group=1), _NO_TILES, _in_blocks(ones, lanes))
 
 
 def _by_gate(weight: Floats) -> Floats:
