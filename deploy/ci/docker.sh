@@ -51,7 +51,7 @@ provide_images() { # "${@:2}", or what the script $1 makes in their place
   local image
   for image in "${@:2}"; do
     docker image inspect "$image" >/dev/null 2>&1 && continue
-    timeout 60 docker pull --quiet "$image" >/dev/null 2>&1 && continue
+    timeout 240 docker pull --quiet "$image" >/dev/null 2>&1 && continue
     say "$image cannot be pulled"
     install_packages debootstrap
     "$1"

@@ -13,7 +13,7 @@ class Counts:
     """By part, from those that the worker scores end to end.
 
     A rate counts from the first result on, and what was begun before it flatters the rate: up to two batches of 256 of
-    the worker's, one of 64 of a peer's. So each takes many times as many, and at least some seconds.
+    the worker's, one of 64 of a peer's. So each takes many times as many.
     """
 
     end_to_end: int = REVIEWS

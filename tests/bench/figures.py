@@ -115,13 +115,15 @@ def rate_per_s(stamps_ms: Collection[float]) -> float:
 
 
 def rate_of_all_per_s(stamps_ms: Collection[Collection[int]]) -> float:
-    """Results per second of a group, from their time stamps by partition, until the first partition is done.
+    """Results per second of a group, from their time stamps by partition, while it works on all partitions.
 
-    Members begin together. But one that gets more of the machine is done first, and leaves it to the others, however
-    long the run is. Raises NotMeasurable.
+    A member that gets more of the machine is done first, and leaves it to the others, however long the run is. Raises
+    NotMeasurable.
     """
-    done_ms = min(map(max, stamps_ms))
-    return rate_per_s([stamp_ms for each in stamps_ms for stamp_ms in each if stamp_ms <= done_ms])
+    if not all(stamps_ms):
+        raise NotMeasurable("a partition has no result: measure more reviews")
+    begun_ms, done_ms = max(map(min, stamps_ms)), min(map(max, stamps_ms))
+    return rate_per_s([stamp_ms for each in stamps_ms for stamp_ms in each if begun_ms <= stamp_ms <= done_ms])
 
 
 def rate_while_sent_per_s(read_s: Iterable[float], began_s: float, ended_s: float) -> float:

@@ -27,9 +27,14 @@ def test_results_that_came_at_once_have_no_rate(stamps_ms: list[int]) -> None:
         rate_per_s(stamps_ms)
 
 
-def test_the_rate_of_a_group_ends_with_the_first_that_is_done() -> None:
-    fast, slow = range(0, 2001, 2), [*range(0, 2001, 4), *range(2001, 6000)]
+def test_the_rate_of_a_group_is_that_while_all_of_it_work() -> None:
+    fast, slow = range(0, 3001, 2), [*range(1000, 3001, 4), *range(3001, 6000)]
     assert rate_of_all_per_s([fast, slow]) == pytest.approx(500 + 250)
+
+
+def test_a_partition_without_results_has_no_rate() -> None:
+    with pytest.raises(NotMeasurable):
+        rate_of_all_per_s([[1, 2], []])
 
 
 def test_the_rate_left_while_sending_is_that_of_its_later_half() -> None:
