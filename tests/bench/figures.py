@@ -67,7 +67,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
             for key, said in PEER_ENGINES.items()
             for peer in PEERS
         },
-        "beside_peers_reviews_per_s": "the worker on the same topic, reviews/s",
+        "beside_peers_reviews_per_s": "the worker, reviews/s",
         "of_naive": "worker / naive with torch's plain forward",
         "of_best_peer": "worker / best peer with torch's plain forward",
         "of_best_peer_with_our_engine": "worker / best peer with our engine",
