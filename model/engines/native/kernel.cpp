@@ -155,6 +155,7 @@ __attribute__((visibility("default"))) int32_t best_level() {
 // Compute rows that nobody has taken yet, up to `slots` of them side by side, until none is left.
 __attribute__((visibility("default"))) int32_t compute(
     int32_t level, int32_t precision, const Network *network, const Rows *rows, int32_t slots) {
+    (void)precision;  // unused where there is no level
     bool (*run)(const Network &, const Rows &, int) = nullptr;
 #if defined(__x86_64__)
     if (level == kAvx2 && precision == kFp32) run = avx2::run<avx2::InRegisters<avx2::Fp32>>;
