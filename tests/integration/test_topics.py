@@ -10,6 +10,7 @@ from deploy.kafka.broker import Broker
 from tests.support.kafka_io import MAX_MESSAGE_BYTES, Message, Topics, create_topics
 from tests.support.stage import MakeStage
 from tests.support.traffic import reviews
+from tests.support.worker_process import set_environment
 from worker.cli import main
 
 pytestmark = pytest.mark.broker
@@ -33,9 +34,10 @@ def test_where_partitions_differ_the_key_decides_and_its_results_stay_together_i
 
 
 def test_the_largest_record_that_the_input_takes_can_be_buried_where_the_command_made_the_topics(
-    broker: Broker, make_stage: MakeStage
+    broker: Broker, make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead letter is larger than its record by what its headers say."""
+    set_environment(monkeypatch)
     tag = uuid4().hex[:8]
     topics = Topics(f"raw.{tag}", f"scored.{tag}", f"dlq.{tag}")
     names = zip(("--input-topic", "--output-topic", "--dlq-topic"), topics.names(), strict=True)
