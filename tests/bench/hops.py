@@ -20,7 +20,7 @@ from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
-from tests.bench.page import PAGE
+from tests.bench.page import PAGE, markdown_table
 from tests.bench.parts import Bench, carrier, limit_s
 from tests.bench.processes import ROOT, BenchFailed, run_program
 from tests.bench.texts import load_texts
@@ -109,13 +109,12 @@ def hop_of(stack: str) -> str:
 
 def table(rounds: Mapping[str, Sequence[Costs]], day: str, machine: Mapping[str, object]) -> str:
     """Markdown: a row a hop, a column a client."""
-    clients = list(rounds)
-    where = f"Run on {day}, {machine['cores']} cores of {machine['cpu']}; {len(rounds[clients[0]])} rounds."
-    lines = [where, "", "| hop | " + " | ".join(clients) + " |", "|---|" + "---|" * len(clients)]
-    for hop in rounds[clients[0]][0]:
-        cells = (str(Spread.of([costs_us[hop] for costs_us in rounds[client]])) for client in clients)
-        lines.append(f"| {hop} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    [first, *_] = rounds.values()
+    where = f"Run on {day}, {machine['cores']} cores of {machine['cpu']}; {len(first)} rounds."
+    lines = [
+        [hop, *(str(Spread.of([costs_us[hop] for costs_us in each])) for each in rounds.values())] for hop in first[0]
+    ]
+    return "\n".join([where, "", *markdown_table(["hop", *rounds], lines), ""])
 
 
 def _pipeline_us(bench: Bench, reviews: int, client: ClientName) -> Costs:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,12 +49,13 @@ def figures(document: Mapping[str, Any]) -> str:
     for group in GROUPS:
         subjects, found = rows(summary, group)
         if found:
-            lines += [f"**{group}**", "", *DRAWN.get(group, []), *_table(["", *subjects], found), ""]
+            lines += [f"**{group}**", "", *DRAWN.get(group, []), *markdown_table(["", *subjects], found), ""]
     bars = [[bar["bar"], bar["figure"], "met" if bar["met"] else "not met"] for bar in document["bars"]]
-    return "\n".join([*lines, "**Bars**", "", *_table(["bar", "measured", ""], bars), ""])
+    return "\n".join([*lines, "**Bars**", "", *markdown_table(["bar", "measured", ""], bars), ""])
 
 
-def _table(header: list[str], lines: list[list[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    """Its lines."""
     return ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines)]
 
 

@@ -135,12 +135,17 @@ def worker(topics: Topics, subject: Subject, incoming: str, output: str, *flags:
         yield child
 
 
-def worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
-    """Reviews/s of the worker on a topic filled before it starts."""
+def scored_by_worker(bench: Bench, subject: Subject, *flags: str) -> str:
+    """Let the worker score a topic filled before it starts; where its results are."""
     reviews, output = bench.counts.end_to_end, bench.topics.create("scored")
     with worker(bench.topics, subject, bench.filled(reviews), output, "--until-empty", *flags) as child:
         child.wait(limit_s(reviews))
-    return rate_per_s(bench.topics.stamps_ms(output, reviews))
+    return output
+
+
+def worker_rate(bench: Bench, subject: Subject, *flags: str) -> float:
+    """Reviews/s of the worker on a topic filled before it starts."""
+    return rate_per_s(bench.topics.stamps_ms(scored_by_worker(bench, subject, *flags), bench.counts.end_to_end))
 
 
 def carrier(

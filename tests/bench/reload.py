@@ -23,7 +23,7 @@ from deploy.demo.sample import SAMPLE
 from deploy.kafka.launcher import choose_broker, to_stderr
 from model.artifacts import DEFAULT_ARTIFACT
 from tests.bench.latency import send_on_time
-from tests.bench.page import PAGE
+from tests.bench.page import PAGE, markdown_table
 from tests.bench.parts import Bench, has, limit_s, worker_rate
 from tests.bench.processes import BenchFailed
 from tests.bench.schedule import arrivals_s
@@ -159,13 +159,12 @@ def table(rounds: dict[str, list[Rise]], rate_per_s: float, busy: float) -> str:
         f"{len(rounds['without'])} rounds each, median (least to greatest).",
         "No result was lost, none was there twice.",
         "",
-        "| | " + " | ".join(rounds) + " |",
-        "|---|" + "---|" * len(rounds),
     ]
-    for name, label in LABELS.items():
-        spreads = [str(Spread.of([asdict(one)[name] for one in rises])) for rises in rounds.values()]
-        lines.append(f"| {label} | " + " | ".join(spreads) + " |")
-    return "\n".join([*lines, ""])
+    spreads = [
+        [label, *(str(Spread.of([asdict(one)[name] for one in rises])) for rises in rounds.values())]
+        for name, label in LABELS.items()
+    ]
+    return "\n".join([*lines, *markdown_table(["", *rounds], spreads), ""])
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class Network:
         self.precision = precision
         for layer, below in zip(layers, [0] + [self.units] * (len(layers) - 1), strict=True):
             gates = 4 * self.units
-            if layer.scales.size != gates or layer.inputs != below + self.units:
+            if layer.scales.size != gates or layer.weights.size != gates * (below + self.units):
                 raise ValueError(f"a layer is not of {self.units} units, as the states with which it begins are")
         self._kept = [initial, *layers]
         structures = [

@@ -38,62 +38,44 @@ struct Half {  // a float16, as it lies in memory
     uint16_t bits;
 };
 
-#define LEVEL avx2
+// What stands between these two is compiled for processors with such features.
+#define PRAGMA(tokens) _Pragma(#tokens)
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#define BEGIN_FOR(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define END_FOR PRAGMA(clang attribute pop)
 #else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,f16c")
+#define BEGIN_FOR(features) PRAGMA(GCC push_options) PRAGMA(GCC target(features))
+#define END_FOR PRAGMA(GCC pop_options)
 #endif
+
+#define LEVEL avx2
+BEGIN_FOR("avx2,fma,f16c")
 namespace avx2 {
 #include "avx2.h"
 #include "lstm.h"
 }  // namespace avx2
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+END_FOR
 #undef LEVEL
 
 #define LEVEL avx512
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
-#endif
+BEGIN_FOR("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 namespace avx512 {
 #include "avx512.h"
 #include "lstm.h"
 }  // namespace avx512
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+END_FOR
 #undef LEVEL
 
 #ifdef HAS_AMX
 #define LEVEL amx
-#ifdef __clang__
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
-#endif
+BEGIN_FOR("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")
 namespace amx {
 #include "amx.h"
 #include "avx512.h"
 #include "lstm.h"
 #include "tiles.h"
 }  // namespace amx
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+END_FOR
 #undef LEVEL
 #endif
 

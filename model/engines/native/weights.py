@@ -42,7 +42,6 @@ class Layout:
 class PackedLayer:
     """What the kernel reads of one layer."""
 
-    inputs: int  # states that the weights are multiplied with
     input: NDArray[Any]  # (words or 1, H / lanes, 4, lanes); float32, or float16 with int16
     weights: NDArray[Any]  # (H / lanes, inputs / group, 4, lanes, group), float32 or int16
     tiles: NDArray[np.uint8]  # (H / 16, 4, inputs / 64, 2, 16, 16, 4), or empty
@@ -103,13 +102,12 @@ def _pack_layer(weights: Weights, name: str, layer: int, precision: str, layout:
     else:
         recurrent = np.concatenate([_filled(w_ih, units, units), recurrent], axis=2)
         table = _rounded(bias_row[np.newaxis], table_type)
-    inputs = recurrent.shape[2]
     if precision == "int16":
         whole, scales = _to_int16(recurrent)
         tiles = _for_tiles(whole) if layout.has_tiles else _NO_TILES
-        return PackedLayer(inputs, table, _for_products(whole, lanes, group=2), tiles, _in_blocks(scales, lanes))
+        return PackedLayer(table, _for_products(whole, lanes, group=2), tiles, _in_blocks(scales, lanes))
     ones = np.ones((4, units), np.float32)
-    return PackedLayer(inputs, table, _for_products(recurrent, lanes, group=1), _NO_TILES, _in_blocks(ones, lanes))
+    return PackedLayer(table, _for_products(recurrent, lanes, group=1), _NO_TILES, _in_blocks(ones, lanes))
 
 
 def _by_gate(weight: Floats) -> Floats:

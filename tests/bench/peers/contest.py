@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.figures import PEERS, Figures, peer_name, rate_per_s
-from tests.bench.parts import Bench, limit_s, worker
+from tests.bench.parts import Bench, limit_s, scored_by_worker
 from tests.bench.processes import ROOT, started
 from tests.bench.subjects import Subject
 from tests.bench.topics import key_of
@@ -23,9 +23,7 @@ def installed() -> list[str]:
 
 def contest(bench: Bench, subject: Subject, _: Figures) -> Figures:
     """Everybody's rate, and how many results of the peers are not the worker's."""
-    reviews, output = bench.counts.end_to_end, bench.topics.create("scored")
-    with worker(bench.topics, subject, bench.filled(reviews), output, "--until-empty") as child:
-        child.wait(limit_s(reviews))
+    reviews, output = bench.counts.end_to_end, scored_by_worker(bench, subject)
     figures = {"beside_peers_reviews_per_s": rate_per_s(bench.topics.stamps_ms(output, reviews))}
     scores = bench.topics.scores(output, reviews)
     tolerance = float(str(subject.about.get("tolerance", 1e-5))) + ROUNDING
