@@ -15,30 +15,31 @@ import worker
 from model.engines import load_predictor
 from model.errors import ModelError
 from model.predictor import ModelInfo, Predictor
-from worker.backpressure import Backpressure, HoldLimits
-from worker.batcher import Batcher, BatchLimits
-from worker.breaker import Breaker
-from worker.broker import Source
-from worker.cache import ResultCache
-from worker.clients import Client, client_named
-from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from worker.broker.clients import Client, client_named
+from worker.broker.cluster.admin import require_topics
+from worker.broker.connection import Connection
+from worker.broker.contract import Source
+from worker.delivery.backpressure import Backpressure, HoldLimits
+from worker.delivery.breaker import Breaker
+from worker.delivery.contract import AtLeastOnce, Delivery, ExactlyOnce
+from worker.delivery.offsets import Offsets
+from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import ModelUnusable, SettingsRejected
-from worker.health import Health
-from worker.http import serve
-from worker.inference import InferenceThreads
-from worker.kafka_broker import Connection, require_topics
-from worker.metrics import Metrics, ShadowMetrics
-from worker.offsets import Offsets
-from worker.outcomes import Outcomes, Target
-from worker.pricing import Pricing
-from worker.reloading import Reloader
-from worker.settings import Settings
-from worker.shadow import Shadow
+from worker.loop import Work, Worker
+from worker.monitoring.health import Health
+from worker.monitoring.http import serve
+from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.status.pages import status_pages
+from worker.monitoring.status.recorder import Recorder
+from worker.monitoring.tracing import UNTRACED, Tracer
+from worker.scoring.batcher import Batcher, BatchLimits
+from worker.scoring.cache import ResultCache
+from worker.scoring.inference import InferenceThreads
+from worker.scoring.pricing import Pricing
+from worker.scoring.reloading import Reloader
+from worker.scoring.shadow import Shadow
+from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
-from worker.status.pages import status_pages
-from worker.status.recorder import Recorder
-from worker.tracing import UNTRACED, Tracer
-from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def open_tracer(settings: Settings) -> Tracer:
     if settings.traces_endpoint is None:
         return UNTRACED
     try:
-        from worker.otel_tracer import OtelTracer, otlp_provider
+        from worker.monitoring.otel import OtelTracer, otlp_provider
     except ImportError as exc:
         raise SettingsRejected(
             f"traces_endpoint needs OpenTelemetry ({exc}): pip install 'sentiment-worker[tracing]', or leave it out"
