@@ -14,7 +14,7 @@ from model.engines import load_predictor
 from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
-from worker.app import build_worker, connect_with, inference_threads, look_for_garbage_less_often
+from worker.app import build_worker, inference_threads, look_for_garbage_less_often
 from worker.broker.clients import CLIENTS, client_named
 from worker.broker.cluster.admin import require_topics
 from worker.loop import Work
@@ -22,6 +22,7 @@ from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
+from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals
 

@@ -23,10 +23,10 @@ from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
-from worker.app import connect_with
 from worker.broker.clients import CLIENTS, ClientName
 from worker.broker.cluster.admin import require_topics
 from worker.errors import AccessDenied
+from worker.settings.connecting import connect_with
 from worker.settings.sources import load_settings
 
 pytestmark = pytest.mark.broker

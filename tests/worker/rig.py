@@ -11,9 +11,10 @@ from tests.fakes.fake_engine import FakeEngine, FakeReloader
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from worker.broker.contract import Record, TopicPartition
+from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.backpressure import Backpressure, HoldLimits
 from worker.delivery.breaker import Breaker
-from worker.delivery.contract import AtLeastOnce, ExactlyOnce
+from worker.delivery.exactly_once import ExactlyOnce
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import WorkerError

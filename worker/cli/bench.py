@@ -43,7 +43,7 @@ def bench(*, source: str | None, reviews: int, rounds: int, as_json: bool, **fla
     Example:
       sentiment-worker bench --input reviews.jsonl --model runs/mine/artifact
     """
-    from worker.app import open_predictor
+    from worker.scoring.opening import open_predictor
 
     settings = begin(flags)
     texts = made_up_reviews(reviews) if source is None else _read(source, reviews)

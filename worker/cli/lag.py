@@ -30,9 +30,9 @@ def lag(*, watch: float | None, as_json: bool, **flags: str | None) -> None:
     Example:
       sentiment-worker lag --watch 5
     """
-    from worker.app import connect_with
     from worker.broker.cluster.admin import require_topics
     from worker.broker.cluster.survey import open_survey
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     connection = connect_with(settings)

@@ -64,7 +64,7 @@ def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
       sentiment-worker model verify runs/mine/artifact && sentiment-worker run --model runs/mine/artifact
     """
     from model.self_test import self_test
-    from worker.app import open_predictor
+    from worker.scoring.opening import open_predictor
 
     predictor = open_predictor(begin(flags | {"model": str(directory)}))
     with _usable():
@@ -102,8 +102,8 @@ def diff(
     Example:
       sentiment-worker model diff /models/old /models/new --input reviews.jsonl
     """
-    from worker.app import open_predictor
     from worker.commands import model as model_diff
+    from worker.scoring.opening import open_predictor
 
     models = tuple(open_predictor(begin(flags | {"model": str(each)})) for each in (first, second))
     failed = 0

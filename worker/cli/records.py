@@ -34,9 +34,9 @@ def topics(*, partitions: int, as_json: bool, **flags: str | None) -> None:
     Example:
       sentiment-worker topics --partitions 12
     """
-    from worker.app import connect_with
     from worker.broker.cluster.admin import create_topics, require_topics
     from worker.broker.kafka_python.sink import MAX_MESSAGE_BYTES
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     connection = connect_with(settings)
@@ -81,10 +81,10 @@ def produce(
     Example:
       sentiment-worker produce --input reviews.jsonl --rate 200
     """
-    from worker.app import connect_with
     from worker.broker.cluster.admin import require_topics
     from worker.broker.kafka_python.sink import KafkaSink
     from worker.commands.produce import Publisher, publish
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     topic = topic or settings.input_topic
@@ -149,11 +149,11 @@ def replay(
     Example:
       sentiment-worker replay --reason unscorable --since 2026-11-24T08:00:00 --dry-run
     """
-    from worker.app import connect_with
     from worker.broker.cluster.admin import require_topics
     from worker.broker.kafka_python.sink import KafkaSink
     from worker.broker.kafka_python.source import KafkaSource
     from worker.commands.replay import Replay, Wanted
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     connection = connect_with(settings)
@@ -205,9 +205,9 @@ def tail(*, topic: str | None, from_beginning: bool, limit: int | None, as_json:
       sentiment-worker tail --from-beginning --limit 10
       sentiment-worker tail --topic reviews.dlq
     """
-    from worker.app import connect_with
     from worker.broker.cluster.reader import read_topic
     from worker.commands.tail import line_for_people
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     topic = topic or settings.output_topic

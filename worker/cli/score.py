@@ -35,8 +35,8 @@ def score(
     Example:
       sentiment-worker score --input reviews.csv --output scored.jsonl
     """
-    from worker.app import open_predictor
     from worker.commands.score import open_output, score_rows
+    from worker.scoring.opening import open_predictor
 
     predictor = open_predictor(begin(flags))
     begun_s = time.monotonic()

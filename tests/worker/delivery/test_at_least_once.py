@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.delivery.contract import AtLeastOnce
+from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
 from worker.errors import (

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes.fake_broker import FakeBroker, FakeSource, FakeTransactionalSink
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.delivery.contract import ExactlyOnce
+from worker.delivery.exactly_once import ExactlyOnce
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
 from worker.errors import (

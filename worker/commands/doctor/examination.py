@@ -8,7 +8,6 @@ from typing import Final
 from model.errors import ModelError
 from model.predictor import Predictor
 from model.self_test import self_test
-from worker.app import connect_with, open_predictor, transactional_id
 from worker.broker.cluster.admin import require_topics
 from worker.broker.cluster.reaching import reach
 from worker.broker.cluster.reader import newest_records
@@ -30,7 +29,10 @@ from worker.commands.doctor.machine_checks import (
 )
 from worker.commands.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, fits, soften
 from worker.commands.doctor.topic_checks import Topics, check_topics
+from worker.delivery.naming import transactional_id
 from worker.errors import ModelUnusable, WorkerError
+from worker.scoring.opening import open_predictor
+from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 
 REACH_S: Final = 3.0
