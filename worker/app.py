@@ -3,7 +3,7 @@
 import gc
 import logging
 import signal
-import time
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -12,7 +12,6 @@ import worker
 from model.predictor import ModelInfo, Predictor
 from worker.broker.clients import Client, client_named
 from worker.broker.cluster.admin import require_topics
-from worker.broker.connection import Connection
 from worker.broker.contract import Source
 from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.backpressure import Backpressure, HoldLimits
@@ -23,20 +22,23 @@ from worker.delivery.naming import transactional_id
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import SettingsRejected
-from worker.loop import Work, Worker
+from worker.inflight import Clocks, InFlight
+from worker.loop import Limits, Worker
 from worker.monitoring.health import Health
 from worker.monitoring.http import serve
 from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.pages import status_pages
 from worker.monitoring.status.recorder import Recorder
-from worker.monitoring.tracing import UNTRACED, Tracer
 from worker.scoring.batcher import Batcher, BatchLimits
-from worker.scoring.cache import ResultCache
-from worker.scoring.inference import InferenceThreads
+from worker.scoring.cache import NoCache, ResultCache
+from worker.scoring.inference import Engine, InferenceThreads
 from worker.scoring.opening import open_predictor
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
-from worker.scoring.shadow import Shadow
+from worker.scoring.scorer import Scorer
+from worker.scoring.shadow import ModelShadow, Shadow
+from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
@@ -54,18 +56,19 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    now_s = time.monotonic()
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
-    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    clocks = Clocks()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=clocks.monotonic())
+    recorder = Recorder(clocks.monotonic(), keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
-    reloader = Reloader[Work](lambda: inference_threads(settings, open_predictor(settings)))
+    reloader = Reloader[Work](lambda: open_engine(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
         handled_by(reloader.on_signal, signal.SIGHUP),
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
-        client = client_named(settings.client)  # or the model would be loaded before it is missed
+        # What is cheap to check comes before the model is loaded.
+        client = client_named(settings.client)
         tracer = open_tracer(settings)
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
@@ -73,17 +76,23 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         predictor = open_predictor(settings)
         log.info("starting", extra=_plan(settings, predictor.info))
         metrics = Metrics(registry)
-        metrics.watch(health, time.monotonic)
-        shadow = open_shadow(settings, registry)
+        metrics.watch(health, clocks.monotonic)
         worker = build_worker(
-            settings, client, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer
+            settings,
+            client=client,
+            engine=open_engine(settings, predictor),
+            reloader=reloader,
+            shadow=open_shadow(settings, registry),
+            observer=Observers(metrics, health, recorder, tracer),
+            partitions=partitions,
+            clocks=clocks,
         )
-        look_for_garbage_less_often()
+        collect_garbage_less_often()
         worker.run(stop, until_empty=until_empty)
 
 
 def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
-    """Say for the log what this worker is going to do, and with what."""
+    """Return what this worker is going to do, and with what, for the log."""
     limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
     return {
         "version": worker.__version__,
@@ -102,29 +111,28 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
     }
 
 
-def look_for_garbage_less_often() -> None:
-    """Reviews on their way are thousands of objects and no cycles: to look among them took a tenth of the time."""
+def collect_garbage_less_often() -> None:
+    """Reviews in flight are thousands of objects and no cycles: scanning them took a tenth of the time."""
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def inference_threads(settings: Settings, predictor: Predictor) -> InferenceThreads[Work]:
-    """Make the threads that run a predictor; it is not started."""
+def open_engine(settings: Settings, predictor: Predictor) -> Engine[Work]:
+    """Return the threads that run a predictor. They are not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
-def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
-    """Load the second model, if there is to be one, into one lane: the live one has the cores. Raises ModelUnusable."""
+def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow:
+    """Load the shadow model, if one is set, with one thread: the live model has the cores. Raises ModelUnusable."""
     if settings.shadow_model is None:
-        return None
+        return Shadow()
     predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
-    comparisons = ShadowMetrics(registry, predictor.info)
-    return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
+    return ModelShadow(predictor, share=settings.shadow_share, comparisons=ShadowMetrics(registry, predictor.info))
 
 
-def open_tracer(settings: Settings) -> Tracer:
-    """Get ready to send traces, if they are asked for. Raises SettingsRejected where OpenTelemetry is not installed."""
+def open_tracer(settings: Settings) -> Observer:
+    """Return what sends traces, if they are set. Raises SettingsRejected where OpenTelemetry is not installed."""
     if settings.traces_endpoint is None:
-        return UNTRACED
+        return Observer()
     try:
         from worker.monitoring.otel import OtelTracer, otlp_provider
     except ImportError as exc:
@@ -141,24 +149,18 @@ def open_tracer(settings: Settings) -> Tracer:
 
 def build_worker(
     settings: Settings,
+    *,
     client: Client,
-    predictor: Predictor,
+    engine: Engine[Work],
     reloader: Reloader[Work],
-    partitions: dict[str, int],
-    metrics: Metrics,
-    health: Health,
-    recorder: Recorder,
-    shadow: Shadow | None = None,
-    tracer: Tracer = UNTRACED,
+    shadow: Shadow,
+    observer: Observer,
+    partitions: Mapping[str, int],
+    clocks: Clocks,
 ) -> Worker:
-    """Join the parts; `partitions` says how many each topic has."""
-    connection = connect_with(settings)
-
-    def target(topic: str) -> Target:
-        return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
-
+    """Join the parts. `partitions` is the number of partitions of each topic."""
     source = client.source(
-        connection,
+        connect_with(settings),
         topic=settings.input_topic,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
@@ -166,13 +168,40 @@ def build_worker(
         max_poll_interval_ms=settings.max_poll_interval_ms,
     )
     offsets = Offsets()
+    outcomes = Outcomes(
+        output=_target(settings.output_topic, settings.input_topic, partitions),
+        dlq=_target(settings.dlq_topic, settings.input_topic, partitions),
+        model=engine.predictor.info,
+    )
+    inflight = InFlight(
+        delivery=_delivery(settings, client, source, offsets, clocks),
+        offsets=offsets,
+        outcomes=outcomes,
+        held=Backpressure(HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)),
+        breaker=Breaker(settings.max_dead_letters_per_minute),
+        observer=observer,
+        clocks=clocks,
+    )
     return Worker(
         source=source,
-        delivery=_delivery(settings, client, connection, source, offsets),
-        engine=inference_threads(settings, predictor),
+        scorer=_scorer(settings, engine, reloader, shadow),
+        inflight=inflight,
+        outcomes=outcomes,
+        observer=observer,
+        limits=Limits(
+            max_poll_records=settings.max_poll_records,
+            drain_timeout_s=settings.drain_timeout_ms / 1000,
+            handover_timeout_s=settings.handover_timeout_ms / 1000,
+        ),
+        clocks=clocks,
+    )
+
+
+def _scorer(settings: Settings, engine: Engine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+    target_ms = settings.target_p99_ms
+    return Scorer(
+        engine,
         reloader=reloader,
-        shadow=shadow,
-        offsets=offsets,
         batcher=Batcher(
             BatchLimits(
                 max_reviews=settings.max_batch_reviews,
@@ -180,30 +209,20 @@ def build_worker(
                 max_wait_s=settings.max_wait_ms / 1000,
             )
         ),
-        pricing=Pricing(
-            max_tokens=settings.max_batch_tokens,
-            target_s=None if settings.target_p99_ms is None else settings.target_p99_ms / 1000,
-        ),
-        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else None,
-        backpressure=Backpressure(
-            HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
-        ),
-        breaker=Breaker(settings.max_dead_letters_per_minute),
-        outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
-        metrics=metrics,
-        health=health,
-        recorder=recorder,
-        tracer=tracer,
-        preserve_order=settings.preserve_order,
-        max_poll_records=settings.max_poll_records,
-        drain_timeout_s=settings.drain_timeout_ms / 1000,
-        handover_timeout_s=settings.handover_timeout_ms / 1000,
+        pricing=Pricing(max_tokens=settings.max_batch_tokens, target_s=None if target_ms is None else target_ms / 1000),
+        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else NoCache(),
+        shadow=shadow,
     )
 
 
-def _delivery(settings: Settings, client: Client, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
+def _target(topic: str, input_topic: str, partitions: Mapping[str, int]) -> Target:
+    return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[input_topic])
+
+
+def _delivery(settings: Settings, client: Client, source: Source, offsets: Offsets, clocks: Clocks) -> Delivery:
+    connection = connect_with(settings)
     interval_s = settings.commit_interval_ms / 1000
-    # A part of the time to drain, so that one commit without an answer does not take it all.
+    # Half of the time to drain, so that one commit without an answer does not use it up.
     timeout_s = min(settings.session_timeout_ms, settings.drain_timeout_ms) / 1000 / 2
     if settings.delivery == "at_least_once":
         open_sink = client.sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
@@ -214,13 +233,14 @@ def _delivery(settings: Settings, client: Client, connection: Connection, source
             connection,
             transactional_id=transactional_id(settings),
             transaction_timeout_ms=settings.transaction_timeout_ms,
-            # What is not stored by then cannot be: the transaction is over.
+            # A message that is not stored by then cannot be: the transaction is over.
             delivery_timeout_ms=min(settings.delivery_timeout_ms, settings.transaction_timeout_ms),
         ),
         offsets,
         checkpoint_interval_s=interval_s,
-        # Before fetching pauses, which it does when max_inflight_records are held until a checkpoint.
+        # Half, because fetching pauses when max_inflight_records are held until a checkpoint.
         checkpoint_outcomes=max(1, settings.max_inflight_records // 2),
         commit_timeout_s=timeout_s,
         transaction_timeout_s=settings.transaction_timeout_ms / 1000,
+        clock=clocks.monotonic,
     )

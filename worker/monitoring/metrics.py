@@ -5,7 +5,7 @@ Observed per batch, never per review: one call of prometheus-client costs as muc
 
 from bisect import bisect_left
 from collections import Counter as TallyCounter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import repeat
 from typing import Final
@@ -16,12 +16,11 @@ from prometheus_client.registry import Collector
 
 from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
-from worker.delivery.backpressure import Backpressure
 from worker.delivery.outcomes import Outcome, latencies_s
 from worker.monitoring.health import Health
+from worker.monitoring.observer import Moment, Observer, Standing, W
 from worker.scoring.batcher import Batch, Trigger
-from worker.scoring.inference import ScoredBatch, W
-from worker.scoring.pricing import Budget
+from worker.scoring.inference import ScoredBatch
 from worker.wire.messages import Reason
 from worker.wire.score import Score
 
@@ -64,7 +63,7 @@ class BatchHistogram(Collector):
         yield HistogramMetricFamily(self._name, self._help)
 
 
-class Metrics:
+class Metrics(Observer):
     """All metrics on one registry; children of labelled ones are made here, once."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -105,10 +104,10 @@ class Metrics:
         self.batches = {trigger: batches.labels(trigger.value) for trigger in Trigger}
         self.budget = gauge("sentiment_batch_budget_tokens", "Padded tokens that the next batch may have.")
         self.batch_price = gauge(
-            "sentiment_price_batch_seconds", "What a batch costs the engine whatever is in it, as fitted."
+            "sentiment_price_batch_seconds", "Estimated fixed time that the engine takes for a batch."
         )
         self.token_price = gauge(
-            "sentiment_price_token_seconds", "What each padded token of a batch costs the engine, as fitted."
+            "sentiment_price_token_seconds", "Estimated time that the engine takes for each padded token of a batch."
         )
         self.batch_size = histogram("sentiment_batch_size_reviews", "Reviews in a batch.", COUNTS)
         self.padding = histogram("sentiment_batch_padding_ratio", "Padding / padded tokens of a batch.", TENTHS)
@@ -158,24 +157,24 @@ class Metrics:
         self.held_records = gauge("sentiment_held_records", "Records read and not yet finished.")
         self.held_bytes = gauge("sentiment_held_bytes", "Bytes of the records read and not yet finished.")
         self.paused = gauge("sentiment_paused", "1 while fetching is paused because the worker holds enough.")
-        # Asked at each scrape: what a loop that hangs has written last says nothing of it.
+        # Computed at each scrape: the last value that a stuck loop wrote says nothing about it.
         self.ready = gauge("sentiment_ready", "1 while the worker scores reviews.")
-        self.turn_age_s = gauge("sentiment_last_turn_age_seconds", "Since the loop last came around; it hangs if long.")
+        self.turn_age_s = gauge("sentiment_last_turn_age_seconds", "Since the last loop iteration; large means stuck.")
 
         # Events
         self.rebalances = counter("sentiment_rebalances_total", "Changes of the assignment.")
-        self.skipped = counter(
+        self.skipped_records = counter(
             "sentiment_skipped_records_total", "Records deleted from the topic before they were read."
         )
-        self.stale = counter("sentiment_stale_results_total", "Results dropped: their partition was lost.")
+        self.stale = counter("sentiment_stale_results_total", "Results dropped because their partition was lost.")
         reloads = Counter(
             "sentiment_model_reloads_total",
-            "Wishes for another model, by what became of them.",
+            "Model reload requests, by result.",
             ["result"],
             registry=registry,
         )
         self.reloads = {result: reloads.labels(result) for result in ("done", "failed")}
-        self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failure.")
+        self.replays = counter("sentiment_replays_total", "Returns to the committed offsets after a failed delivery.")
 
         self._model = Gauge(
             "sentiment_model_info",
@@ -185,7 +184,7 @@ class Metrics:
         )
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model in `sentiment_model_info`, and no other."""
+        """See Observer. Only this model is named in `sentiment_model_info`."""
         self._model.clear()
         self._model.labels(model.name, model.version, model.sha256, model.engine).set(1)
 
@@ -194,27 +193,40 @@ class Metrics:
         self.ready.set_function(lambda: health.ready(clock())[0])
         self.turn_age_s.set_function(lambda: health.turn_age_s(clock()))
 
+    def reloaded(self, *, succeeded: bool) -> None:
+        """See Observer."""
+        self.reloads["done" if succeeded else "failed"].inc()
+
+    def admitted(self, *, records: int, took_s: float) -> None:
+        """See Observer."""
+        self.read.inc(records)
+        self.admit_s.observe(took_s)
+
+    def skipped(self, records: int) -> None:
+        """See Observer."""
+        self.skipped_records.inc(records)
+
+    def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
+        """See Observer."""
+        self.cache_hits.inc(hits)
+        self.cache_joined.inc(joined)
+        self.cache_misses.inc(misses)
+
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
-        """Count a batch that goes to the engine."""
+        """See Observer."""
         self.batches[batch.trigger].inc()
         self.batch_size.observe(len(batch.rows))
         self.wait_s.observe(waited_s)
         if (padding := batch.padding_ratio) is not None:
             self.padding.observe(padding)
 
-    def computed(self, scored: ScoredBatch[W]) -> None:
-        """Count the time of a batch that the engine has finished."""
+    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+        """See Observer."""
         self.inference_s.observe(scored.inference_s)
         self.engine_s.inc(scored.engine_s)
 
-    def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
-        """Count what the cache knew of the reviews of one poll."""
-        self.cache_hits.inc(hits)
-        self.cache_joined.inc(joined)
-        self.cache_misses.inc(misses)
-
     def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
-        """Count what the engine made of a batch; `unknown` is the words the vocabulary does not have."""
+        """See Observer."""
         if not scores:
             return
         probabilities, tokens, truncated, out_of_domain = zip(*scores, strict=True)
@@ -224,8 +236,8 @@ class Metrics:
         self.out_of_domain.inc(sum(out_of_domain))
         self.score.observe_all(probabilities)
 
-    def stored(self, outcomes: Sequence[Outcome], *, now_s: float) -> None:
-        """Count what the broker acknowledged; `now_s` is epoch seconds, as the records' timestamps are."""
+    def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
+        """See Observer."""
         kinds = TallyCounter(
             [outcome.verdict.sentiment if outcome.verdict else outcome.dead_because for outcome in outcomes]
         )
@@ -236,25 +248,38 @@ class Metrics:
                 self.tombstones.inc(number)
             else:
                 self.sentiments[kind].inc(number)
-        self.end_to_end.observe_all(latencies_s(outcomes, now_s))
+        self.end_to_end.observe_all(latencies_s(outcomes, at.epoch_s))
 
-    def state(self, *, lag: Mapping[TopicPartition, int], partitions: int, held: Backpressure, budget: Budget) -> None:
-        """Show how things stand."""
-        for (topic, partition), records in lag.items():
-            self.lag.labels(topic, str(partition)).set(records)
-        self.partitions.set(partitions)
-        self.held_records.set(held.records)
-        self.held_bytes.set(held.size_bytes)
-        self.paused.set(held.paused)
-        self.budget.set(budget.tokens)
-        if budget.prices is not None:
-            self.batch_price.set(budget.prices.batch_s)
-            self.token_price.set(budget.prices.token_s)
+    def rebalanced(self) -> None:
+        """See Observer."""
+        self.rebalances.inc()
 
-    def forget_lag(self, partition: TopicPartition) -> None:
-        """A partition that is someone else's now has its lag shown there."""
+    def released(self, partition: TopicPartition) -> None:
+        """See Observer. The lag of the partition is shown by its next owner."""
         with suppress(KeyError):  # never shown
             self.lag.remove(partition.topic, str(partition.partition))
+
+    def dropped(self) -> None:
+        """See Observer."""
+        self.stale.inc()
+
+    def replayed(self) -> None:
+        """See Observer."""
+        self.replays.inc()
+
+    def stands(self, standing: Standing) -> None:
+        """See Observer."""
+        for (topic, partition), records in standing.lag.items():
+            if records is not None:
+                self.lag.labels(topic, str(partition)).set(records)
+        self.partitions.set(len(standing.lag))
+        self.held_records.set(standing.held_records)
+        self.held_bytes.set(standing.held_bytes)
+        self.paused.set(standing.paused)
+        self.budget.set(standing.budget.tokens)
+        if (prices := standing.budget.prices) is not None:
+            self.batch_price.set(prices.batch_s)
+            self.token_price.set(prices.token_s)
 
 
 class ShadowMetrics:

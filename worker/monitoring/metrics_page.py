@@ -8,8 +8,8 @@ from prometheus_client.core import Metric
 
 from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
-from worker.delivery.backpressure import Backpressure, HoldLimits
 from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.observer import Standing
 from worker.scoring.pricing import Budget, Why
 
 HEAD: Final = """\
@@ -33,11 +33,16 @@ def page() -> str:
     ShadowMetrics(registry, SOME_MODEL)
     # What has no labels before something happens.
     metrics.serving(SOME_MODEL)
-    metrics.state(
-        lag={TopicPartition("", 0): 0},
-        partitions=0,
-        held=Backpressure(HoldLimits(records=1, size_bytes=1)),
-        budget=Budget(tokens=0, why=Why.FIXED, target_s=None, prices=None),
+    metrics.stands(
+        Standing(
+            at_s=0.0,
+            lag={TopicPartition("", 0): 0},
+            held_records=0,
+            held_bytes=0,
+            paused=False,
+            budget=Budget(tokens=0, why=Why.FIXED, target_s=None, prices=None),
+            broker_silence_s=0.0,
+        )
     )
     return HEAD + "".join(_row(family) for family in registry.collect())
 

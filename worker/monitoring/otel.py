@@ -28,7 +28,7 @@ import worker
 from model.predictor import ModelInfo
 from worker.broker.contract import Record, TopicPartition
 from worker.delivery.outcomes import Outcome
-from worker.monitoring.tracing import T, Tracer
+from worker.monitoring.observer import Moment, Observer, W
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.isolation import Poison
 from worker.wire.messages import Reason
@@ -73,8 +73,8 @@ class _OpenBatch:
             span.end(_ns(at_s))
 
 
-class OtelTracer(Tracer):
-    """See Tracer. Remembers each review of a sampled batch until it is settled: `max_inflight_records` at most."""
+class OtelTracer(Observer):
+    """See Observer. Remembers each review of a sampled batch until it is settled: `max_inflight_records` at most."""
 
     def __init__(self, provider: TracerProvider, *, input_topic: str, output_topic: str, group_id: str) -> None:
         self._provider = provider
@@ -87,15 +87,16 @@ class OtelTracer(Tracer):
         self._batch_of: dict[_Review, _OpenBatch] = {}
 
     def serving(self, model: ModelInfo) -> None:
-        """See Tracer."""
+        """See Observer."""
         self._model = {
             "sentiment.model.name": model.name,
             "sentiment.model.version": model.version,
             "sentiment.engine": model.engine,
         }
 
-    def computed(self, scored: ScoredBatch[T], *, is_current: Callable[[T], bool], now_s: float, at_s: float) -> None:
-        """See Tracer."""
+    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
+        """See Observer."""
+        now_s, at_s = at
         began_s = at_s - scored.inference_s
         arrived_s = began_s - scored.waited_s(now_s)
         span = self._tracer.start_span(
@@ -107,7 +108,7 @@ class OtelTracer(Tracer):
         within = set_span_in_context(span, Context())
         self._tracer.start_span("wait", within, start_time=_ns(arrived_s)).end(_ns(began_s))
         inference = self._tracer.start_span("inference", within, start_time=_ns(began_s))
-        _tell_failures(scored, inference, span, at_s)
+        _record_failures(scored, inference, span, at_s)
         inference.end(_ns(at_s))
         sending = self._tracer.start_span(self._send_name, within, SpanKind.CLIENT, self._send, start_time=_ns(at_s))
         current = [row for row in scored.batch.rows if is_current(row)]
@@ -116,20 +117,20 @@ class OtelTracer(Tracer):
         if not current:
             batch.end(at_s)
 
-    def stored(self, outcomes: Sequence[Outcome], *, at_s: float) -> None:
-        """See Tracer."""
+    def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
+        """See Observer."""
         for outcome in outcomes:
-            self._settle((outcome.record.partition, outcome.generation, outcome.record.offset), at_s, stored=True)
+            self._settle((outcome.record.partition, outcome.generation, outcome.record.offset), at.epoch_s, stored=True)
 
-    def forgotten(self, partition: TopicPartition, *, at_s: float) -> None:
-        """See Tracer."""
+    def forgotten(self, partition: TopicPartition, *, at: Moment) -> None:
+        """See Observer."""
         for review in [review for review in self._batch_of if review[0] == partition]:
-            self._settle(review, at_s, stored=False)
+            self._settle(review, at.epoch_s, stored=False)
 
-    def close(self, *, at_s: float, timeout_s: float) -> None:
-        """See Tracer."""
+    def close(self, *, at: Moment, timeout_s: float) -> None:
+        """See Observer."""
         for review in list(self._batch_of):
-            self._settle(review, at_s, stored=False)
+            self._settle(review, at.epoch_s, stored=False)
         # OpenTelemetry takes 30 s for it where nobody answers. Its own threads end with the process.
         closing = Thread(target=self._provider.shutdown, name="last traces", daemon=True)
         closing.start()
@@ -137,7 +138,7 @@ class OtelTracer(Tracer):
         if closing.is_alive():
             log.warning("the last traces could not be sent within %.3g s", timeout_s)
 
-    def _describe(self, span: Span, scored: ScoredBatch[T]) -> None:
+    def _describe(self, span: Span, scored: ScoredBatch[W]) -> None:
         batch = scored.batch
         span.set_attributes(
             {
@@ -182,7 +183,7 @@ def _contexts(records: Iterable[Record]) -> Iterator[SpanContext]:
             yield context
 
 
-def _tell_failures(scored: ScoredBatch[T], inference: Span, span: Span, at_s: float) -> None:
+def _record_failures(scored: ScoredBatch[W], inference: Span, span: Span, at_s: float) -> None:
     """Name the reviews that the engine fails on, and what it said."""
     failed = [
         (row.record, result.error)

@@ -39,7 +39,7 @@ class ScoredBatch(Generic[W]):
     results: list[Score | Poison]
     inference_s: float
     engine_s: float  # of it, what no batch that ended before has been charged for: the sum is the engine's time
-    at_one_go: bool = True  # not in parts, after it failed as a whole
+    in_one_call: bool = True  # False: in parts, after it failed as a whole
 
     def waited_s(self, now_s: float) -> float:
         """How long its oldest review waited until the engine took it, if that has finished just now."""
@@ -160,7 +160,7 @@ class InferenceThreads(Engine[W]):
             ended_s = time.perf_counter()
             engine_s = ended_s - max(began_s, self._ended_s)
             self._ended_s = ended_s
-            self._outbox.put(ScoredBatch(batch, results, ended_s - began_s, engine_s, at_one_go=not search.begun))
+            self._outbox.put(ScoredBatch(batch, results, ended_s - began_s, engine_s, in_one_call=not search.begun))
 
 
 class _Search:

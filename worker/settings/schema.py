@@ -212,9 +212,6 @@ class Settings(BaseModel):
         le=3_600_000,
         description="Longest search for the reviews that make a batch fail; then the engine counts as broken.",
     )
-    preserve_order: bool = Field(
-        default=True, description="Write the results of a partition in the order of its reviews."
-    )
     commit_interval_ms: int = Field(
         default=500,
         ge=1,
@@ -291,11 +288,6 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
             s.max_inflight_records < s.max_batch_reviews,
             ("max_inflight_records", "max_batch_reviews"),
             "the first must not be below the second",
-        ),
-        (
-            exactly_once and not s.preserve_order,
-            ("delivery", "preserve_order"),
-            "exactly_once needs the order preserved",
         ),
         (
             exactly_once and s.commit_interval_ms >= s.transaction_timeout_ms,

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import worker
 from worker.monitoring.health import Health, State
+from worker.monitoring.observer import Standing
 from worker.monitoring.status.history import SLOT_S, Span, together
-from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview, Standing
+from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview
 from worker.scoring.batcher import Trigger
 from worker.scoring.pricing import Budget, Why
 from worker.settings.schema import Settings

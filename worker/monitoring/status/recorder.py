@@ -1,19 +1,18 @@
 """What the loop leaves for the status page: told once a batch, kept in bounded memory, read as a whole."""
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Literal
 
 from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
-from worker.delivery.backpressure import Backpressure
 from worker.delivery.outcomes import Outcome, latencies_s
+from worker.monitoring.observer import Moment, Observer, Standing, W
 from worker.monitoring.status.history import History, Span
 from worker.scoring.batcher import Trigger
-from worker.scoring.inference import ScoredBatch, W
-from worker.scoring.pricing import Budget
+from worker.scoring.inference import ScoredBatch
 from worker.wire.messages import Reason
 
 LAST: Final = 10  # batches, dead letters and reviews
@@ -56,17 +55,6 @@ class SeenReview:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How things stood when the loop looked last."""
-
-    at_s: float
-    lag: Mapping[TopicPartition, int | None]  # of each owned partition; None while no fetch has told it
-    held_records: int
-    held_bytes: int
-    budget: Budget  # of the batch that the loop formed last
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """Everything recorded, at one moment; the newest comes first."""
 
@@ -79,7 +67,7 @@ class Seen:
     reviews: Sequence[SeenReview] | None  # None: they are not kept
 
 
-class Recorder:
+class Recorder(Observer):
     """Written by the loop's thread, read by the HTTP threads; the lock is held for no longer than a copy takes."""
 
     def __init__(self, now_s: float, *, keeps_reviews: bool) -> None:
@@ -93,27 +81,28 @@ class Recorder:
         self._reviews: deque[SeenReview] | None = deque(maxlen=LAST) if keeps_reviews else None
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model that scores."""
+        """See Observer."""
         with self._lock:
             self._model = model
 
-    def computed(self, scored: ScoredBatch[W], now_s: float) -> None:
-        """Note a batch that the engine has finished."""
+    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+        """See Observer."""
         batch = scored.batch
         seen = SeenBatch(
-            finished_s=now_s,
+            finished_s=at.now_s,
             reviews=len(batch.rows),
             tokens=batch.tokens,
             padding_ratio=batch.padding_ratio or 0.0,
             trigger=batch.trigger,
-            waited_s=scored.waited_s(now_s),
+            waited_s=scored.waited_s(at.now_s),
             inference_s=scored.inference_s,
         )
         with self._lock:
             self._batches.appendleft(seen)
 
-    def stored(self, outcomes: Sequence[Outcome], *, now_s: float, at_s: float) -> None:
-        """Count what the broker acknowledged, and keep the last of it; `at_s` is now in epoch seconds."""
+    def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
+        """See Observer. Counts all, and keeps the last of them."""
+        now_s = at.now_s
         dead_letters = [
             SeenDeadLetter(
                 now_s, one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
@@ -127,7 +116,7 @@ class Recorder:
                 now_s,
                 scored=len(found),
                 dead_letters=len(dead_letters),
-                latencies_s=latencies_s(outcomes, at_s),
+                latencies_s=latencies_s(outcomes, at.epoch_s),
             )
             self._dead_letters.extendleft(dead_letters[-LAST:])
             if self._reviews is not None:
@@ -136,23 +125,8 @@ class Recorder:
                     for review_id, verdict in found[-LAST:]
                 )
 
-    def stands(
-        self,
-        now_s: float,
-        *,
-        partitions: Collection[TopicPartition],
-        lag: Mapping[TopicPartition, int],
-        held: Backpressure,
-        budget: Budget,
-    ) -> None:
-        """Note how things stand."""
-        standing = Standing(
-            at_s=now_s,
-            lag={partition: lag.get(partition) for partition in sorted(partitions)},
-            held_records=held.records,
-            held_bytes=held.size_bytes,
-            budget=budget,
-        )
+    def stands(self, standing: Standing) -> None:
+        """See Observer."""
         with self._lock:
             self._standing = standing
 
