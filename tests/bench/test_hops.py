@@ -9,8 +9,8 @@ LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/worker.py:120);W
     ("frames", "hop"),
     [
         ("Worker._admit (worker/worker.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
-        ("Worker._admit (worker/worker.py:220);Offsets.received (worker/offsets.py:9)", "admit, the rest"),
-        ("Worker._collect (worker/worker.py:330);KafkaSink.send (worker/kafka_broker/sink.py:9)", "produce: the sink"),
+        ("Worker._admit (worker/worker.py:220);Offsets.received (worker/offsets.py:9)", "admit: the rest"),
+        ("Worker._collect (worker/worker.py:330);KafkaSink.send (worker/kafka_broker/sink.py:9)", "produce: sink"),
         ("Worker._finish (worker/worker.py:330);Metrics.stored (worker/metrics.py:9)", "metrics"),
         ("Worker._keep_house (worker/worker.py:390)", OTHER),
     ],
@@ -27,7 +27,7 @@ def test_shares_are_of_the_samples_after_the_start() -> None:
             "_bootstrap (threading.py:1);run (threading.py:2);Sender.run (kafka/producer/sender.py:3) 10",
         ]
     )
-    assert (found["read"], found["produce: the client's thread"]) == (0.75, 0.25)
+    assert (found["read"], found["produce: client thread"]) == (0.75, 0.25)
     assert sum(found.values()) == 1
 
 
