@@ -11,7 +11,7 @@ from deploy.kafka.broker import Broker
 from deploy.kafka.launcher import choose_broker
 from deploy.kafka.properties import NOTHING_MORE, Extras
 from tests.support.kafka_io import MakeTopics, Topics, delete_topics, new_topics
-from worker.clients import ClientName
+from worker.broker.clients import ClientName
 
 ADDRESS = "SENTIMENT_TEST_BOOTSTRAP_SERVERS"
 WAY = "SENTIMENT_TEST_BROKER"

@@ -4,41 +4,42 @@ import gc
 import logging
 import signal
 import time
-from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from pydantic import SecretStr
 
 import worker
-from model.engines import load_predictor
-from model.errors import ModelError
 from model.predictor import ModelInfo, Predictor
-from worker.backpressure import Backpressure, HoldLimits
-from worker.batcher import Batcher, BatchLimits
-from worker.breaker import Breaker
-from worker.broker import Source
-from worker.cache import ResultCache
-from worker.clients import Client, client_named
-from worker.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from worker.errors import ModelUnusable, SettingsRejected
-from worker.health import Health
-from worker.http import serve
-from worker.inference import InferenceThreads
-from worker.kafka_broker import Connection, require_topics
-from worker.metrics import Metrics, ShadowMetrics
-from worker.offsets import Offsets
-from worker.outcomes import Outcomes, Target
-from worker.pricing import Pricing
-from worker.reloading import Reloader
-from worker.settings import Settings
-from worker.shadow import Shadow
+from worker.broker.clients import Client, client_named
+from worker.broker.cluster.admin import require_topics
+from worker.broker.connection import Connection
+from worker.broker.contract import Source
+from worker.delivery.at_least_once import AtLeastOnce
+from worker.delivery.backpressure import Backpressure, HoldLimits
+from worker.delivery.breaker import Breaker
+from worker.delivery.contract import Delivery
+from worker.delivery.exactly_once import ExactlyOnce
+from worker.delivery.naming import transactional_id
+from worker.delivery.offsets import Offsets
+from worker.delivery.outcomes import Outcomes, Target
+from worker.errors import SettingsRejected
+from worker.loop import Work, Worker
+from worker.monitoring.health import Health
+from worker.monitoring.http import serve
+from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.status.pages import status_pages
+from worker.monitoring.status.recorder import Recorder
+from worker.monitoring.tracing import UNTRACED, Tracer
+from worker.scoring.batcher import Batcher, BatchLimits
+from worker.scoring.cache import ResultCache
+from worker.scoring.inference import InferenceThreads
+from worker.scoring.opening import open_predictor
+from worker.scoring.pricing import Pricing
+from worker.scoring.reloading import Reloader
+from worker.scoring.shadow import Shadow
+from worker.settings.connecting import connect_with
+from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
-from worker.status.pages import status_pages
-from worker.status.recorder import Recorder
-from worker.tracing import UNTRACED, Tracer
-from worker.worker import Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -106,43 +107,6 @@ def look_for_garbage_less_often() -> None:
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def connect_with(settings: Settings) -> Connection:
-    """Gather what the settings say about reaching the cluster. Raises SettingsRejected."""
-
-    def path(file: Path | None) -> str | None:
-        return None if file is None else str(file)
-
-    def plain(secret: SecretStr | None) -> str | None:
-        return None if secret is None else secret.get_secret_value()
-
-    return Connection(
-        bootstrap_servers=settings.bootstrap_servers,
-        security_protocol=settings.security_protocol,
-        sasl_mechanism=settings.sasl_mechanism,
-        sasl_username=settings.sasl_username,
-        sasl_password=plain(settings.sasl_password),
-        sasl_oauth_token_file=path(settings.sasl_oauth_token_file),
-        ssl_cafile=path(settings.ssl_cafile),
-        ssl_certfile=path(settings.ssl_certfile),
-        ssl_keyfile=path(settings.ssl_keyfile),
-        ssl_keypassword=plain(settings.ssl_keypassword),
-    )
-
-
-def open_predictor(settings: Settings) -> Predictor:
-    """Load the artifact into the engine that the settings ask for. Raises ModelUnusable."""
-    try:
-        return load_predictor(
-            settings.model,
-            engine=settings.engine,
-            device=settings.device,
-            precision=settings.precision,
-            threads=settings.threads,
-        )
-    except ModelError as exc:
-        raise ModelUnusable(str(exc)) from exc
-
-
 def inference_threads(settings: Settings, predictor: Predictor) -> InferenceThreads[Work]:
     """Make the threads that run a predictor; it is not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
@@ -162,7 +126,7 @@ def open_tracer(settings: Settings) -> Tracer:
     if settings.traces_endpoint is None:
         return UNTRACED
     try:
-        from worker.otel_tracer import OtelTracer, otlp_provider
+        from worker.monitoring.otel import OtelTracer, otlp_provider
     except ImportError as exc:
         raise SettingsRejected(
             f"traces_endpoint needs OpenTelemetry ({exc}): pip install 'sentiment-worker[tracing]', or leave it out"
@@ -260,9 +224,3 @@ def _delivery(settings: Settings, client: Client, connection: Connection, source
         commit_timeout_s=timeout_s,
         transaction_timeout_s=settings.transaction_timeout_ms / 1000,
     )
-
-
-def transactional_id(settings: Settings) -> str:
-    """Return the name of this worker's transactions: see docs/decisions/0007."""
-    instance = settings.group_instance_id or uuid4().hex
-    return settings.transactional_id or f"{settings.group_id}.{instance}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from deploy.demo.sample import LabelledReview
-from worker.broker import TopicPartition
+from worker.broker.contract import TopicPartition
 
 LATEST: Final = 50  # scored reviews kept for showing
 NOW_S: Final = 2.0  # "reviews/s now" is the mean of so long

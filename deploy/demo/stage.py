@@ -16,9 +16,9 @@ from deploy.demo.view import Scene
 from deploy.demo.worker_process import WorkerProcess
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
-from worker.app import connect_with
-from worker.configuration import load_settings
-from worker.kafka_broker import Connection
+from worker.broker.connection import Connection
+from worker.settings.connecting import connect_with
+from worker.settings.sources import load_settings
 
 Tell = Callable[[str], None]
 

@@ -6,8 +6,9 @@ from dataclasses import astuple, dataclass
 from uuid import uuid4
 
 from deploy.demo.errors import DemoFailed
+from worker.broker.cluster.admin import create_topics, delete_topics
+from worker.broker.connection import Connection
 from worker.errors import WorkerError
-from worker.kafka_broker import Connection, create_topics, delete_topics
 
 PARTITIONS = 4
 

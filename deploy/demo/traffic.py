@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from deploy.demo.errors import DemoFailed
 from deploy.demo.sample import LabelledReview
 from deploy.demo.scoreboard import Answer, Entry, Published, Verdict
-from worker.broker import Outgoing, Receipt, Record, Source
-from worker.kafka_broker import Connection, KafkaSink, KafkaSource
-from worker.messages import ScoredReview
+from worker.broker.connection import Connection
+from worker.broker.contract import Outgoing, Receipt, Record, Source
+from worker.broker.kafka_python.sink import KafkaSink
+from worker.broker.kafka_python.source import KafkaSource
+from worker.wire.messages import ScoredReview
 
 UNANSWERED_MAX: Final = 2_000  # bounds what the demo and the producer hold
 JOIN_LIMIT_S: Final = 60.0

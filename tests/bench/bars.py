@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tests.bench.figures import FIGURES, Growth
 from tests.bench.subjects import REFERENCE, SHIPPED
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 GROWTH_AT_MOST: Final = 0.01  # of the first quarter's mean: below it, allocators and page counts make as much noise
 

@@ -19,8 +19,8 @@ from tests.bench.counts import REVIEWS, Counts
 from tests.bench.parts import Bench, worker_rate
 from tests.bench.subjects import SHIPPED, Subject
 from tests.bench.topics import Topics
-from worker.bench.figures import Spread
-from worker.settings import flag_name
+from worker.commands.bench.figures import Spread
+from worker.settings.schema import flag_name
 
 FIXED: Final = ("max_batch_reviews=64", "max_batch_reviews=128", "max_batch_reviews=256", "max_batch_reviews=512")
 ADAPTIVE: Final = "target_p99_ms=250"

@@ -14,16 +14,17 @@ from model.engines import load_predictor
 from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
-from worker.app import build_worker, connect_with, inference_threads, look_for_garbage_less_often
-from worker.clients import CLIENTS, client_named
-from worker.health import Health
-from worker.kafka_broker import require_topics
-from worker.metrics import Metrics
-from worker.reloading import Reloader
-from worker.settings import Settings
+from worker.app import build_worker, inference_threads, look_for_garbage_less_often
+from worker.broker.clients import CLIENTS, client_named
+from worker.broker.cluster.admin import require_topics
+from worker.loop import Work
+from worker.monitoring.health import Health
+from worker.monitoring.metrics import Metrics
+from worker.monitoring.status.recorder import Recorder
+from worker.scoring.reloading import Reloader
+from worker.settings.connecting import connect_with
+from worker.settings.schema import Settings
 from worker.shutdown import capture_signals
-from worker.status.recorder import Recorder
-from worker.worker import Work
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from worker.broker import Outgoing, Record
-from worker.clients import CLIENTS, Client, client_named
-from worker.kafka_broker import Connection
-from worker.settings import Settings
+from worker.broker.clients import CLIENTS, Client, client_named
+from worker.broker.connection import Connection
+from worker.broker.contract import Outgoing, Record
+from worker.settings.schema import Settings
 
 LIMIT_S = 60.0
 IN_FLIGHT = 2000  # as many as the worker holds by default

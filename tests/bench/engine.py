@@ -8,8 +8,8 @@ from pathlib import Path
 
 from model.engines import load_predictor
 from tests.bench.texts import load_texts
-from worker.bench.engine import measure_engine
-from worker.settings import Settings
+from worker.commands.bench.engine import measure_engine
+from worker.settings.schema import Settings
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from worker.bench import engine
+from worker.commands.bench import engine
 
 Figures = Mapping[str, float]  # by name, see FIGURES
 

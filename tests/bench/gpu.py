@@ -29,8 +29,8 @@ from tests.bench.engines import add_options, difference
 from tests.bench.subjects import REFERENCE, SHIPPED, reference_subject
 from tests.bench.texts import load_texts
 from training.batches import pad_left, pad_right
-from worker.bench.figures import Spread, spreads
-from worker.bench.machine import machine_facts
+from worker.commands.bench.figures import Spread, spreads
+from worker.commands.bench.machine import machine_facts
 
 BATCHES: Final = (1, 16, 64, 256, 1024, 4096)
 TEXT_BATCH: Final = 1024

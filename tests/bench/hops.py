@@ -26,9 +26,9 @@ from tests.bench.processes import ROOT, BenchFailed, run_program
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 from tests.support.section import Section
-from worker.bench.figures import Spread
-from worker.bench.machine import machine_facts
-from worker.clients import CLIENTS, ClientName
+from worker.broker.clients import CLIENTS, ClientName
+from worker.commands.bench.figures import Spread
+from worker.commands.bench.machine import machine_facts
 
 Costs = dict[str, float]  # processor time of a review, us, by hop
 
@@ -39,7 +39,7 @@ ALL: Final = "**pipeline, total**"
 SECTION: Final = Section(PAGE, "hops", "python -m tests.bench.hops --write")
 # A stack belongs to the first hop that one of its frames names. Frames are written as "function (file:line)".
 HOPS: Final[Mapping[str, Sequence[str]]] = {
-    "metrics": ("(worker/metrics.py",),
+    "metrics": ("(worker/monitoring/metrics.py",),
     "decode": ("decode_review (",),
     "result: built and encoded": ("Outcomes.scored (",),
     "commit": ("Source.commit (",),

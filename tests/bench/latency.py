@@ -15,7 +15,7 @@ from tests.bench.schedule import arrivals_s
 from tests.bench.subjects import Subject
 from tests.bench.texts import load_texts
 from tests.bench.topics import SEND_LIMIT_S, Topics, key_of, review
-from worker.bench.figures import percentile
+from worker.commands.bench.figures import percentile
 
 WARM_UP_REVIEWS: Final = 128
 LOAD_S: Final = 8.0  # length of each load

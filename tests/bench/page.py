@@ -11,7 +11,7 @@ from tests.bench.plot import plot_latency
 from tests.bench.processes import ROOT
 from tests.bench.report import rows
 from tests.support.section import Section
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 SECTION: Final = Section(PAGE, "figures", "python -m tests.bench.page FIGURES.json")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.figures import LOADS, PERCENTILES, latency_name
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 
 def plot_latency(summary: Mapping[str, Mapping[str, Spread]], path: Path) -> bool:

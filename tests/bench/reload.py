@@ -33,8 +33,8 @@ from tests.bench.topics import Topics
 from tests.support.section import Section
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
-from worker.bench.figures import Spread, percentile
-from worker.bench.machine import machine_facts
+from worker.commands.bench.figures import Spread, percentile
+from worker.commands.bench.machine import machine_facts
 
 SECTION: Final = Section(PAGE, "reload", "python -m tests.bench.reload --write")
 LOAD: Final = 0.5

@@ -9,7 +9,7 @@ from rich.table import Table
 from tests.bench.bars import Bar, bars
 from tests.bench.figures import GROUPS, Growth, Resident, growth
 from tests.bench.rounds import Measured
-from worker.bench.figures import Spread, spreads
+from worker.commands.bench.figures import Spread, spreads
 
 WARM_UP_PART = 0.2  # of the run over which memory is looked at
 

@@ -10,7 +10,7 @@ from tests.bench.latency import latency
 from tests.bench.parts import Bench
 from tests.bench.peers.contest import contest
 from tests.bench.subjects import REFERENCE, SHIPPED, Subject
-from worker.clients import CLIENTS
+from worker.broker.clients import CLIENTS
 
 ENGINE: Final = "engine"
 END_TO_END: Final = "end-to-end"

@@ -16,11 +16,11 @@ from typing import Final
 
 from deploy.demo.sample import SAMPLE
 from tests.bench.texts import load_texts
-from worker.batcher import Batch, Batcher, BatchLimits
-from worker.bench.figures import percentile
-from worker.inference import CAPACITY
-from worker.pricing import Prices, Pricing
-from worker.settings import Settings
+from worker.commands.bench.figures import percentile
+from worker.scoring.batcher import Batch, Batcher, BatchLimits
+from worker.scoring.inference import CAPACITY
+from worker.scoring.pricing import Prices, Pricing
+from worker.settings.schema import Settings
 
 PRICES: Final = Prices(batch_s=0.0045, token_s=2.2e-6)  # about those of the model that ships on 2 cores
 NOISE: Final = 0.1  # the mean part by which a batch takes longer

@@ -24,7 +24,7 @@ from deploy.kafka.launcher import choose_broker, to_stderr
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics, review
 from tests.support.worker_process import WorkerProcess
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 WARM_UP: Final = 20  # reviews at the start that do not count
 ANSWER_LIMIT_S: Final = 30.0

@@ -25,7 +25,7 @@ from model.errors import EngineUnavailable
 from tests.bench.parts import START_LIMIT_S
 from tests.bench.processes import started
 from tests.bench.topics import Topics
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 ANSWER_LIMIT_S = 1.0
 

@@ -12,7 +12,7 @@ from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
 from tests.bench.texts import load_texts
-from worker.clients import ClientName
+from worker.broker.clients import ClientName
 
 SHIPPED: Final = "shipped"
 REFERENCE: Final = "reference-sized"

@@ -3,7 +3,7 @@ import pytest
 from tests.bench.bars import bars
 from tests.bench.figures import Growth
 from tests.bench.subjects import REFERENCE, SHIPPED
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 
 def grown_by(part: float) -> Growth:

@@ -3,7 +3,7 @@ import pytest
 from tests.bench.counts import REVIEWS, Counts
 from tests.bench.figures import PEER_ENGINES
 from tests.bench.peers.job import BATCH
-from worker.settings import Settings
+from worker.settings.schema import Settings
 
 FLATTERED_AT_MOST = 0.035
 BATCHES_AT_ONCE = 2

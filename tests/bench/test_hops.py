@@ -2,17 +2,17 @@ import pytest
 
 from tests.bench.hops import OTHER, hop_of, shares, table
 
-LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/worker.py:120);Worker.turn (worker/worker.py:140)"
+LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/loop.py:120);Worker.turn (worker/loop.py:140)"
 
 
 @pytest.mark.parametrize(
     ("frames", "hop"),
     [
-        ("Worker._admit (worker/worker.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
-        ("Worker._admit (worker/worker.py:220);Offsets.received (worker/offsets.py:9)", "admit: the rest"),
-        ("Worker._collect (worker/worker.py:330);KafkaSink.send (worker/kafka_broker/sink.py:9)", "produce: sink"),
-        ("Worker._finish (worker/worker.py:330);Metrics.stored (worker/metrics.py:9)", "metrics"),
-        ("Worker._keep_house (worker/worker.py:390)", OTHER),
+        ("Worker._admit (worker/loop.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
+        ("Worker._admit (worker/loop.py:220);Offsets.received (worker/delivery/offsets.py:9)", "admit: the rest"),
+        ("Worker._collect (worker/loop.py:330);KafkaSink.send (worker/sink.py:9)", "produce: sink"),
+        ("Worker._finish (worker/loop.py:330);Metrics.stored (worker/monitoring/metrics.py:9)", "metrics"),
+        ("Worker._keep_house (worker/loop.py:390)", OTHER),
     ],
 )  # fmt: skip
 def test_a_stack_belongs_to_the_hop_that_its_frames_name(frames: str, hop: str) -> None:
@@ -23,7 +23,7 @@ def test_shares_are_of_the_samples_after_the_start() -> None:
     found = shares(
         [
             "<module> (tests/bench/carrier.py:1);_find_and_load (<frozen importlib._bootstrap>:1) 500",
-            f"{LOOP};KafkaSource.poll (worker/kafka_broker/source.py:1) 30",
+            f"{LOOP};KafkaSource.poll (worker/broker/kafka_python/source.py:1) 30",
             "_bootstrap (threading.py:1);run (threading.py:2);Sender.run (kafka/producer/sender.py:3) 10",
         ]
     )

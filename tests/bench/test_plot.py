@@ -3,7 +3,7 @@ from pathlib import Path
 from tests.bench.figures import LOADS, PERCENTILES, latency_name
 from tests.bench.plot import plot_latency
 from tests.bench.subjects import REFERENCE, SHIPPED
-from worker.bench.figures import Spread
+from worker.commands.bench.figures import Spread
 
 LATENCIES = {latency_name(load, name): Spread(load / 2, load, load * 2) for load in LOADS for name in PERCENTILES}
 MOST_BYTES = 100_000

@@ -12,7 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.bench.processes import BenchFailed
 from tests.support.kafka_io import delete_topics
-from worker.kafka_broker import Connection, create_topics
+from worker.broker.cluster.admin import create_topics
+from worker.broker.connection import Connection
 
 PARTITIONS: Final = 4
 SEND_LIMIT_S: Final = 60.0

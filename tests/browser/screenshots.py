@@ -9,7 +9,7 @@ from playwright.sync_api import ViewportSize
 
 from tests.support.browser import chromium, opened
 from tests.support.status_example import busy_recorder, healthy
-from worker.settings import Settings
+from worker.settings.schema import Settings
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 SIZE: Final = ViewportSize(width=1280, height=900)

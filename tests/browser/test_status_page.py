@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import Site, chromium, opened
 from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, WALL_S, busy_recorder, healthy, outcome
-from worker.health import Health
-from worker.messages import Reason
-from worker.status.recorder import Recorder
+from worker.monitoring.health import Health
+from worker.monitoring.status.recorder import Recorder
+from worker.wire.messages import Reason
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 400)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tests.support.kafka_io import Message, Stored
 from tests.support.until import until
-from worker.broker import Polled, Record, Sink, Source, TopicPartition, TransactionalSink
+from worker.broker.contract import Polled, Record, Sink, Source, TopicPartition, TransactionalSink
 
 LIMIT_S = 30.0
 

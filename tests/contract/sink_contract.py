@@ -1,4 +1,4 @@
-"""What every sink does, real or fake: the contract of `worker.broker.Sink` as tests. Inherit and give a `rig`."""
+"""What every sink does, real or fake: the contract of a Sink as tests. Inherit and give a `rig`."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.rig import LIMIT_S, BrokerRig
 from tests.support.until import until
-from worker.broker import Outgoing, Receipt, Sink
+from worker.broker.contract import Outgoing, Receipt, Sink
 from worker.errors import BrokerRefused, DeliveryFailed, TopicMissing
 
 

@@ -1,4 +1,4 @@
-"""What every source does, real or fake: the contract of `worker.broker.Source` as tests. Inherit and give a `rig`."""
+"""What every source does, real or fake: the contract of a Source as tests. Inherit and give a `rig`."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 from tests.contract.rig import LIMIT_S, BrokerRig, Reader, numbered
 from tests.support.kafka_io import Message
 from tests.support.until import until
-from worker.broker import Source, TopicPartition
+from worker.broker.contract import Source, TopicPartition
 from worker.errors import AssignmentLost, TopicMissing
 
 
@@ -320,7 +320,7 @@ class SourceContract:
         for _ in range(20):
             reader.poll()
             heard.append(reader.source.silence_s)
-        assert max(heard) < 5  # s; worker.health allows ten
+        assert max(heard) < 5  # s; worker.monitoring.health allows ten
 
     # Lag
 

@@ -11,7 +11,7 @@ from tests.contract.source_contract import SourceContract
 from tests.contract.transaction_contract import TransactionContract
 from tests.fakes.fake_broker import FakeBroker, FakeSource
 from tests.support.kafka_io import Message, Stored
-from worker.broker import Outgoing, Sink, Source, TopicPartition, TransactionalSink
+from worker.broker.contract import Outgoing, Sink, Source, TopicPartition, TransactionalSink
 from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
 
 RAW = TopicPartition("raw", 0), TopicPartition("raw", 1)

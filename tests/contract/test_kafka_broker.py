@@ -33,8 +33,13 @@ from tests.support.kafka_io import (
     set_topic_config,
 )
 from tests.support.until import until
-from worker.broker import Outgoing, Receipt, Sink, Source, TopicPartition, TransactionalSink
-from worker.clients import CLIENTS, Client, ClientName, client_named
+from worker.broker.clients import CLIENTS, Client, ClientName, client_named
+from worker.broker.cluster.admin import create_topics, require_topics
+from worker.broker.cluster.reader import read_topic
+from worker.broker.connection import Connection
+from worker.broker.contract import Outgoing, Receipt, Sink, Source, TopicPartition, TransactionalSink
+from worker.broker.kafka_python.sink import KafkaSink
+from worker.broker.kafka_python.source import KafkaSource
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -43,9 +48,6 @@ from worker.errors import (
     DeliveryFailed,
     TopicMissing,
 )
-from worker.kafka_broker import Connection, KafkaSource, create_topics, require_topics
-from worker.kafka_broker.reader import read_topic
-from worker.kafka_broker.sink import KafkaSink
 
 pytestmark = pytest.mark.broker
 # What takes ten seconds and more is asked of the second client at night.

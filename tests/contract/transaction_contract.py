@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.rig import LIMIT_S, BrokerRig, Reader, numbered
-from worker.broker import Outgoing, TopicPartition, TransactionalSink
+from worker.broker.contract import Outgoing, TopicPartition, TransactionalSink
 from worker.errors import AssignmentLost, Fenced
 
 

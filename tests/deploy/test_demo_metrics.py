@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from deploy.demo.metrics_reader import WorkerMetrics, parse
 from model.predictor import ModelInfo
-from worker.metrics import Metrics
+from worker.monitoring.metrics import Metrics
 
 
 def test_what_the_worker_exposes_is_read_back() -> None:

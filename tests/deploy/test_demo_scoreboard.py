@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.demo.sample import LabelledReview
 from deploy.demo.scoreboard import NOW_S, SLICE_S, Answer, Published, Scoreboard, Snapshot, Verdict, percentile
-from worker.broker import TopicPartition
+from worker.broker.contract import TopicPartition
 
 SCORED = TopicPartition("reviews.scored", 0)
 DEAD = TopicPartition("reviews.dlq", 0)

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from deploy.kubernetes.rules import RESOURCE, resource
 from tests.support.deployment import DEPLOY, accepted, image_environment, stops_in_time
 from tests.support.manifests import MANIFESTS, Json, check, check_custom, is_custom, render, selectors
-from worker.app import transactional_id
-from worker.health import Health
-from worker.http import serve
-from worker.settings import Settings
+from worker.delivery.naming import transactional_id
+from worker.monitoring.health import Health
+from worker.monitoring.http import serve
+from worker.settings.schema import Settings
 
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 FOLDERS = ["base", *(f"overlays/{name}" for name in OVERLAYS)]

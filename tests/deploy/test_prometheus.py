@@ -11,7 +11,7 @@ from deploy.grafana.__main__ import FOLDER, to_text
 from deploy.grafana.boards import DASHBOARDS
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.prometheus import ALERTS, PROMETHEUS, RECORDED, RULES, panel_queries, program
-from worker.metrics import Metrics, ShadowMetrics
+from worker.monitoring.metrics import Metrics, ShadowMetrics
 
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))

@@ -11,8 +11,8 @@ from deploy.site.hooks import pages
 from tests.support.markdown import Page
 from worker.cli import main
 from worker.cli.reference import commands_of
-from worker.configuration import CONFIG, SECRET_FILES
-from worker.settings import Settings, env_name
+from worker.settings.schema import Settings, env_name
+from worker.settings.sources import CONFIG, SECRET_FILES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [Page(path) for path in pages(ROOT)]

@@ -1,4 +1,4 @@
-"""A broker in memory, for tests of what uses `worker.broker`: no threads, no clock, every event on demand.
+"""A broker in memory, for tests of what uses `worker.broker.contract`: no threads, no clock, every event on demand.
 
 It is held to the same suite as the real one (`tests/contract`). Beyond the contract a test may: change who owns
 what (`assign`, `evict`), take the broker away (`available = False`), refuse a topic's messages (`refusals`), hold
@@ -11,7 +11,7 @@ import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from worker.broker import Headers, Outgoing, Polled, Receipt, Record, TopicPartition
+from worker.broker.contract import Headers, Outgoing, Polled, Receipt, Record, TopicPartition
 from worker.errors import (
     AssignmentLost,
     BrokerRefused,
@@ -186,7 +186,7 @@ class _Group:
 
 
 class FakeSource:
-    """See worker.broker.Source. Timeouts are not waited for: what would be waited for is not there."""
+    """See worker.broker.contract.Source. Timeouts are not waited for: what would be waited for is not there."""
 
     def __init__(self, broker: FakeBroker, group: _Group, committed: dict[TopicPartition, int]) -> None:
         self.group = group
@@ -342,7 +342,7 @@ ANOTHER_FAILED = DeliveryFailed("not sent: another message failed before it")
 
 
 class FakeReceipt:
-    """See worker.broker.Receipt."""
+    """See worker.broker.contract.Receipt."""
 
     def __init__(self, message: Outgoing) -> None:
         self.message = message
@@ -356,7 +356,7 @@ class FakeReceipt:
 
 
 class FakeSink:
-    """See worker.broker.Sink. Messages are stored as they are sent, unless held back."""
+    """See worker.broker.contract.Sink. Messages are stored as they are sent, unless held back."""
 
     def __init__(self, broker: FakeBroker) -> None:
         self.hold = False  # while set, messages wait in `held` for `settle_oldest`
@@ -454,7 +454,7 @@ class FakeSink:
 
 
 class FakeTransactionalSink(FakeSink):
-    """See worker.broker.TransactionalSink. What is sent is acknowledged at once and stored by `commit`.
+    """See worker.broker.contract.TransactionalSink. What is sent is acknowledged at once and stored by `commit`.
 
     A test may let the next commit fail (`commit_error`), before or after it has stored (`stores_all_the_same`).
     """

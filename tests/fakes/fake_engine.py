@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Callable
 
 from model.predictor import Predictor
-from worker.batcher import Batch
-from worker.failures import score_or_isolate
-from worker.inference import CAPACITY, Engine, ScoredBatch, W
-from worker.reloading import Reloader
+from worker.scoring.batcher import Batch
+from worker.scoring.inference import CAPACITY, Engine, ScoredBatch, W
+from worker.scoring.isolation import score_or_isolate
+from worker.scoring.reloading import Reloader
 
 
 class FakeEngine(Engine[W]):
-    """See worker.inference.Engine. Warm from the start; a batch is computed when `finish` is called."""
+    """See worker.scoring.inference.Engine. Warm from the start; a batch is computed when `finish` is called."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.automatic = False  # while set, a batch is computed when its result is asked for
@@ -65,7 +65,7 @@ class FakeEngine(Engine[W]):
 
 
 class FakeReloader(Reloader[W]):
-    """See worker.reloading.Reloader. Has another engine as soon as it is asked for one."""
+    """See worker.scoring.reloading.Reloader. Has another engine as soon as it is asked for one."""
 
     def __init__(self, open_engine: Callable[[], FakeEngine[W]]) -> None:
         super().__init__(open_engine)

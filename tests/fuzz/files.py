@@ -1,4 +1,4 @@
-"""Files of reviews, as `sentiment-worker score` and `produce` read them. See `worker.review_files`."""
+"""Files of reviews, as `sentiment-worker score` and `produce` read them. See `worker.commands.review_files`."""
 
 import io
 import random
@@ -9,9 +9,9 @@ from typing import Final
 
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import mutated, text
+from worker.commands.review_files import Row, read_reviews
 from worker.errors import SettingsRejected
-from worker.messages import decode_review
-from worker.review_files import Row, read_reviews
+from worker.wire.messages import decode_review
 
 EXTENSIONS: Final = (".jsonl", ".csv", ".txt", "")
 VALID: Final = [

@@ -1,4 +1,4 @@
-"""Names of headers that other clients may write: any bytes. See repair 5 in `worker.kafka_broker.repairs`.
+"""Names of headers that other clients may write: any bytes. See repair 5 in `worker.broker.kafka_python.repairs`.
 
 An input is the names of a record, one a line; two plain records stand around it.
 """
@@ -13,7 +13,7 @@ from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import mutated
 from tests.support.kafka_io import RawName
-from worker.kafka_broker.repairs import read_any_header_name
+from worker.broker.kafka_python.repairs import read_any_header_name
 
 VALID: Final = [b"traceparent\ntag\ntag", "é\n名\n".encode(), b"\xff\n\xed\xa0\x80\nsentiment-reason"]
 

@@ -1,4 +1,4 @@
-"""Records as a topic may bring them: value, key, headers, timestamp. See `worker.messages` and `worker.outcomes`."""
+"""Records as a topic may bring them: value, key, headers, timestamp."""
 
 import json
 import random
@@ -15,14 +15,14 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from model.predictor import ModelInfo
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import as_json, changed_document, deep, json_value, mutated, text
-from worker.broker import Outgoing, Record, TopicPartition
+from worker.broker.contract import Outgoing, Record, TopicPartition
+from worker.commands.replay import Wanted, message_of, reason_of
+from worker.commands.tail import line_for_people
+from worker.delivery.outcomes import Outcome, Outcomes
+from worker.delivery.outcomes import Target as Topic
 from worker.errors import UnreadableReview
-from worker.failures import Score
-from worker.messages import Reason, Review, ScoredReview, carried_headers, decode_review, replays_of, review_id_of
-from worker.outcomes import Outcome, Outcomes
-from worker.outcomes import Target as Topic
-from worker.replaying import Wanted, message_of, reason_of
-from worker.tailing import line_for_people
+from worker.wire.messages import Reason, Review, ScoredReview, carried_headers, decode_review, replays_of, review_id_of
+from worker.wire.score import Score
 
 ROOT: Final = Path(__file__).parents[2]
 GOLDEN: Final = ROOT / "tests" / "worker" / "golden"

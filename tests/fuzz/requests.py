@@ -1,4 +1,4 @@
-"""What clients may do to the HTTP server over a real socket. See `worker.http`."""
+"""What clients may do to the HTTP server over a real socket. See `worker.monitoring.http`."""
 
 import random
 import re
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import ODD_BYTES, mutated
 from tests.support.until import until
-from worker import http
+from worker.monitoring import http
 
 LIMIT_S: Final = 4.0  # below the time-out of a client: whoever waits for another one's would show
 Address = tuple[str, int]

@@ -11,7 +11,7 @@ from tests.support.stage import MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
 from tests.support.worker_process import START_LIMIT_S, WorkerProcess
-from worker.metrics import Metrics
+from worker.monitoring.metrics import Metrics
 
 pytestmark = pytest.mark.broker
 

@@ -12,9 +12,10 @@ from tests.security.permissions import LEAST_PRIVILEGE, Permission, granted
 from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
-from worker.clients import ClientName
+from worker.broker.clients import ClientName
+from worker.broker.cluster.admin import create_topics
+from worker.broker.connection import Connection
 from worker.errors import AccessDenied
-from worker.kafka_broker import Connection, create_topics
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 BAD = Message(b"no review", key=b"bad", partition=0)

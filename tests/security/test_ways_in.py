@@ -23,11 +23,11 @@ from tests.support.kafka_io import Message
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
-from worker.app import connect_with
-from worker.clients import CLIENTS, ClientName
-from worker.configuration import load_settings
+from worker.broker.clients import CLIENTS, ClientName
+from worker.broker.cluster.admin import require_topics
 from worker.errors import AccessDenied
-from worker.kafka_broker import require_topics
+from worker.settings.connecting import connect_with
+from worker.settings.sources import load_settings
 
 pytestmark = pytest.mark.broker
 

@@ -17,7 +17,7 @@ from tests.soak.verdict import growths
 from tests.support.collector import collector
 from tests.support.kafka_io import new_topics
 from tests.support.stage import Stage
-from worker.bench.machine import machine_facts
+from worker.commands.bench.machine import machine_facts
 
 TELL_EVERY = 60  # samples
 

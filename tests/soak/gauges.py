@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.worker_process import WorkerProcess
-from worker.bench.machine import resident_mib
+from worker.commands.bench.machine import resident_mib
 
 
 class Sample(NamedTuple):

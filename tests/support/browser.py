@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, sync_playwright
 from prometheus_client import CollectorRegistry
 
 from tests.support.status_example import NOW_S
-from worker import http
-from worker.health import Health
-from worker.settings import Settings
-from worker.status.pages import status_pages
-from worker.status.recorder import Recorder
+from worker.monitoring import http
+from worker.monitoring.health import Health
+from worker.monitoring.status.pages import status_pages
+from worker.monitoring.status.recorder import Recorder
+from worker.settings.schema import Settings
 
 
 @contextmanager

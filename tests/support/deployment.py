@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.configuration import load_settings
-from worker.settings import Settings
+from worker.settings.schema import Settings
+from worker.settings.sources import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")

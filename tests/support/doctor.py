@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.support.until import until
 from worker.cli import main
-from worker.settings import ENV_PREFIX, flag_name
+from worker.settings.schema import ENV_PREFIX, flag_name
 
 LIMIT_S = 60.0
 

@@ -3,8 +3,8 @@
 import sys
 import threading
 
-from worker.broker import Polled
-from worker.kafka_broker import KafkaSource
+from worker.broker.contract import Polled
+from worker.broker.kafka_python.source import KafkaSource
 
 HUNG = "tests.support.hung_call"  # for WorkerProcess
 WORD = b"hang"

@@ -26,7 +26,7 @@ from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import Beginning, History, Kill, Offsets, ends_of, faults, faults_so_far
 from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
-from worker.clients import ClientName
+from worker.broker.clients import ClientName
 
 SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
 COMMIT_INTERVAL_MS = 200

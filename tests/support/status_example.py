@@ -8,18 +8,18 @@ from typing import Final
 import numpy as np
 
 from model.predictor import ModelInfo, TokenizedText
-from worker.backpressure import Backpressure, HoldLimits
-from worker.batcher import Batch, Trigger
-from worker.broker import Outgoing, Record, TopicPartition
-from worker.health import Health
-from worker.inference import ScoredBatch
-from worker.messages import Reason, Verdict
-from worker.outcomes import Outcome
-from worker.pricing import Budget, Prices, Why
-from worker.settings import Settings
-from worker.status.document import StatusDocument, status_document
-from worker.status.history import SLOT_S, SLOTS
-from worker.status.recorder import Recorder
+from worker.broker.contract import Outgoing, Record, TopicPartition
+from worker.delivery.backpressure import Backpressure, HoldLimits
+from worker.delivery.outcomes import Outcome
+from worker.monitoring.health import Health
+from worker.monitoring.status.document import StatusDocument, status_document
+from worker.monitoring.status.history import SLOT_S, SLOTS
+from worker.monitoring.status.recorder import Recorder
+from worker.scoring.batcher import Batch, Trigger
+from worker.scoring.inference import ScoredBatch
+from worker.scoring.pricing import Budget, Prices, Why
+from worker.settings.schema import Settings
+from worker.wire.messages import Reason, Verdict
 
 BEGAN_S: Final = 0.0
 NOW_S: Final = 5_000.0

@@ -10,25 +10,26 @@ from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransa
 from tests.fakes.fake_engine import FakeEngine, FakeReloader
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
-from worker.backpressure import Backpressure, HoldLimits
-from worker.batcher import Batcher, BatchLimits
-from worker.breaker import Breaker
-from worker.broker import Record, TopicPartition
-from worker.cache import ResultCache
-from worker.delivery import AtLeastOnce, ExactlyOnce
+from worker.broker.contract import Record, TopicPartition
+from worker.delivery.at_least_once import AtLeastOnce
+from worker.delivery.backpressure import Backpressure, HoldLimits
+from worker.delivery.breaker import Breaker
+from worker.delivery.exactly_once import ExactlyOnce
+from worker.delivery.offsets import Offsets
+from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import WorkerError
-from worker.health import Health
-from worker.inference import InferenceThreads
-from worker.metrics import Metrics, ShadowMetrics
-from worker.offsets import Offsets
-from worker.outcomes import Outcomes, Target
-from worker.pricing import Pricing
-from worker.reloading import Reloader
-from worker.shadow import Shadow
+from worker.loop import Work, Worker
+from worker.monitoring.health import Health
+from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.status.recorder import Recorder
+from worker.monitoring.tracing import UNTRACED, Tracer
+from worker.scoring.batcher import Batcher, BatchLimits
+from worker.scoring.cache import ResultCache
+from worker.scoring.inference import InferenceThreads
+from worker.scoring.pricing import Pricing
+from worker.scoring.reloading import Reloader
+from worker.scoring.shadow import Shadow
 from worker.shutdown import Stop
-from worker.status.recorder import Recorder
-from worker.tracing import UNTRACED, Tracer
-from worker.worker import Work, Worker
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
 GROUP = "sentiment-worker"

@@ -18,7 +18,7 @@ from tests.fakes.fake_broker import FakeBroker
 from tests.support.kafka_io import Position
 from tests.support.oracle import History, Input, Result, faults, faults_so_far
 from tests.worker.rig import DLQ, GROUP, RAW, SCORED, Rig, review
-from worker.broker import Record, TopicPartition
+from worker.broker.contract import Record, TopicPartition
 from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
 
 PARTITIONS = 3

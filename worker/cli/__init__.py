@@ -3,16 +3,16 @@
 import click
 
 import worker
-from worker.cli.benching import bench
-from worker.cli.checkup import doctor
-from worker.cli.files import score
+from worker.cli.bench import bench
+from worker.cli.completion import completion
+from worker.cli.doctor import doctor
 from worker.cli.group import exit_statuses_for_help
-from worker.cli.lagging import lag
-from worker.cli.models import model
+from worker.cli.lag import lag
+from worker.cli.model import model
 from worker.cli.program import Program
 from worker.cli.records import produce, replay, tail, topics
-from worker.cli.serving import config, run, schema
-from worker.cli.shells import completion
+from worker.cli.run import config, run, schema
+from worker.cli.score import score
 
 
 @click.group(cls=Program, epilog=exit_statuses_for_help(), context_settings={"max_content_width": 110})

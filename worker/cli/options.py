@@ -7,12 +7,13 @@ from typing import Any, Final, TypeVar, get_args
 
 import click
 
-from worker import logs, settings_views
+from worker import logs
 from worker.cli.group import INPUT_FAILED
-from worker.configuration import CONFIG, load_effective
-from worker.review_files import FileFormat, Unreadable
-from worker.settings import Settings, allowed_values, flag_name
-from worker.terminal import Bar
+from worker.commands.review_files import FileFormat, Unreadable
+from worker.commands.terminal import Bar
+from worker.settings import views as settings_views
+from worker.settings.schema import Settings, allowed_values, flag_name
+from worker.settings.sources import CONFIG, load_effective
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from worker.cli.options import CONNECTION, begin, conclude, echo_json, file_input, json_output, setting_flags, teller
-from worker.messages import Reason
-from worker.review_files import FileFormat, open_input, read_reviews
-from worker.terminal import countdown_bar, progress_bar
+from worker.commands.review_files import FileFormat, open_input, read_reviews
+from worker.commands.terminal import countdown_bar, progress_bar
+from worker.wire.messages import Reason
 
 if TYPE_CHECKING:
-    from worker.replaying import Tally
+    from worker.commands.replay import Tally
 
 CLOSE_TIMEOUT_S: Final = 5.0
 TIMES: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
@@ -34,8 +34,9 @@ def topics(*, partitions: int, as_json: bool, **flags: str | None) -> None:
     Example:
       sentiment-worker topics --partitions 12
     """
-    from worker.app import connect_with
-    from worker.kafka_broker import MAX_MESSAGE_BYTES, create_topics, require_topics
+    from worker.broker.cluster.admin import create_topics, require_topics
+    from worker.broker.kafka_python.sink import MAX_MESSAGE_BYTES
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     connection = connect_with(settings)
@@ -80,9 +81,10 @@ def produce(
     Example:
       sentiment-worker produce --input reviews.jsonl --rate 200
     """
-    from worker.app import connect_with
-    from worker.kafka_broker import KafkaSink, require_topics
-    from worker.publishing import Publisher, publish
+    from worker.broker.cluster.admin import require_topics
+    from worker.broker.kafka_python.sink import KafkaSink
+    from worker.commands.produce import Publisher, publish
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     topic = topic or settings.input_topic
@@ -147,9 +149,11 @@ def replay(
     Example:
       sentiment-worker replay --reason unscorable --since 2026-11-24T08:00:00 --dry-run
     """
-    from worker.app import connect_with
-    from worker.kafka_broker import KafkaSink, KafkaSource, require_topics
-    from worker.replaying import Replay, Wanted
+    from worker.broker.cluster.admin import require_topics
+    from worker.broker.kafka_python.sink import KafkaSink
+    from worker.broker.kafka_python.source import KafkaSource
+    from worker.commands.replay import Replay, Wanted
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     connection = connect_with(settings)
@@ -201,9 +205,9 @@ def tail(*, topic: str | None, from_beginning: bool, limit: int | None, as_json:
       sentiment-worker tail --from-beginning --limit 10
       sentiment-worker tail --topic reviews.dlq
     """
-    from worker.app import connect_with
-    from worker.kafka_broker.reader import read_topic
-    from worker.tailing import line_for_people
+    from worker.broker.cluster.reader import read_topic
+    from worker.commands.tail import line_for_people
+    from worker.settings.connecting import connect_with
 
     settings = begin(flags)
     topic = topic or settings.output_topic

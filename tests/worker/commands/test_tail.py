@@ -1,0 +1,34 @@
+"""What people see of a dead letter; of results: test_cli_kafka.py."""
+
+from datetime import UTC, datetime
+
+import click
+
+from worker.broker.contract import Headers, Record, TopicPartition
+from worker.commands.tail import line_for_people
+from worker.wire.messages import Model, Reason, dead_letter_headers, handler_headers
+
+HANDLED_BY = handler_headers(worker_version="1", model=Model(name="m", version="1", sha256="00"))
+FAILED_AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
+
+
+def dead_letter(error: str, headers: Headers = ()) -> Record:
+    record = Record(TopicPartition("reviews.raw", 3), 1201, None, b"k", b"canary text", headers)
+    written = dead_letter_headers(
+        record, reason=Reason.INVALID_JSON, error=error, failed_at=FAILED_AT, handled_by=HANDLED_BY
+    )
+    return Record(TopicPartition("reviews.dlq", 0), 7, None, b"k", b"canary text", written)
+
+
+def test_a_dead_letter_is_told_by_time_reason_place_and_error_without_its_text() -> None:
+    line = click.unstyle(line_for_people(dead_letter("expected value at line 1")))
+    assert line == "12:30:05  invalid_json       reviews.raw-3-1201  expected value at line 1"
+
+
+def test_a_dead_letter_that_was_sent_back_before_says_so() -> None:
+    line = click.unstyle(line_for_people(dead_letter("no", headers=(("sentiment-replays", b"2"),))))
+    assert line.endswith("no  (sent back 2 times before)")
+
+
+def test_what_could_steer_the_terminal_is_escaped() -> None:
+    assert "\x1b[2J" not in click.unstyle(line_for_people(dead_letter("\x1b[2J")))

@@ -1,0 +1,299 @@
+"""Results and offsets are one: each result is stored once, whatever fails in between."""
+
+import pytest
+
+from tests.fakes.fake_broker import FakeBroker, FakeSource, FakeTransactionalSink
+from worker.broker.contract import Outgoing, Record, TopicPartition
+from worker.delivery.exactly_once import ExactlyOnce
+from worker.delivery.offsets import Offsets
+from worker.delivery.outcomes import Outcome
+from worker.errors import (
+    AssignmentLost,
+    BrokerRefused,
+    BrokerUnavailable,
+    DeadLetterRefused,
+    DeliveryFailed,
+    Fenced,
+    WorkerError,
+)
+from worker.wire.messages import Reason
+
+RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
+INTERVAL_S = 10.0
+TRANSACTION_TIMEOUT_S = 60.0
+
+
+class ToldWhenAsked:
+    """A receipt whose failure comes at the moment when somebody asks whether there is an answer."""
+
+    error: WorkerError | None = None
+
+    @property
+    def done(self) -> bool:
+        self.error = DeliveryFailed("expired")
+        return True
+
+
+class Rig:
+    """A delivery over a fake broker, with one partition assigned."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0  # what the delivery sees where it looks at the clock by itself
+        self.broker = FakeBroker()
+        for topic in ("raw", "scored", "dlq"):
+            self.broker.create_topic(topic)
+        self.source: FakeSource = self.broker.source("raw", group_id="g")
+        self.source.poll(timeout_s=0, max_records=1)
+        self.offsets = Offsets()
+        self.offsets.assign(RAW)
+        self.sinks: list[FakeTransactionalSink] = []
+        self.delivery = ExactlyOnce(
+            self.source,
+            self._open_sink,
+            self.offsets,
+            checkpoint_interval_s=INTERVAL_S,
+            checkpoint_outcomes=5,
+            commit_timeout_s=1.0,
+            transaction_timeout_s=TRANSACTION_TIMEOUT_S,
+            clock=lambda: self.now_s,
+        )
+
+    def _open_sink(self) -> FakeTransactionalSink:
+        self.sinks.append(self.broker.transactional_sink("worker"))
+        return self.sinks[-1]
+
+    def outcome(self, offset: int, *, topic: str = "scored", dead_because: Reason | None = None) -> Outcome:
+        generation = self.offsets.received(RAW, offset)
+        message = Outgoing(topic, b"k", b"%d" % offset)
+        return Outcome(Record(RAW, offset, None, b"k", b"v"), generation, message, dead_because=dead_because)
+
+    def publish(self, *offsets: int) -> list[Outcome]:
+        """Hand over an outcome for each offset, and let the time of the transaction begin at 0."""
+        outcomes = [self.outcome(offset) for offset in offsets]
+        self.delivery.publish(outcomes)
+        assert self.delivery.settle(0.0) == []
+        return outcomes
+
+    @property
+    def stored(self) -> list[bytes | None]:
+        return [record.value for record in self.broker.stored("scored")]
+
+    @property
+    def committed(self) -> int:
+        return self.broker.committed["g"].get(RAW, 0)
+
+
+def test_a_checkpoint_comes_with_the_interval_and_stores_results_and_offsets_together() -> None:
+    rig = Rig()
+    outcomes = rig.publish(0, 1, 2)
+    assert rig.delivery.settle(INTERVAL_S - 0.1) == []
+    assert (rig.stored, rig.committed) == ([], 0)
+    assert rig.delivery.settle(INTERVAL_S) == outcomes
+    assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
+
+
+def test_a_checkpoint_comes_early_when_the_transaction_is_large() -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(5)]
+    rig.delivery.publish(outcomes)
+    assert rig.delivery.settle(0.0) == outcomes
+
+
+def test_the_interval_counts_from_the_first_result_after_a_checkpoint() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.delivery.settle(INTERVAL_S)
+    assert rig.delivery.settle(5 * INTERVAL_S) == []
+    later = rig.outcome(1)
+    rig.delivery.publish([later])
+    assert rig.delivery.settle(5 * INTERVAL_S) == []
+    assert rig.delivery.settle(6 * INTERVAL_S) == [later]
+
+
+def test_no_checkpoint_is_made_while_the_group_rebalances(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    outcomes = rig.publish(0)
+    with monkeypatch.context() as rebalancing:
+        rebalancing.setattr(FakeSource, "membership", None)
+        assert rig.delivery.settle(INTERVAL_S) == []
+    assert rig.delivery.settle(INTERVAL_S) == outcomes
+
+
+def test_draining_makes_a_checkpoint_at_once() -> None:
+    rig = Rig()
+    outcomes = rig.publish(0)
+    assert rig.delivery.drain(timeout_s=1.0) == outcomes
+    assert (rig.stored, rig.committed) == ([b"0"], 1)
+    assert rig.delivery.drain(timeout_s=1.0) == []
+
+
+@pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), BrokerUnavailable("no answer")])
+@pytest.mark.parametrize("stored", [False, True])
+def test_after_a_failed_checkpoint_the_committed_offset_tells_what_was_stored(error: WorkerError, stored: bool) -> None:
+    rig = Rig()
+    outcomes = rig.publish(0, 1)
+    rig.sinks[0].commit_error, rig.sinks[0].stores_all_the_same = error, stored
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.delivery.restart() == outcomes
+    rig.delivery.reopen()
+    assert (rig.delivery.unfinished, len(rig.sinks), rig.sinks[0].closed) == (0, 2, True)
+    assert (len(rig.stored), rig.committed) == ((2, 2) if stored else (0, 0))
+
+
+def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0, 1)
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired"))
+    with pytest.raises(DeliveryFailed, match="expired"):
+        rig.delivery.settle(0.1)
+    assert (rig.stored, rig.committed) == ([], 0)
+
+
+def test_a_failure_that_is_told_while_answers_are_looked_for_is_not_committed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig()
+    monkeypatch.setattr(rig.sinks[0], "send", lambda _: ToldWhenAsked())
+    rig.delivery.publish([rig.outcome(0)])
+    with pytest.raises(DeliveryFailed, match="expired"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.committed == 0
+
+
+def test_a_checkpoint_waits_for_its_results_without_blocking_and_takes_in_no_more() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    outcomes = rig.publish(0, 1)
+    assert rig.delivery.settle(INTERVAL_S) == []
+    later = rig.outcome(2)
+    rig.delivery.publish([later])
+    rig.sinks[0].hold = False
+    rig.sinks[0].settle_all()
+    assert rig.delivery.settle(INTERVAL_S + 1) == outcomes
+    assert rig.delivery.settle(INTERVAL_S + 1) == []
+    assert rig.delivery.settle(2 * INTERVAL_S + 1) == [later]
+    assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
+
+
+def test_results_without_an_answer_when_the_time_to_drain_is_over_are_left_behind() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0)
+    with pytest.raises(BrokerUnavailable):
+        rig.delivery.drain(timeout_s=0.0)
+    assert (rig.stored, rig.committed) == ([], 0)
+
+
+def sizes_of_transactions(rig: Rig, outcomes: int) -> list[int]:
+    """Publish so many at once, and let time pass until they are stored."""
+    rig.delivery.publish([rig.outcome(rig.committed + number) for number in range(outcomes)])
+    sizes: list[int] = []
+    while rig.delivery.unfinished:
+        if stored := rig.delivery.settle(0.0) or rig.delivery.settle(INTERVAL_S):
+            sizes.append(len(stored))
+    return sizes
+
+
+def test_a_transaction_is_never_larger_than_allowed() -> None:
+    assert sizes_of_transactions(Rig(), 12) == [5, 5, 2]
+
+
+def test_after_one_that_failed_for_want_of_time_transactions_are_half_as_large_and_grow_again() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.publish(0, 1, 2, 3)
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow for so many"))
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(1.0)
+    rig.delivery.restart()
+    rig.delivery.reopen()
+    rig.offsets.assign(RAW)  # read again
+    assert sizes_of_transactions(rig, 14) == [2, 3, 4, 5]
+
+
+def test_what_was_stored_before_draining_failed_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(7)]
+    rig.delivery.publish(outcomes)
+    member = rig.source.membership
+    answers = iter([member])
+    with monkeypatch.context() as rebalancing:
+        rebalancing.setattr(FakeSource, "membership", property(lambda _: next(answers, None)))
+        with pytest.raises(AssignmentLost):
+            rig.delivery.drain(timeout_s=1.0)
+    assert rig.delivery.settle(0.0) == outcomes[:5]
+
+
+def test_draining_stores_what_waits_for_the_next_transaction_as_well() -> None:
+    rig = Rig()
+    outcomes = [rig.outcome(offset) for offset in range(12)]
+    rig.delivery.publish(outcomes)
+    assert rig.delivery.drain(timeout_s=1.0) == outcomes
+    assert (len(rig.stored), rig.committed) == (12, 12)
+
+
+def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() -> None:
+    rig = Rig()
+    rig.sinks[0].hold = True
+    rig.delivery.publish([rig.outcome(0), rig.outcome(1, topic="dlq", dead_because=Reason.INVALID_JSON)])
+    rig.delivery.settle(0.0)
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("failed with another"))
+    rig.sinks[0].settle_oldest(TopicPartition("dlq", 0), BrokerRefused("too large"))
+    with pytest.raises(DeadLetterRefused, match="record raw-0-1"):
+        rig.delivery.settle(0.0)
+
+
+def test_results_of_a_lost_partition_are_not_stored() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.offsets.revoke(RAW)
+    with pytest.raises(DeliveryFailed, match="lost"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.stored == []
+
+
+def test_a_worker_whose_name_another_takes_stops_and_says_how_to_avoid_it() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.broker.transactional_sink("worker")
+    with pytest.raises(BrokerRefused, match="transactional_id"):
+        rig.delivery.settle(INTERVAL_S)
+    assert rig.stored == []
+
+
+def test_a_worker_that_slept_through_its_transaction_begins_again() -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.sinks[0].commit_error = Fenced("the broker gave up")
+    rig.now_s = TRANSACTION_TIMEOUT_S
+    with pytest.raises(DeliveryFailed, match="gave up"):
+        rig.delivery.settle(rig.now_s)
+
+
+def test_a_worker_that_sleeps_in_the_middle_of_a_commit_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig()
+    rig.publish(0)
+
+    def frozen(*_: object, **__: object) -> None:
+        rig.now_s = INTERVAL_S + TRANSACTION_TIMEOUT_S
+        raise Fenced("the broker gave up")
+
+    monkeypatch.setattr(rig.sinks[0], "commit", frozen)
+    with pytest.raises(DeliveryFailed, match="gave up"):
+        rig.delivery.settle(INTERVAL_S)
+
+
+@pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), Fenced("the broker gave up")])
+def test_what_has_nothing_to_do_with_size_leaves_transactions_as_large(error: WorkerError) -> None:
+    rig = Rig()
+    rig.publish(0)
+    rig.sinks[0].commit_error = error
+    rig.now_s = TRANSACTION_TIMEOUT_S
+    with pytest.raises(DeliveryFailed):
+        rig.delivery.settle(rig.now_s)
+    rig.delivery.restart()
+    rig.delivery.reopen()
+    rig.offsets.assign(RAW)
+    assert sizes_of_transactions(rig, 10) == [5, 5]

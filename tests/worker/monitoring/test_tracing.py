@@ -1,0 +1,317 @@
+"""Traces: what a batch's spans say, whom they are linked to, and that nothing depends on whoever collects them."""
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind, StatusCode
+
+from model.predictor import TokenizedText
+from tests.support.collector import collector
+from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
+from worker.app import open_tracer
+from worker.broker.contract import Headers, Record, TopicPartition
+from worker.errors import DeliveryFailed, SettingsRejected
+from worker.loop import Work
+from worker.monitoring.otel import MAX_LINKS, OtelTracer, otlp_provider
+from worker.monitoring.tracing import Tracer
+from worker.scoring.batcher import Batch, Trigger
+from worker.scoring.inference import ScoredBatch
+from worker.settings.schema import Settings
+from worker.wire.score import Score
+
+P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
+PROCESS, SEND = f"process {RAW}", f"send {SCORED}"
+
+
+class Traces:
+    """A tracer whose spans stay in memory."""
+
+    def __init__(self, sampler: Sampler = ALWAYS_ON) -> None:
+        self._memory = InMemorySpanExporter()
+        provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self._memory))
+        self.tracer = tracer_to(provider)
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self._memory.get_finished_spans() if span.name == name]
+
+    def one(self, name: str) -> ReadableSpan:
+        [span] = self.named(name)
+        return span
+
+    def count(self) -> int:
+        return len(self._memory.get_finished_spans())
+
+
+def tracer_to(provider: TracerProvider) -> OtelTracer:
+    return OtelTracer(provider, input_topic=RAW, output_topic=SCORED, group_id=GROUP)
+
+
+def parent(number: int) -> Headers:
+    return (("traceparent", f"00-{number:032x}-{number:016x}-01".encode()), ("tracestate", b"shop=1"))
+
+
+def work(offset: int, *, arrived_s: float = 0.0, headers: Headers = ()) -> Work:
+    record = Record(P0, offset, None, None, b"{}", headers)
+    [text] = Rig().predictor.tokenize(["good film"])
+    assert isinstance(text, TokenizedText)
+    return Work(record, 1, str(offset), text, len(text), arrived_s)
+
+
+def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:
+    return ScoredBatch(Batch(works, Trigger.IDLE), [Score(0.5, 2, False, False)] * len(works), inference_s, 0.0)
+
+
+def compute(traces: Traces, *works: Work) -> None:
+    traces.tracer.computed(scored(*works), is_current=lambda _: True, now_s=1.0, at_s=1000.0)
+
+
+def error_of(span: ReadableSpan) -> object:
+    return span.status.status_code is StatusCode.ERROR and (span.attributes or {}).get("error.type")
+
+
+# The spans of the real loop
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_a_batch_is_one_trace_and_its_attributes_say_what_it_was(exactly_once: bool) -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer, exactly_once=exactly_once)
+    traces.tracer.serving(rig.predictor.info)
+    rig.send(review("good"), review("good film"), review("so so"))
+    rig.run_until_empty()
+    process = traces.one(PROCESS)
+    assert process.kind is SpanKind.CONSUMER
+    assert process.parent is None
+    assert dict(process.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": RAW,
+        "messaging.consumer.group.name": GROUP,
+        "messaging.batch.message_count": 3,
+        "sentiment.batch.tokens": 5,
+        "sentiment.batch.padding_ratio": pytest.approx(1 / 6),
+        "sentiment.batch.trigger": "idle",
+        "sentiment.model.name": "fake",
+        "sentiment.model.version": "1",
+        "sentiment.engine": "fake",
+    }
+    children = [traces.one(name) for name in ("wait", "inference", SEND)]
+    assert all(child.parent == process.context for child in children)
+    assert children[-1].kind is SpanKind.CLIENT
+    assert not any(error_of(span) for span in (process, *children))
+
+
+def test_a_batch_is_linked_to_the_trace_of_each_of_its_reviews_and_their_results_keep_their_own() -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer)
+    for number in (1, 2):
+        rig.broker.append(P0, review("good"), key=b"k", headers=parent(number))
+    rig.send(review("no trace"))
+    rig.run_until_empty()
+    process = traces.one(PROCESS)
+    assert [(link.context.trace_id, link.context.span_id) for link in process.links] == [(1, 1), (2, 2)]
+    assert [link.context.trace_state.get("shop") for link in process.links] == ["1", "1"]
+    assert [dict(record.headers).get("traceparent") for record in rig.scored()] == [
+        dict(parent(1))["traceparent"], dict(parent(2))["traceparent"], None,
+    ]  # fmt: skip
+
+
+def test_reviews_that_cannot_be_scored_are_named_where_the_batch_failed() -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer)
+    rig.predictor.fail_on("poison")
+    rig.send(review("good"), review("poison"))
+    rig.run_until_empty()
+    inference = traces.one("inference")
+    assert [error_of(span) for span in (inference, traces.one(PROCESS))] == ["unscorable"] * 2
+    assert inference.status.description == "1 of 2 reviews could not be scored"
+    [event] = inference.events
+    assert (event.attributes or {})["messaging.kafka.offset"] == 1
+    assert not error_of(traces.one(SEND))  # the dead letter was stored
+
+
+def test_a_batch_whose_results_were_not_stored_is_told_as_failed_and_its_second_time_as_another() -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer)
+    rig.worker.start()
+    rig.sinks[0].hold = True
+    rig.send(review("x"), review("x"))
+    held = rig.sinks[0].held
+    turn_until(rig, lambda: len(held[TopicPartition(SCORED, 0)]) == 2, "two results are under way")
+    assert traces.named(PROCESS) == []
+    rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
+    turn_until(rig, lambda: rig.committed() == 2, "all is committed")
+    assert [error_of(span) for span in traces.named(PROCESS)] == ["not_stored", False]
+    assert [error_of(span) for span in traces.named(SEND)] == ["not_stored", False]
+
+
+def test_what_is_left_behind_when_the_worker_stops_is_told_as_not_stored() -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer, drain_timeout_s=0.0)
+    rig.worker.start()
+    rig.sinks[0].hold = True
+    rig.send(review("x"))
+    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "one result is under way")
+    rig.stop.on_signal(15)
+    rig.worker.run(rig.stop)
+    assert error_of(traces.one(PROCESS)) == "not_stored"
+
+
+def test_another_model_is_named_from_its_first_batch_on() -> None:
+    traces = Traces()
+    rig = Rig(tracer=traces.tracer)
+    traces.tracer.serving(rig.predictor.info)
+    rig.worker.start()
+    rig.send(review("x"))
+    turn_until(rig, lambda: rig.committed() == 1, "the first is committed")
+    rig.reloader.on_signal(signal.SIGHUP)
+    turn_until(rig, lambda: rig.metric("sentiment_model_reloads_total", result="done") == 1, "the model is another")
+    rig.send(review("x"))
+    turn_until(rig, lambda: rig.committed() == 2, "the second is committed")
+    versions = [(span.attributes or {})["sentiment.model.version"] for span in traces.named(PROCESS)]
+    assert versions == ["1", "2"]
+
+
+# One batch, moment by moment
+
+
+def test_the_spans_begin_and_end_when_things_did() -> None:
+    traces = Traces()
+    rows = [work(0, arrived_s=0.25), work(1, arrived_s=0.5)]
+    compute(traces, *rows)
+    first, second = (Rig().worker._outcomes.tombstone(row.record, row.generation) for row in rows)
+    traces.tracer.stored([first], at_s=1001.0)
+    assert traces.named(PROCESS) == []
+    traces.tracer.stored([second], at_s=1002.0)
+    times = {
+        name: (traces.one(name).start_time, traces.one(name).end_time) for name in ("wait", "inference", SEND, PROCESS)
+    }
+    assert {name: (begin / 1e9, end / 1e9) for name, (begin, end) in times.items() if begin and end} == {
+        "wait": (999.25, 999.75),
+        "inference": (999.75, 1000.0),
+        SEND: (1000.0, 1002.0),
+        PROCESS: (999.25, 1002.0),
+    }
+
+
+def test_a_partition_that_is_lost_ends_the_batches_that_wait_for_it_alone() -> None:
+    traces = Traces()
+    compute(traces, work(0))
+    traces.tracer.forgotten(P1, at_s=1001.0)
+    assert traces.named(PROCESS) == []
+    traces.tracer.forgotten(P0, at_s=1001.0)
+    assert error_of(traces.one(PROCESS)) == "not_stored"
+
+
+def test_a_batch_of_nothing_but_a_lost_partition_ends_at_once() -> None:
+    traces = Traces()
+    traces.tracer.computed(scored(work(0)), is_current=lambda _: False, now_s=1.0, at_s=1000.0)
+    assert error_of(traces.one(PROCESS)) == "not_stored"
+
+
+def test_a_large_batch_has_as_many_links_as_are_allowed() -> None:
+    traces = Traces()
+    compute(traces, *[work(number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
+    traces.tracer.forgotten(P0, at_s=1001.0)
+    assert [link.context.trace_id for link in traces.one(PROCESS).links] == list(range(1, MAX_LINKS + 1))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"no",
+        b"\xff",
+        b"00-" + b"0" * 32 + b"-" + b"1" * 16 + b"-01",
+        b"ff-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01",
+    ],
+)
+def test_a_header_that_is_no_trace_context_is_passed_over(value: bytes | None) -> None:
+    traces = Traces()
+    compute(traces, work(0, headers=(("traceparent", value),)))
+    traces.tracer.forgotten(P0, at_s=1001.0)
+    assert list(traces.one(PROCESS).links) == []
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_no_header_whatever_keeps_a_batch_from_being_traced(traceparent: bytes, tracestate: bytes) -> None:
+    traces = Traces()
+    compute(traces, work(0, headers=(("traceparent", traceparent), ("tracestate", tracestate))))
+    traces.tracer.forgotten(P0, at_s=1001.0)
+    assert traces.named(PROCESS)
+
+
+def test_a_batch_that_is_not_in_the_sample_leaves_no_span() -> None:
+    traces = Traces(ALWAYS_OFF)
+    rig = Rig(tracer=traces.tracer)
+    rig.send(review("x"))
+    rig.run_until_empty()
+    assert traces.count() == 0
+    assert traces.tracer._batch_of == {}
+
+
+# Whoever collects them
+
+
+def test_a_collector_has_every_span_when_the_worker_has_ended() -> None:
+    taken: list[ExportTraceServiceRequest] = []
+    with collector(taken.append) as endpoint:
+        rig = Rig(tracer=open_tracer(Settings(traces_endpoint=endpoint)))
+        rig.send(review("x"))
+        rig.run_until_empty()
+    [resource] = [each for request in taken for each in request.resource_spans]
+    assert {span.name for each in resource.scope_spans for span in each.spans} == {PROCESS, "wait", "inference", SEND}
+    assert ("service.name", "sentiment-worker") in {(a.key, a.value.string_value) for a in resource.resource.attributes}
+
+
+def test_a_collector_that_is_away_costs_no_result_and_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1/traces"
+    rig = Rig(tracer=open_tracer(Settings(traces_endpoint=endpoint)))
+    rig.send(*[review("x", review_id=str(number)) for number in range(20)])
+    rig.run_until_empty()
+    assert ids(rig.scored()) == [str(number) for number in range(20)]
+    assert "the last traces could not be sent within 5 s" in caplog.text
+
+
+def test_a_collector_that_does_not_answer_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        tracer: Tracer = tracer_to(otlp_provider(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", sample=1.0))
+        tracer.computed(scored(work(0)), is_current=lambda _: True, now_s=1.0, at_s=1000.0)
+        with caplog.at_level(logging.WARNING, "worker"):
+            tracer.close(at_s=1000.0, timeout_s=0.1)
+    assert "the last traces could not be sent within 0.1 s" in caplog.text
+
+
+# Off
+
+
+def test_nothing_of_opentelemetry_is_imported_unless_traces_are_asked_for() -> None:
+    program = (
+        "import sys, worker.cli, worker.app\n"
+        "from worker.settings.schema import Settings\n"
+        "assert worker.app.open_tracer(Settings()) is worker.app.UNTRACED\n"
+        "sys.exit('opentelemetry' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_where_opentelemetry_is_not_installed_the_refusal_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "worker.monitoring.otel")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)  # as if it were not installed
+    with pytest.raises(SettingsRejected, match=r"pip install 'sentiment-worker\[tracing\]'"):
+        open_tracer(Settings(traces_endpoint="http://localhost:4318/v1/traces"))

@@ -1,0 +1,107 @@
+"""One bad review costs one dead letter."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import BatchFailed, EngineBroken
+from model.predictor import Predictions, TokenizedText
+from worker.scoring.isolation import Poison, score_or_isolate
+from worker.wire.score import Score
+
+
+def row(number: int) -> TokenizedText:
+    return TokenizedText(ids=np.array([number], dtype=np.int32), unknown=0, truncated=False)
+
+
+class Engine:
+    """Scores a row by its only word; fails any call that holds a bad one."""
+
+    def __init__(self, bad: set[int]) -> None:
+        self.bad = bad
+        self.calls = 0
+
+    def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
+        self.calls += 1
+        numbers = [int(text.ids[0]) for text in rows]
+        if self.bad & set(numbers):
+            raise BatchFailed(f"cannot score {sorted(self.bad & set(numbers))}")
+        return Predictions(
+            probabilities=np.array([number / 100 for number in numbers], dtype=np.float32),
+            tokens=np.ones(len(numbers), dtype=np.int32),
+            truncated=np.zeros(len(numbers), dtype=np.bool_),
+            out_of_domain=np.zeros(len(numbers), dtype=np.bool_),
+        )
+
+
+@given(st.integers(1, 64), st.sets(st.integers(0, 63)))
+def test_exactly_the_failing_rows_are_poison_and_every_row_keeps_its_place(size: int, bad: set[int]) -> None:
+    results = score_or_isolate(Engine(bad).predict, [row(number) for number in range(size)])
+    assert len(results) == size
+    for number, result in enumerate(results):
+        if number in bad:
+            assert result == Poison(f"cannot score [{number}]")
+        else:
+            assert isinstance(result, Score)
+            assert result.probability == pytest.approx(number / 100)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.001, 1.001])
+def test_a_row_whose_score_is_no_probability_is_poison_and_its_neighbours_are_not(wrong: float) -> None:
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        predictions = Engine(set()).predict(rows)
+        predictions.probabilities[[row.ids[0] == 2 for row in rows]] = wrong
+        return predictions
+
+    results = score_or_isolate(predict, [row(number) for number in range(5)])
+    assert [isinstance(result, Poison) for result in results] == [False, False, True, False, False]
+
+
+def test_one_bad_row_of_64_costs_12_further_calls_and_its_last_try() -> None:
+    engine = Engine({17})
+    score_or_isolate(engine.predict, [row(number) for number in range(64)])
+    assert engine.calls == 1 + 12 + 1
+
+
+def test_a_batch_too_large_for_the_memory_is_scored_in_parts() -> None:
+    engine = Engine(set())
+    sizes: list[int] = []
+
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        if len(rows) > 16:
+            raise BatchFailed("no memory")
+        sizes.append(len(rows))
+        return engine.predict(rows)
+
+    results = score_or_isolate(predict, [row(number) for number in range(64)])
+    assert all(isinstance(result, Score) for result in results)
+    assert sizes == [16] * 4
+
+
+def test_a_fault_that_passes_makes_no_poison() -> None:
+    engine, faults = Engine(set()), iter([True, False])
+
+    def predict(rows: Sequence[TokenizedText]) -> Predictions:
+        if next(faults, False):
+            raise BatchFailed("for once")
+        return engine.predict(rows)
+
+    assert all(isinstance(result, Score) for result in score_or_isolate(predict, [row(1)]))
+
+
+def test_an_engine_that_fails_for_too_long_is_broken_and_nobody_is_blamed() -> None:
+    engine = Engine(set(range(64)))
+    with pytest.raises(EngineBroken, match="took too long"):
+        score_or_isolate(engine.predict, [row(number) for number in range(64)], out_of_time=lambda: engine.calls > 20)
+
+
+def test_a_broken_engine_is_nobodys_poison() -> None:
+    def broken(_rows: Sequence[TokenizedText]) -> Predictions:
+        raise EngineBroken("device lost")
+
+    with pytest.raises(EngineBroken):
+        score_or_isolate(broken, [row(1), row(2)])

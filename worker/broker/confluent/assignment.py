@@ -1,0 +1,189 @@
+"""What the group gave us and took, as whom we have it, and what of that was told.
+
+What the library (2.16) does not do by itself and this file does:
+
+- A partition that is handed over is gone when the callback ends. Here it goes with the next poll. See `on_revoke`.
+- A member that is thrown out while it joins keeps its partitions without a word. See `on_assign`.
+- A static member whose commit was late takes itself for replaced, and ends. See `come_back`.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
+
+from worker.broker.confluent.consumer import Consumer
+from worker.broker.confluent.membership import Membership, holder_of
+from worker.broker.contract import TopicPartition
+from worker.broker.kafka_python.errors import of_code, translate
+
+log = logging.getLogger(__name__)
+
+_HOLDER_S: Final = 1.0  # for the group to tell who has our name
+_LEAVE_S: Final = 0.2
+
+
+class Changes(NamedTuple):
+    """See `worker.broker.contract.Polled`."""
+
+    lost: frozenset[TopicPartition]
+    revoked: frozenset[TopicPartition]
+    assigned: frozenset[TopicPartition]
+
+
+class Assignment:
+    """Listens to the consumer, and opens it. `forget` drops what is known of the contents of partitions."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        admin: AdminClient,
+        *,
+        topic: str,
+        group_id: str,
+        instance_id: str | None,
+        forget: Callable[[set[int]], None],
+    ) -> None:
+        self.owned: dict[int, TopicPartition] = {}  # as told by `changes`
+        self.leaving: set[int] = set()  # told to be revoked, or about to be; see `hand_over`
+        self.ended = False  # the library takes our name for another's, and does nothing more
+        self._consumer = consumer
+        self._admin = admin
+        self._topic = topic
+        self._group_id = group_id
+        self._instance_id = instance_id
+        self._forget = forget
+        self._assigned: set[int] = set()  # this and the next two: not told yet
+        self._revoked: set[int] = set()
+        self._lost: set[int] = set()
+        self._membership: Membership | None = None  # as of the last `changes`
+        self._membership_is_old = True
+        self._member_id = b""
+        consumer.open(self)
+
+    @property
+    def staying(self) -> set[int]:
+        """Those of the owned ones that nothing has happened to."""
+        return self.owned.keys() - self._revoked - self._lost
+
+    @property
+    def membership(self) -> Membership | None:
+        """See `worker.broker.contract.Source`."""
+        if not self.ended and self._membership == self._consumer.membership:
+            return self._membership
+        self._membership_is_old = True
+        return None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to be told."""
+        return bool(self._assigned or self._revoked or self._lost)
+
+    def changes(self) -> Changes:
+        """What has happened since the last call; from here on it is as told."""
+        before = dict(self.owned)
+        assigned = {number: TopicPartition(self._topic, number) for number in self._assigned}
+        for number in self._lost | self._revoked:
+            del self.owned[number]
+        self.owned |= assigned
+        lost = frozenset(before[number] for number in self._lost)
+        revoked = frozenset(before[number] for number in self._revoked - self._lost)
+        self._assigned, self._revoked, self._lost = set(), set(), set()
+        if self._membership_is_old:
+            present = self._consumer.membership
+            self._membership = present if present.holds else None
+            self._membership_is_old = False
+        return Changes(lost, revoked, frozenset(assigned.values()))
+
+    def hand_over_what_was_told(self) -> None:
+        """Give up what the last `changes` told to be revoked; what a commit has heard of since is told first."""
+        if not self._revoked:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give up what is revoked: the next member may have it."""
+        leaving, self.leaving = self.leaving, set()
+        if leaving:
+            self._consumer.give_up(leaving)
+
+    def begin_anew(self, numbers: set[int]) -> None:
+        """Tell partitions of ours to be lost and to have come back."""
+        self._lost |= numbers
+        self._assigned |= numbers
+
+    def lose_all(self) -> None:
+        """We were thrown out: the callbacks tell that piece by piece, or not at all."""
+        self.on_lost(set(self.owned))
+
+    def end(self) -> None:
+        """A request was refused since our name is another's: the library stops for good, and we hold nothing more."""
+        self.ended = True
+        self.leaving = set()
+        self.lose_all()
+
+    def come_back(self) -> None:
+        """Join anew, unless another member has our name: the library does not look what id it was refused under.
+
+        When a session ends while the broker is away, it forgets its id, and a commit that waited for the broker is sent
+        under none. That is refused like one of a member that was replaced.
+        While no broker answers, we stay as we are: call again. Raises BrokerRefused.
+        """
+        ours = self._consumer.membership.member_id
+        try:
+            holder = holder_of(str(self._instance_id), self._admin, self._group_id, timeout_s=_HOLDER_S)
+        except LookupError:
+            return
+        if ours and holder not in (ours, None):  # without an id we were about to take the name, whoever has it
+            raise translate(of_code(KafkaError.FENCED_INSTANCE_ID), f"reading {self._topic} as group {self._group_id}")
+        log.warning("group %s took this member for a twin that it has not: it joins anew", self._group_id)
+        self._consumer.leave(_LEAVE_S)
+        self._consumer.open(self)
+        self.ended = False
+
+    def on_assign(self, numbers: set[int]) -> None:
+        """Read on from the committed offsets.
+
+        A member that is thrown out while it joins keeps its partitions, without a callback, though another may have had
+        them meanwhile: its new name gives that away, and it starts them anew.
+        """
+        self.hand_over()  # the library went on already: what `move` does looks to it like this
+        member_id = self._consumer.membership.member_id
+        if member_id != self._member_id and (kept := self._consumer.assigned()):
+            self._consumer.give_up(kept)
+            numbers |= kept
+        self._member_id = member_id
+        self._consumer.assign(numbers)
+        self._forget(numbers)
+        self._lost |= numbers & self.owned.keys()
+        self._assigned |= numbers
+        self._membership_is_old = True
+
+    def on_revoke(self, numbers: set[int]) -> None:
+        """Keep what was told to be ours until the next poll: the group waits for us so long."""
+        if self._consumer.membership.member_id != self._member_id:
+            self.lose_all()
+        self._membership_is_old = True
+        self._forget(numbers)
+        self._assigned -= numbers
+        revoked = numbers & self.owned.keys() - self._lost
+        if not revoked:
+            return
+        self._revoked |= revoked
+        self.leaving = numbers
+        self._consumer.keep_for_now()
+
+    def on_lost(self, numbers: set[int]) -> None:
+        """Take note."""
+        self._membership_is_old = True
+        self._forget(numbers)
+        self._assigned -= numbers
+        if lost := numbers & self.owned.keys() - self._lost:
+            self._lost |= lost
+            log.warning(
+                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, no poll "
+                "came for max_poll_interval_ms, or it takes us for another member",
+                self._group_id,
+                len(lost),
+            )

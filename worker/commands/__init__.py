@@ -1,0 +1,1 @@
+"""The work of each command, in a file named as the command. Flags are in `worker.cli`."""

@@ -1,0 +1,156 @@
+"""Reviews from files: JSON lines, CSV with a header, or plain text, read one at a time in bounded memory.
+
+Whatever the format, a row becomes one value of the input topic and is judged as the worker judges it.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final, Literal, TypeVar, cast
+
+from worker.errors import SettingsRejected, UnreadableReview
+from worker.wire.messages import Review, decode_review
+
+FileFormat = Literal["auto", "jsonl", "csv", "text"]
+
+MAX_ROW_BYTES: Final = 16 * 1024 * 1024  # of a line or a CSV cell: longer ones are no reviews
+Raw = TypeVar("Raw")
+_BOM: Final = b"\xef\xbb\xbf"
+_EXTENSIONS: Final[dict[str, FileFormat]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".txt": "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One review, and the value that stands for it on the input topic."""
+
+    line: int  # where it begins, from 1
+    value: bytes
+    review: Review
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that is not a review."""
+
+    line: int
+    why: str  # never quotes the row
+
+
+def open_input(path: str) -> AbstractContextManager[io.BufferedReader]:
+    """Open a file, or stdin for `-`."""
+    return nullcontext(cast(io.BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb")
+
+
+def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[Row | Unreadable]:
+    """Yield the rows of a file in order; blank lines are skipped.
+
+    `auto` goes by the extension of `name`, else by the first line. Raises SettingsRejected when a CSV has no
+    column `text`.
+    """
+    if file_format == "auto":
+        file_format = _EXTENSIONS.get(PurePath(name).suffix.lower()) or _recognized(stream)
+    if file_format == "csv":
+        return _read_csv(stream, name)
+    return _read_lines(stream, _value_of_text if file_format == "text" else bytes.strip)
+
+
+def _recognized(stream: io.BufferedReader) -> FileFormat:
+    """Tell the format by what is buffered of the first line."""
+    start = stream.peek(1).removeprefix(_BOM).lstrip()
+    if start.startswith(b"{"):
+        return "jsonl"
+    first_line = start.partition(b"\n")[0].decode("utf-8", "replace")
+    return "csv" if "text" in _columns(csv.reader([first_line])) else "text"
+
+
+def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[Row | Unreadable]:
+    for number, line in _lines(stream):
+        if line is None:
+            yield Unreadable(number, f"longer than {MAX_ROW_BYTES} bytes")
+        elif line.strip():
+            yield _row(number, line, to_value)
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
+    """Number the lines; one that is too long is passed over and stands as None."""
+    number = 0
+    while line := stream.readline(MAX_ROW_BYTES):
+        number += 1
+        too_long = False
+        while len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
+            too_long = True
+            line = stream.readline(MAX_ROW_BYTES)
+        yield number, None if too_long else line.removeprefix(_BOM if number == 1 else b"")
+
+
+def _value_of_text(line: bytes) -> bytes:
+    return _to_json({"text": line.decode("utf-8").rstrip("\r\n")})
+
+
+def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[Row | Unreadable]:
+    csv.field_size_limit(MAX_ROW_BYTES)
+    # Strict: a stray quote is an error of its row instead of swallowing the rows after it.
+    reader = csv.reader(_decoded(stream), strict=True)
+    columns = _columns(reader)
+    if "text" not in columns:
+        raise SettingsRejected(f"{name}: the first line of a CSV names its columns, and none of them is `text`")
+
+    def value_of(cells: list[str]) -> bytes:
+        if len(cells) > len(columns):
+            raise ValueError(f"{len(cells)} cells for {len(columns)} columns; quote a text that has commas")
+        named = zip(columns, cells, strict=False)
+        return _to_json({column: cell for column, cell in named if cell or column == "text"})
+
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as exc:
+            yield Unreadable(number, f"not CSV: {exc}")
+            continue
+        if cells is None:
+            return
+        if cells:
+            yield _row(number, cells, value_of)
+
+
+def _decoded(stream: io.BufferedReader) -> Iterator[str]:
+    """Yield lines; a byte that is not UTF-8 becomes a lone surrogate, which fails its own row only."""
+    first = stream.readline(MAX_ROW_BYTES).removeprefix(_BOM)
+    yield first.decode("utf-8", "surrogateescape")
+    while line := stream.readline(MAX_ROW_BYTES + 1):  # one more than a cell may have: too long stays too long
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def _columns(rows: Iterator[list[str]]) -> list[str]:
+    try:
+        return [column.strip() for column in next(rows, [])]
+    except csv.Error:
+        return []
+
+
+def _to_json(fields: dict[str, str]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8")
+
+
+def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> Row | Unreadable:
+    try:
+        value = to_value(raw)
+        return Row(line, value, decode_review(value))
+    except UnreadableReview as exc:
+        return Unreadable(line, f"{exc.reason}: {exc}")
+    except UnicodeError:
+        return Unreadable(line, "not UTF-8")
+    except ValueError as exc:
+        return Unreadable(line, str(exc))

@@ -1,0 +1,1 @@
+"""What operators see of the worker: health, metrics, traces, the status page."""

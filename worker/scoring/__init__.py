@@ -1,0 +1,1 @@
+"""From a tokenized review to a score: batches, the engine threads, the cache, reloads."""

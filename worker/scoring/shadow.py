@@ -1,0 +1,92 @@
+"""A second model that scores a share of the traffic beside the live one, to be compared with it and never published."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from model.errors import BatchFailed, ModelError
+from model.predictor import Predictor, score_texts
+from worker.broker.contract import Record
+from worker.scoring.threads import PredictorThreads
+from worker.wire.messages import decode_review
+from worker.wire.score import Score
+
+log = logging.getLogger(__name__)
+
+WAITING: Final = 1  # batches that may wait for the shadow: it must not fall behind, nor hold what the worker has done
+_SPREAD: Final = 2_654_435_761  # Knuth's multiplicative hash: 2^32 / golden ratio
+_WORD: Final = 2**32
+
+Chosen = Sequence[tuple[Record, Score]]
+
+
+class Comparisons(Protocol):
+    """Who counts what the shadow finds. Called on its thread, but for `skipped`."""
+
+    def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
+        """Take P(positive) of the same reviews by both models."""
+        ...
+
+    def failed(self, reviews: int) -> None:
+        """Take the number of reviews that the shadow could not score."""
+        ...
+
+    def skipped(self, reviews: int) -> None:
+        """Take the number of reviews that were not looked at, the shadow being too slow or broken."""
+        ...
+
+
+class Shadow:
+    """Runs `predictor` in a thread of its own from `start` on. What goes wrong in it is told, and ends nothing else."""
+
+    def __init__(self, predictor: Predictor, *, share: float, comparisons: Comparisons) -> None:
+        """`share` of the reviews are looked at, from 0 to 1."""
+        self._share = share
+        self._comparisons = comparisons
+        self._broken = False
+        self._threads = PredictorThreads[Chosen](
+            "shadow", predictor, count=1, handle=self._compare, ended_by=self._break
+        )
+
+    def start(self) -> None:
+        """Begin, unless it has begun; it warms up and is tested first."""
+        self._threads.start()
+
+    def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
+        """Look at some of these readable reviews, scored by the live model. For the loop's thread; never blocks."""
+        chosen = [
+            (record, score)
+            for record, score in zip(records, scores, strict=True)
+            if is_chosen(record.offset, self._share)
+        ]
+        if not chosen:
+            return
+        if self._broken or self._threads.waiting >= WAITING:
+            self._comparisons.skipped(len(chosen))
+        else:
+            self._threads.put(chosen)
+
+    def close(self, *, timeout_s: float) -> None:
+        """End after what it has; one that hangs is left behind."""
+        self._threads.close(timeout_s=timeout_s)
+
+    def _break(self, why: Exception) -> None:
+        self._broken = True
+        if not isinstance(why, ModelError):
+            raise why  # nobody foresaw it: Python tells it as of any thread
+        log.error("the shadow model is broken and compares nothing more: %s", why)
+
+    def _compare(self, chosen: Chosen) -> None:
+        texts = [decode_review(record.value or b"").text for record, _ in chosen]
+        try:
+            found = score_texts(self._threads.predictor, texts).probabilities
+        except BatchFailed as exc:
+            log.warning("the shadow model could not score %d reviews: %s", len(chosen), exc)
+            self._comparisons.failed(len(chosen))
+        else:
+            self._comparisons.compared([score.probability for _, score in chosen], found.tolist())
+
+
+def is_chosen(offset: int, share: float) -> bool:
+    """Whether a review is one of the share that is looked at: by its offset, so that a replay chooses the same."""
+    return offset * _SPREAD % _WORD < share * _WORD

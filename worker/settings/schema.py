@@ -1,0 +1,375 @@
+"""Every setting of the worker: name, default, what is allowed, what it means, and which contradict each other.
+
+`worker.settings.sources` fills it from flags, environment and file; constructing it reads nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, get_args, get_origin
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Le
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    model_validator,
+)
+
+from model.artifacts import DEFAULT_ARTIFACT
+from worker.broker.clients import ClientName
+
+ENV_PREFIX: Final = "SENTIMENT_"
+MASK: Final = "********"
+
+
+class Allowed(NamedTuple):
+    """Says in words which values a type takes, where the type itself does not."""
+
+    text: str
+
+
+def _servers(value: str) -> str:
+    entries = [entry.strip() for entry in value.split(",")]
+    for entry in entries:
+        host, _, port = entry.rpartition(":")
+        if not re.fullmatch(r"\S+", host) or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(entry)
+        host.encode("idna")  # a label that is empty or too long
+    return ",".join(entries)
+
+
+def _plain_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[@?#\s]", value):
+        raise ValueError("no such URL")
+    _ = parts.port  # raises where it is none
+    return value
+
+
+Servers = Annotated[str, AfterValidator(_servers), Allowed("host:port, several separated by commas")]
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$"), Allowed("1 to 249 letters, digits, dots, `_` or `-`")]
+Text = Annotated[str, Field(min_length=1), Allowed("any text, not empty")]
+OptionalText = Annotated[str | None, Field(min_length=1), Allowed("any text, not empty")]
+Secret = Annotated[SecretStr | None, Field(min_length=1), Allowed("any text, not empty")]
+OptionalUrl = Annotated[
+    Annotated[str, AfterValidator(_plain_url)] | None, Allowed("an http or https URL without login, query or fragment")
+]
+OptionalFile = Annotated[FilePath | None, Allowed("an existing file")]
+
+
+class Contradiction(NamedTuple):
+    """Settings that are each allowed, but not together."""
+
+    names: tuple[str, ...]
+    rule: str
+
+
+class Contradictions(ValueError):
+    """Carries every contradiction through pydantic."""
+
+    def __init__(self, found: list[Contradiction]) -> None:
+        super().__init__("; ".join(f"{', '.join(names)}: {rule}" for names, rule in found))
+        self.found = found
+
+
+class Settings(BaseModel):
+    """The effective configuration, complete and checked."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bootstrap_servers: Servers = Field(default="localhost:9092", description="Brokers to ask first.")
+    input_topic: Topic = Field(default="reviews.raw", description="Reviews are read from here.")
+    output_topic: Topic = Field(default="reviews.scored", description="Results are written here.")
+    dlq_topic: Topic = Field(default="reviews.dlq", description="Records that cannot be scored are written here.")
+    group_id: Text = Field(default="sentiment-worker", description="Consumer group; its members share the partitions.")
+    group_instance_id: OptionalText = Field(
+        default=None, description="Name of a static member, unique in the group: its restart causes no rebalance."
+    )
+    session_timeout_ms: int = Field(
+        default=10_000, ge=1, le=1_800_000, description="A member silent for longer loses its partitions."
+    )
+    max_poll_interval_ms: int = Field(
+        default=300_000, ge=1, le=86_400_000, description="A member that polls less often leaves the group."
+    )
+    client: ClientName = Field(
+        default="kafka-python",
+        description="The library that reads and writes: `confluent` is faster and needs `pip install "
+        "'sentiment-worker[confluent]'`.",
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to talk to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        default=None, description="How to authenticate; needed with SASL."
+    )
+    sasl_username: OptionalText = Field(default=None, description="Needed with PLAIN and SCRAM.")
+    sasl_password: Secret = Field(
+        default=None,
+        description="Needed with PLAIN and SCRAM. Other users of the machine can see a flag: prefer "
+        "`SENTIMENT_SASL_PASSWORD_FILE`, which names a file.",
+    )
+    sasl_oauth_token_file: OptionalFile = Field(
+        default=None, description="Needed with OAUTHBEARER: holds the token, is read again at each login."
+    )
+    ssl_cafile: OptionalFile = Field(
+        default=None, description="Certificates to trust (PEM); the system's when not set."
+    )
+    ssl_certfile: OptionalFile = Field(default=None, description="The client's own certificate (PEM).")
+    ssl_keyfile: OptionalFile = Field(default=None, description="The key of `ssl_certfile` (PEM).")
+    ssl_keypassword: Secret = Field(
+        default=None, description="Opens `ssl_keyfile` if that is encrypted; or `SENTIMENT_SSL_KEYPASSWORD_FILE`."
+    )
+
+    model: Annotated[Path, Allowed("a directory")] = Field(
+        default=DEFAULT_ARTIFACT, description="The artifact to score with."
+    )
+    shadow_model: Annotated[Path | None, Allowed("a directory")] = Field(
+        default=None, description="A second artifact, whose scores are compared in the metrics and never published."
+    )
+    shadow_share: float = Field(
+        default=0.1, ge=0.001, le=1, description="The share of the reviews that the second artifact scores as well."
+    )
+    engine: Literal["auto", "native", "onnx", "torch"] = Field(
+        default="auto", description="What runs the network; `auto` takes the fastest that can be had."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where; `auto` takes a GPU if there is one."
+    )
+    precision: Literal["auto", "fp16", "fp32", "int16"] = Field(
+        default="auto", description="Of the computation; `auto` is the engine's own."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
+    )
+
+    delivery: Literal["at_least_once", "exactly_once"] = Field(
+        default="at_least_once",
+        description="Results are never lost; a crash may repeat some, unless results and offsets are stored as one.",
+    )
+    transactional_id: OptionalText = Field(
+        default=None,
+        description="Name of this worker's transactions, unique in the cluster; made of the group and "
+        "`group_instance_id` when not set, or of a random name.",
+    )
+    transaction_timeout_ms: int = Field(
+        default=15_000,
+        ge=1_000,
+        le=900_000,
+        description="The broker gives up on a transaction that is open for longer; readers of committed results "
+        "wait for it so long.",
+    )
+    max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Most reviews in a batch.")
+    max_batch_tokens: int = Field(
+        default=131_072,
+        ge=1,
+        le=16_777_216,
+        description="Most tokens in a batch, padding included; a longer review goes alone.",
+    )
+    target_p99_ms: int | None = Field(
+        default=None,
+        ge=1,
+        le=600_000,
+        description="Time from reading a review to its result that 99 of 100 are to keep: batches are made as small "
+        "as it asks for, and as large as allowed while the worker is behind it.",
+    )
+    linger_ms: int = Field(
+        default=0, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
+    )
+    max_wait_ms: int = Field(
+        default=500, ge=0, le=60_000, description="A review that waits longer goes first, whatever its length."
+    )
+    cache_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=2**40,
+        description="Memory for results of reviews that may come again, word for word; such reviews are then computed "
+        "once. 0 computes each.",
+    )
+    max_inflight_records: int = Field(
+        default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many records read and not finished."
+    )
+    max_inflight_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        le=2**40,
+        description="Fetching pauses at this many bytes read and not finished.",
+    )
+    max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Most records taken by one poll.")
+    max_dead_letters_per_minute: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="With more, the worker stops: what writes the input, or the model, is broken.",
+    )
+    isolation_timeout_ms: int = Field(
+        default=30_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest search for the reviews that make a batch fail; then the engine counts as broken.",
+    )
+    preserve_order: bool = Field(
+        default=True, description="Write the results of a partition in the order of its reviews."
+    )
+    commit_interval_ms: int = Field(
+        default=500,
+        ge=1,
+        le=600_000,
+        description="Finished offsets are committed this often, results with them if exactly once; a crash scores "
+        "again what came since.",
+    )
+    delivery_timeout_ms: int = Field(
+        default=120_000,
+        ge=1_000,
+        le=86_400_000,
+        description="A result not stored by then fails; its review is read again.",
+    )
+    drain_timeout_ms: int = Field(
+        default=25_000,
+        ge=0,
+        le=3_600_000,
+        description="Time for unfinished work after SIGTERM; keep it 15 s below what the orchestrator grants.",
+    )
+    handover_timeout_ms: int = Field(
+        default=5_000,
+        ge=0,
+        le=3_600_000,
+        description="Time to commit what was published of partitions that move to another worker.",
+    )
+    stall_timeout_ms: int = Field(
+        default=60_000, ge=1, le=86_400_000, description="Not live after this long without progress while work waits."
+    )
+
+    http_host: Text = Field(
+        default="127.0.0.1",
+        description="Address of the status page, `/metrics`, `/livez` and `/readyz`; `0.0.0.0` is all.",
+    )
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same; 0 takes any free one.")
+    status_reviews: bool = Field(
+        default=True, description="Name the last scored reviews on the status page: id, sentiment and score, no text."
+    )
+    traces_endpoint: OptionalUrl = Field(
+        default=None,
+        description="OpenTelemetry traces of the batches are sent there (OTLP over HTTP), such as to "
+        "`http://localhost:4318/v1/traces`; there are none when not set.",
+    )
+    traces_sample: float = Field(default=1.0, ge=0.0001, le=1, description="The share of the batches that is traced.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severity logged."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="`auto` is text on a terminal and JSON lines elsewhere."
+    )
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if found := list(_contradictions(self)):
+            raise Contradictions(found)
+        return self
+
+    def masked(self) -> dict[str, object]:
+        """Return plain values for printing, secrets replaced."""
+        shown = self.model_dump(mode="json")
+        return {name: MASK if is_secret(name) and value else value for name, value in shown.items()}
+
+
+def _contradictions(settings: Settings) -> Iterator[Contradiction]:
+    s = settings
+    topics = ("input_topic", "output_topic", "dlq_topic")
+    below = "the first must be below the second"
+    exactly_once = s.delivery == "exactly_once"
+    rules = [
+        (len({getattr(s, name) for name in topics}) < len(topics), topics, "must all differ"),
+        (s.session_timeout_ms >= s.max_poll_interval_ms, ("session_timeout_ms", "max_poll_interval_ms"), below),
+        (s.drain_timeout_ms >= s.max_poll_interval_ms, ("drain_timeout_ms", "max_poll_interval_ms"), below),
+        (s.handover_timeout_ms >= s.max_poll_interval_ms, ("handover_timeout_ms", "max_poll_interval_ms"), below),
+        (
+            s.max_inflight_records < s.max_batch_reviews,
+            ("max_inflight_records", "max_batch_reviews"),
+            "the first must not be below the second",
+        ),
+        (
+            exactly_once and not s.preserve_order,
+            ("delivery", "preserve_order"),
+            "exactly_once needs the order preserved",
+        ),
+        (
+            exactly_once and s.commit_interval_ms >= s.transaction_timeout_ms,
+            ("commit_interval_ms", "transaction_timeout_ms"),
+            below,
+        ),
+        (
+            s.transactional_id is not None and not exactly_once,
+            ("transactional_id", "delivery"),
+            "the first has no use without exactly_once",
+        ),
+        ((s.ssl_certfile is None) != (s.ssl_keyfile is None), ("ssl_certfile", "ssl_keyfile"), "one needs the other"),
+        (
+            s.ssl_keypassword is not None and s.ssl_keyfile is None,
+            ("ssl_keypassword", "ssl_keyfile"),
+            "the first has no use without the second",
+        ),
+    ]
+    yield from (Contradiction(names, rule) for broken, names, rule in rules if broken)
+    yield from _security(s)
+
+
+def _security(settings: Settings) -> Iterator[Contradiction]:
+    """A credential that would silently be ignored is as wrong as one that is missing."""
+    given = [name for name in Settings.model_fields if getattr(settings, name) is not None]
+    protocols = settings.security_protocol.lower().split("_")
+    for name in given:
+        prefix = name.partition("_")[0]
+        if prefix in ("sasl", "ssl") and prefix not in protocols:
+            yield Contradiction((name, "security_protocol"), f"the first has no use without {prefix.upper()}")
+    if "sasl" not in protocols:
+        return
+    if settings.sasl_mechanism is None:
+        yield Contradiction(("security_protocol", "sasl_mechanism"), "the first needs the second")
+        return
+    by_token = settings.sasl_mechanism == "OAUTHBEARER"
+    for name in ("sasl_username", "sasl_password", "sasl_oauth_token_file"):
+        needed = by_token == (name == "sasl_oauth_token_file")
+        if needed and name not in given:
+            yield Contradiction(("sasl_mechanism", name), "the first needs the second")
+        if not needed and name in given:
+            yield Contradiction((name, "sasl_mechanism"), "the first has no use with the second")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting's value must never be shown."""
+    return SecretStr in get_args(Settings.model_fields[name].annotation)
+
+
+def allowed_values(name: str) -> str:
+    """Return the values that a setting takes, in words."""
+    field = Settings.model_fields[name]
+    said = {type(item): item for item in field.metadata}
+    if allowed := said.get(Allowed):
+        return str(allowed.text)
+    if Ge in said:
+        return f"{said[Ge].ge} to {said[Le].le}"
+    if field.annotation is bool:
+        return "true or false"
+    *others, last = _literals(field.annotation)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _literals(annotation: object) -> tuple[str, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(value for part in get_args(annotation) for value in _literals(part))
+
+
+def flag_name(name: str) -> str:
+    """Return the command-line flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def env_name(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{ENV_PREFIX}{name.upper()}"

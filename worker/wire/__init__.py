@@ -1,0 +1,1 @@
+"""The messages: their fields, their headers, how they are read and written."""
