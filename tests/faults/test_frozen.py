@@ -42,10 +42,10 @@ def broker_in_office(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield broker
 
 
-def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(
+def test_a_worker_waits_for_a_broker_that_is_frozen_past_each_timeout(
     broker_in_office: Broker, make_stage: MakeStage
 ) -> None:
-    """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
+    """Nothing is lost; exactly once, nothing is repeated; at least once, unacknowledged results may be."""
     broker = broker_in_office
     pair = Pair.started(make_stage, broker.address, **SETTINGS)
     backlog = reviews(seed=1, words=LONG)
@@ -60,8 +60,8 @@ def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(
     assert pair.finish(since=committed[0]) == []
 
 
-def test_a_worker_that_stood_still_past_its_poll_interval_commits_nothing_late(stage: Stage) -> None:
-    """Its partitions went to another, whose offsets stand; only what it had not committed is repeated."""
+def test_a_worker_that_was_frozen_past_its_poll_interval_commits_nothing_late(stage: Stage) -> None:
+    """Its partitions went to another worker, whose offsets stay; only uncommitted work is repeated."""
     zombie = stage.busy(**SETTINGS)
     zombie.freeze()
     frozen = stage.committed()

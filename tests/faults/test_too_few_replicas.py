@@ -87,10 +87,10 @@ def replicate(address: str, topic: str) -> None:
     until_in_sync(address, topic, FIRST, SECOND)
 
 
-def test_a_topic_with_too_few_replicas_is_waited_for_and_nothing_is_lost(
+def test_a_worker_waits_for_a_topic_with_too_few_replicas_and_loses_nothing(
     leader: LocalBroker, follower: Broker, make_stage: MakeStage
 ) -> None:
-    """No offset passes a result that too few brokers hold; exactly once, nothing is repeated."""
+    """No offset is committed past a result that too few brokers have; exactly once, nothing is repeated."""
     pair = Pair.started(make_stage, leader.address, delivery_timeout_ms=DELIVERY_TIMEOUT_MS)
     follower.start()
     for stage in pair.stages:
