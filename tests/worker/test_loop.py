@@ -645,7 +645,7 @@ def test_ready_means_warm_and_assigned() -> None:
 def test_what_makes_an_idle_worker_unready_is_logged_once_and_so_is_the_end_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "worker.loop")
+    caplog.set_level("INFO")
     rig = started(Rig())
     for available in (True, False, True):
         rig.broker.available = available
