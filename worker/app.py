@@ -32,7 +32,7 @@ from worker.monitoring.status.pages import status_pages
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.batcher import Batcher, BatchLimits
 from worker.scoring.cache import NoCache, ResultCache
-from worker.scoring.inference import Engine, InferenceThreads
+from worker.scoring.inference import BackgroundEngine, InferenceThreads
 from worker.scoring.opening import open_predictor
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
@@ -122,7 +122,7 @@ def collect_garbage_less_often() -> None:
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def open_engine(settings: Settings, predictor: Predictor) -> Engine[Work]:
+def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine[Work]:
     """Return an engine that runs a predictor on its own threads. It is not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
@@ -163,7 +163,7 @@ def build_worker(
     settings: Settings,
     *,
     client: Client,
-    engine: Engine[Work],
+    engine: BackgroundEngine[Work],
     reloader: Reloader[Work],
     shadow: Shadow,
     observer: Observer,
@@ -213,7 +213,7 @@ def _source(settings: Settings, client: Client) -> Source:
     )
 
 
-def _scorer(settings: Settings, engine: Engine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+def _scorer(settings: Settings, engine: BackgroundEngine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
     target_ms = settings.target_p99_ms
     return Scorer(
         engine,

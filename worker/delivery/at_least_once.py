@@ -69,7 +69,7 @@ class AtLeastOnce(Delivery):
         return self._take_stored()
 
     def restart(self) -> list[Outcome]:
-        """See Delivery. Replaces the producer, because one that gave up on a batch has a gap in its sequence numbers."""
+        """See Delivery. Closes the producer, because one that gave up on a batch has a gap in its sequence numbers."""
         forgotten = [outcome for outcome, _ in self._in_flight]
         self._in_flight.clear()
         self._sink.close(timeout_s=0)

@@ -157,7 +157,7 @@ class ExactlyOnce(Delivery):
         self._size_limit = min(self._size_limit + max(1, self._size_limit // 8), self._checkpoint_outcomes)
 
     def _check_receipts(self) -> bool:
-        """Return whether every message of the transaction is stored. Raises if one failed, because it needs them all."""
+        """Return whether every message of the transaction is stored. Raises if one failed: it needs them all."""
         while self._acknowledged < len(self._transaction) and self._transaction[self._acknowledged][1].done:
             if self._transaction[self._acknowledged][1].error is not None:
                 outcome, error = worst_failure(self._transaction)
