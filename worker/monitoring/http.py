@@ -62,8 +62,8 @@ def serve(
 ) -> Iterator[tuple[str, int]]:
     """Serve inside the `with` block. Yield host and port, a free port if `port` is 0. Raises PortInUse.
 
-    On loopback, `pages` are only served to a request whose host is `localhost` or an IP address. Metrics and probes have
-    no such limit. See docs/security.md.
+    On loopback, `pages` are served only if the Host header is `localhost` or an IP address; metrics and probes always
+    are. See docs/security.md.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
