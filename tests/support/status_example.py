@@ -1,4 +1,4 @@
-"""A recorder that has seen a busy quarter of an hour, made up but always the same: for the browser and for pictures."""
+"""A recorder after 15 busy minutes, made up and always the same: for tests of the page and for pictures."""
 
 import random
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ INJECTIONS: Final = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """A review as batches know it."""
+class WaitingReview:
+    """A review in a batch."""
 
     tokens: int
     arrived_s: float
@@ -53,7 +53,7 @@ class Row:
 
 
 def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Reason | None = None) -> Outcome:
-    """What one record became, `took_s` before WALL_S."""
+    """The outcome of one record whose timestamp is `took_s` before WALL_S."""
     score = SCORES[offset % len(SCORES)]
     verdict = None if dead_because else Verdict.of(score)
     return Outcome(
@@ -68,7 +68,7 @@ def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Re
 
 
 def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = True) -> Recorder:
-    """See above; `review_ids` are those of the last reviews."""
+    """Return the recorder; `review_ids` are the ids of the newest reviews."""
     rng = random.Random(17)
     recorder = Recorder(BEGAN_S, keeps_reviews=keeps_reviews)
     recorder.serving(MODEL)
@@ -94,7 +94,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
     for number in range(10):
         trigger = rng.choice([Trigger.SIZE, Trigger.SIZE, Trigger.TOKENS, Trigger.IDLE])
         size = {Trigger.SIZE: 256, Trigger.TOKENS: 203}.get(trigger, 41 + 3 * number)
-        rows = tuple(Row(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
+        rows = tuple(WaitingReview(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
         inference_s = 0.1 + 0.05 * rng.random()
         scored = ScoredBatch(Batch(rows, trigger), [], inference_s, inference_s)
         recorder.computed(scored, NOW_S - 2.5 + number * 0.2)
@@ -117,7 +117,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
 
 
 def healthy(now_s: float = NOW_S) -> Health:
-    """Of a worker that scores and whose loop came around at `now_s`."""
+    """The health of a worker that scores and whose last loop iteration was at `now_s`."""
     health = Health(stall_timeout_s=60.0, now_s=BEGAN_S)
     health.warm, health.partitions = True, 4
     health.turned(now_s, work_waits=False)
@@ -127,5 +127,5 @@ def healthy(now_s: float = NOW_S) -> Health:
 def document(
     recorder: Recorder, *, now_s: float = NOW_S, health: Health | None = None, settings: Settings | None = None
 ) -> StatusDocument:
-    """What is told of it at `now_s`."""
+    """The document of `recorder` at `now_s`."""
     return status_document(recorder.seen(now_s), health or healthy(), settings or Settings(), now_s=now_s, at=AT)

@@ -1,4 +1,4 @@
-"""What the loop leaves for the status page: told once a batch, kept in bounded memory, read as a whole."""
+"""What the status page shows of the loop: recorded once a batch, kept in bounded memory, read as a whole."""
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from worker.inference import ScoredBatch, W
 from worker.messages import Reason
 from worker.outcomes import Outcome, latencies_s
 from worker.pricing import Budget
-from worker.status.history import History, Span
+from worker.status.history import History, Period
 
 LAST: Final = 10  # batches, dead letters and reviews
 MAX_ID: Final = 80  # characters of a review's id: it may be of any length
@@ -25,7 +25,7 @@ MAX_ERROR: Final = 200
 class SeenBatch:
     """One batch that the engine has finished."""
 
-    finished_s: float  # monotonic, as the other times here
+    at_s: float  # when it was finished; monotonic, like all times here
     reviews: int
     tokens: int
     padding_ratio: float
@@ -38,8 +38,9 @@ class SeenBatch:
 class SeenDeadLetter:
     """One dead letter that the broker has stored."""
 
-    stored_s: float
-    partition: TopicPartition
+    at_s: float
+    topic: str  # of the input record, like the partition and the offset
+    partition: int
     offset: int
     reason: Reason
     error: str
@@ -49,7 +50,7 @@ class SeenDeadLetter:
 class SeenReview:
     """One result that the broker has stored."""
 
-    stored_s: float
+    at_s: float
     review_id: str
     sentiment: Literal["positive", "negative"]
     score: float
@@ -57,13 +58,13 @@ class SeenReview:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stood when the loop looked last."""
+    """What the loop held and owned when it last looked, about once a second."""
 
     at_s: float
-    lag: Mapping[TopicPartition, int | None]  # of each owned partition; None while no fetch has told it
+    lag: Mapping[TopicPartition, int | None]  # of each owned partition; None until a fetch returns it
     held_records: int
     held_bytes: int
-    budget: Budget  # of the batch that the loop formed last
+    budget: Budget  # of the newest batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,14 @@ class Seen:
     began_s: float
     model: ModelInfo | None
     standing: Standing | None
-    spans: Sequence[Span]  # see History.spans
+    periods: Sequence[Period]  # see History.periods
     batches: Sequence[SeenBatch]
     dead_letters: Sequence[SeenDeadLetter]
-    reviews: Sequence[SeenReview] | None  # None: they are not kept
+    reviews: Sequence[SeenReview] | None  # None if they are not kept
 
 
 class Recorder:
-    """Written by the loop's thread, read by the HTTP threads; the lock is held for no longer than a copy takes."""
+    """Written by the loop's thread, read by the HTTP threads. The lock is held only while a copy is made."""
 
     def __init__(self, now_s: float, *, keeps_reviews: bool) -> None:
         self._lock = Lock()
@@ -93,15 +94,15 @@ class Recorder:
         self._reviews: deque[SeenReview] | None = deque(maxlen=LAST) if keeps_reviews else None
 
     def serving(self, model: ModelInfo) -> None:
-        """Name the model that scores."""
+        """Record the model that scores from now on."""
         with self._lock:
             self._model = model
 
     def computed(self, scored: ScoredBatch[W], now_s: float) -> None:
-        """Note a batch that the engine has finished."""
+        """Record a batch that the engine has finished."""
         batch = scored.batch
         seen = SeenBatch(
-            finished_s=now_s,
+            at_s=now_s,
             reviews=len(batch.rows),
             tokens=batch.tokens,
             padding_ratio=batch.padding_ratio or 0.0,
@@ -113,10 +114,10 @@ class Recorder:
             self._batches.appendleft(seen)
 
     def stored(self, outcomes: Sequence[Outcome], *, now_s: float, at_s: float) -> None:
-        """Count what the broker acknowledged, and keep the last of it; `at_s` is now in epoch seconds."""
+        """Count what the broker acknowledged and keep the newest; `at_s` is the present in epoch seconds."""
         dead_letters = [
             SeenDeadLetter(
-                now_s, one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
+                now_s, *one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
             )
             for one in outcomes
             if one.dead_because is not None
@@ -124,10 +125,7 @@ class Recorder:
         found = [(one.review_id or "", one.verdict) for one in outcomes if one.verdict is not None]
         with self._lock:
             self._history.add(
-                now_s,
-                scored=len(found),
-                dead_letters=len(dead_letters),
-                latencies_s=latencies_s(outcomes, at_s),
+                now_s, scored=len(found), dead_letters=len(dead_letters), latencies_s=latencies_s(outcomes, at_s)
             )
             self._dead_letters.extendleft(dead_letters[-LAST:])
             if self._reviews is not None:
@@ -145,7 +143,7 @@ class Recorder:
         held: Backpressure,
         budget: Budget,
     ) -> None:
-        """Note how things stand."""
+        """Record what the loop owns and holds now."""
         standing = Standing(
             at_s=now_s,
             lag={partition: lag.get(partition) for partition in sorted(partitions)},
@@ -157,13 +155,13 @@ class Recorder:
             self._standing = standing
 
     def seen(self, now_s: float) -> Seen:
-        """Return a copy of everything. For any thread."""
+        """Return a copy of everything. Callable from any thread."""
         with self._lock:
             return Seen(
                 began_s=self._began_s,
                 model=self._model,
                 standing=self._standing,
-                spans=self._history.spans(now_s),
+                periods=self._history.periods(now_s),
                 batches=tuple(self._batches),
                 dead_letters=tuple(self._dead_letters),
                 reviews=None if self._reviews is None else tuple(self._reviews),
