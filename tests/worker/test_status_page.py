@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from pydantic import BaseModel
 
 from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, busy_recorder, document
@@ -157,6 +158,13 @@ def test_the_size_of_the_next_batch_is_explained(busy: StatusDocument, why: Why)
     html = page(busy.model_copy(update={"batching": batching.model_copy(update={"why": why})}))
     expected = f"A batch takes up to 49,152 padded tokens{BUDGETS[why]}."
     assert f"{expected} The engine takes 1.2 ms for a batch and 2.5 ms for each 1,000 tokens." in html
+
+
+def test_a_reason_that_the_template_does_not_know_is_an_error(busy: StatusDocument) -> None:
+    assert busy.batching is not None
+    unknown = busy.batching.model_copy(update={"why": "unknown"})
+    with pytest.raises(UndefinedError):
+        page(busy.model_copy(update={"batching": unknown}))
 
 
 def test_an_empty_worker_has_a_page_that_says_so() -> None:
