@@ -1,4 +1,4 @@
-"""What the loop leaves for the status page: told once a batch, kept in bounded memory, read as a whole."""
+"""What the status page shows of the loop: recorded once a batch, kept in bounded memory, read as a whole."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,10 +7,9 @@ from threading import Lock
 from typing import Final, Literal
 
 from model.predictor import ModelInfo
-from worker.broker.contract import TopicPartition
 from worker.delivery.outcomes import Outcome, latencies_s
 from worker.monitoring.observer import Moment, Observer, Standing, W
-from worker.monitoring.status.history import History, Span
+from worker.monitoring.status.history import History, Period
 from worker.scoring.batcher import Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.wire.messages import Reason
@@ -24,7 +23,7 @@ MAX_ERROR: Final = 200
 class SeenBatch:
     """One batch that the engine has finished."""
 
-    finished_s: float  # monotonic, as the other times here
+    at_s: float  # when it was finished; monotonic, like all times here
     reviews: int
     tokens: int
     padding_ratio: float
@@ -37,8 +36,9 @@ class SeenBatch:
 class SeenDeadLetter:
     """One dead letter that the broker has stored."""
 
-    stored_s: float
-    partition: TopicPartition
+    at_s: float
+    topic: str  # of the input record, like the partition and the offset
+    partition: int
     offset: int
     reason: Reason
     error: str
@@ -48,7 +48,7 @@ class SeenDeadLetter:
 class SeenReview:
     """One result that the broker has stored."""
 
-    stored_s: float
+    at_s: float
     review_id: str
     sentiment: Literal["positive", "negative"]
     score: float
@@ -61,14 +61,14 @@ class Seen:
     began_s: float
     model: ModelInfo | None
     standing: Standing | None
-    spans: Sequence[Span]  # see History.spans
+    periods: Sequence[Period]  # see History.periods
     batches: Sequence[SeenBatch]
     dead_letters: Sequence[SeenDeadLetter]
-    reviews: Sequence[SeenReview] | None  # None: they are not kept
+    reviews: Sequence[SeenReview] | None  # None if they are not kept
 
 
 class Recorder(Observer):
-    """Written by the loop's thread, read by the HTTP threads; the lock is held for no longer than a copy takes."""
+    """Written by the loop's thread, read by the HTTP threads. The lock is held only while a copy is made."""
 
     def __init__(self, now_s: float, *, keeps_reviews: bool) -> None:
         self._lock = Lock()
@@ -89,7 +89,7 @@ class Recorder(Observer):
         """See Observer."""
         batch = scored.batch
         seen = SeenBatch(
-            finished_s=at.now_s,
+            at_s=at.now_s,
             reviews=len(batch.rows),
             tokens=batch.tokens,
             padding_ratio=batch.padding_ratio or 0.0,
@@ -101,11 +101,11 @@ class Recorder(Observer):
             self._batches.appendleft(seen)
 
     def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
-        """See Observer. Counts all, and keeps the last of them."""
+        """See Observer. Counts all of them and keeps the newest."""
         now_s = at.now_s
         dead_letters = [
             SeenDeadLetter(
-                now_s, one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
+                now_s, *one.record.partition, one.record.offset, one.dead_because, _cut(one.error or "", MAX_ERROR)
             )
             for one in outcomes
             if one.dead_because is not None
@@ -113,10 +113,7 @@ class Recorder(Observer):
         found = [(one.review_id or "", one.verdict) for one in outcomes if one.verdict is not None]
         with self._lock:
             self._history.add(
-                now_s,
-                scored=len(found),
-                dead_letters=len(dead_letters),
-                latencies_s=latencies_s(outcomes, at.epoch_s),
+                now_s, scored=len(found), dead_letters=len(dead_letters), latencies_s=latencies_s(outcomes, at.epoch_s)
             )
             self._dead_letters.extendleft(dead_letters[-LAST:])
             if self._reviews is not None:
@@ -131,13 +128,13 @@ class Recorder(Observer):
             self._standing = standing
 
     def seen(self, now_s: float) -> Seen:
-        """Return a copy of everything. For any thread."""
+        """Return a copy of everything. Callable from any thread."""
         with self._lock:
             return Seen(
                 began_s=self._began_s,
                 model=self._model,
                 standing=self._standing,
-                spans=self._history.spans(now_s),
+                periods=self._history.periods(now_s),
                 batches=tuple(self._batches),
                 dead_letters=tuple(self._dead_letters),
                 reviews=None if self._reviews is None else tuple(self._reviews),
