@@ -65,7 +65,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
-        # Check what is cheap to check before loading the model.
+        # The cheap checks come before loading the model.
         client = client_named(settings.client)
         tracer = open_tracer(settings)
         partitions = require_topics(
@@ -171,8 +171,7 @@ def build_worker(
     clocks: Clocks,
 ) -> Worker:
     """Join the parts. `partitions` is the number of partitions of each topic."""
-    source = _source(settings, client)
-    offsets = Offsets()
+    source, offsets = _source(settings, client), Offsets()
     outcomes = Outcomes(
         output=_target(settings.output_topic, settings.input_topic, partitions),
         dlq=_target(settings.dlq_topic, settings.input_topic, partitions),

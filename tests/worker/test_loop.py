@@ -194,7 +194,7 @@ def test_batches_are_as_small_as_the_latency_target_requires() -> None:
     rig.pricing.observe(1000, took_s=1.0)
     started(rig)
     rig.send(*[review("x " * 10)] * 30)
-    turn_until(rig, lambda: not rig.engine.has_room, "the engine has a batch and another lies ready")
+    turn_until(rig, lambda: not rig.engine.has_room, "the engine has two batches")
     assert rig.metric("sentiment_batch_size_reviews_sum") == 2 * 10  # a quarter of the target each
     rig.now_s += 5
     rig.worker.turn()

@@ -123,7 +123,7 @@ def test_a_partition_revoked_during_the_drain_is_committed_first(exactly_once: b
 
 
 def test_a_draining_worker_stays_a_member_and_reads_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A member that does not poll is thrown out, and nothing of what it still finishes can be committed."""
+    """A member that does not poll is evicted, and then cannot commit what it finishes."""
     rig = started(Rig(partitions=1, threadless=True))
     rig.send(*[review("x")] * 3)
     turn_until(rig, lambda: rig.held.records == 3, "all is read")

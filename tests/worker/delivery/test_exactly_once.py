@@ -204,7 +204,7 @@ def test_after_a_timeout_transactions_are_half_as_large_and_grow_again() -> None
     rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     rig.publish(0, 1, 2, 3)
-    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow for so many"))
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow"))
     with pytest.raises(DeliveryFailed):
         rig.delivery.settle(1.0)
     rig.delivery.restart()
