@@ -39,8 +39,10 @@ from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import Shadow
 from worker.shutdown import Stop
-from worker.wire.messages import Reason, Review, decode_review, review_id_of, trace_id_of
-from worker.wire.score import Score
+from worker.wire.headers import trace_id_of
+from worker.wire.reasons import Reason
+from worker.wire.review import Review, decode_review, review_id_of
+from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 

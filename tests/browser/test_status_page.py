@@ -12,7 +12,7 @@ from tests.support.browser import Site, chromium, opened
 from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, WALL_S, busy_recorder, healthy, outcome
 from worker.monitoring.health import Health
 from worker.monitoring.status.recorder import Recorder
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 400)

@@ -14,7 +14,7 @@ from worker.monitoring.status.history import History, Span
 from worker.scoring.batcher import Trigger
 from worker.scoring.inference import ScoredBatch, W
 from worker.scoring.pricing import Budget
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 LAST: Final = 10  # batches, dead letters and reviews
 MAX_ID: Final = 80  # characters of a review's id: it may be of any length
