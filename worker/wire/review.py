@@ -15,7 +15,7 @@ class Review(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="ignore", strict=True, title="Review")
 
     review_id: str | None = Field(
-        None, description="Names the review in the result. Without it: `topic-partition-offset`."
+        None, description="Identifies the review in the result. The default is `topic-partition-offset` of the record."
     )
     text: str = Field(description="The text to score. The model reads only a part of a very long text.")
     product_id: str | None = Field(None, description="The product under review. Not used for scoring.")

@@ -67,7 +67,7 @@ class SourceRef(BaseModel):
     topic: str = Field(description="Topic of the input record.")
     partition: Annotated[int, Field(ge=0, description="Its partition.")]
     offset: Annotated[int, Field(ge=0, description="Its offset.")]
-    timestamp: datetime | None = Field(description="Its timestamp. Null if it has none, or none that is a date.")
+    timestamp: datetime | None = Field(description="Its timestamp. Null if it has none, or if it is not a valid date.")
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -88,16 +88,18 @@ class ScoredReview(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, title="ScoredReview")
 
-    schema_version: Literal[1] = Field(SCHEMA_VERSION, description="Always 1, also after fields are added.")
+    schema_version: Annotated[Literal[1], Field(description="Always 1, also after fields are added.")] = SCHEMA_VERSION
     review_id: str = Field(
-        description="The id in the review. Without one: `topic-partition-offset`, or `line-N` of a file."
+        description="The id of the review. If it has none: `topic-partition-offset`, or `line-N` for a file."
     )
-    sentiment: Sentiment = Field(description="`positive` if `score` is 0.5 or more.")
-    score: Annotated[float, Field(ge=0, le=1, description="Calibrated probability that the review is positive.")]
+    sentiment: Sentiment = Field(description="`positive` if `score` is 0.5 or more, else `negative`.")
+    score: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="Calibrated probability that the review is positive; 0.5 for a text without words."
+    )
     confidence: Annotated[float, Field(ge=0.5, le=1, description="Calibrated probability of `sentiment`.")]
     model: Model = Field(description="The model that scored the review.")
     tokens: Annotated[int, Field(ge=0, description="Number of words that the model read.")]
-    truncated: bool = Field(description="Whether the model left out words, because the review is too long.")
+    truncated: bool = Field(description="Whether the review is too long, so that the model left out words.")
     out_of_domain: bool = Field(
         False,
         description="Whether the text is probably not an English review, because the model knows few of its words. "

@@ -24,7 +24,8 @@ ADDED_SINCE = ScoredReview.model_fields.keys() - EARLIER_SCHEMA["properties"].ke
 
 RECORD = Record(TopicPartition("reviews.raw", 1), 42, 1_767_323_045_678, b"r-1", b"{}")
 MODEL = Model(name="m", version="1", sha256="00")
-SCORES = st.builds(Score, probability=st.floats(0, 1), tokens=st.integers(0, 10_000))
+VALUES: dict[type, Any] = {float: st.floats(0, 1), int: st.integers(0, 10_000), bool: st.booleans()}
+SCORES = st.builds(Score, **{name: VALUES[kind] for name, kind in Score.__annotations__.items()})
 
 
 @pytest.mark.parametrize("value", VERSION_1)
