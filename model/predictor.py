@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,16 @@ class Predictions:
     tokens: NDArray[np.int32]  # (B,), words that the network read
     truncated: NDArray[np.bool_]  # (B,), whether words were dropped to fit the limit
     out_of_domain: NDArray[np.bool_]  # (B,), see `TokenizedText`
+
+    @classmethod
+    def of(cls, rows: Sequence[TokenizedText], probabilities: NDArray[np.float32]) -> Self:
+        """Join the (B,) probabilities with what the tokenizer found in the B rows."""
+        return cls(
+            probabilities=probabilities,
+            tokens=np.fromiter(map(len, rows), np.int32, len(rows)),
+            truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
+            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
+        )
 
     def __len__(self) -> int:
         return len(self.probabilities)

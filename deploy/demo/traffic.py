@@ -18,7 +18,8 @@ from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing, Receipt, Record, Source
 from worker.broker.kafka_python.sink import KafkaSink
 from worker.broker.kafka_python.source import KafkaSource
-from worker.wire.messages import ScoredReview
+from worker.wire.headers import Header
+from worker.wire.scored import ScoredReview
 
 UNANSWERED_MAX: Final = 2_000  # bounds what the demo and the producer hold
 JOIN_LIMIT_S: Final = 60.0
@@ -171,7 +172,7 @@ def scored_answer(record: Record, read_at_s: float) -> Answer:
 
 def dead_answer(record: Record, read_at_s: float) -> Answer:
     """Read a message of the dead-letter topic."""
-    sent_at_ms = dict(record.headers).get("sentiment-source-timestamp")
+    sent_at_ms = dict(record.headers).get(Header.SOURCE_TIMESTAMP)
     return Answer(
         record.partition,
         record.offset,

@@ -77,19 +77,13 @@ class EnginePredictor:
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See `Predictor`."""
-        tokens = np.fromiter(map(len, rows), np.int32, len(rows))
         probabilities = np.full(len(rows), 0.5)
         scored = [i for i, row in enumerate(rows) if len(row)]
         if scored:
             logits = self._finite_logits([rows[i].ids for i in scored])
             evidence = np.array([rows[i].evidence for i in scored])
             probabilities[scored] = self._calibration.scores(logits, evidence)
-        return Predictions(
-            probabilities=probabilities.astype(np.float32),
-            tokens=tokens,
-            truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
-            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
-        )
+        return Predictions.of(rows, probabilities.astype(np.float32))
 
     def warm_up(self) -> None:
         """See `Predictor`."""

@@ -21,7 +21,7 @@ from worker.errors import (
 )
 from worker.monitoring.observer import Observer
 from worker.scoring.shadow import ModelShadow
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 CACHE_BYTES = 100_000

@@ -11,7 +11,7 @@ import click
 from worker.cli.options import CONNECTION, begin, conclude, echo_json, file_input, json_output, setting_flags, teller
 from worker.commands.review_files import FileFormat, open_input, read_reviews
 from worker.commands.terminal import countdown_bar, progress_bar
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 if TYPE_CHECKING:
     from worker.commands.replay import Tally

@@ -12,7 +12,8 @@ from typing import Final
 
 from worker.broker.contract import Outgoing, Polled, Record, Sink, Source, TopicPartition
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
-from worker.wire.messages import REPLAYS, Reason, carried_headers, replays_of
+from worker.wire.headers import Header, replayed_headers, replays_of
+from worker.wire.reasons import Reason
 
 POLL_S: Final = 0.5
 POLL_RECORDS: Final = 500
@@ -31,11 +32,11 @@ class Wanted:
     def why_not(self, record: Record) -> str | None:
         """Say why a dead letter stays, or None when it is to be sent back."""
         headers = dict(record.headers)
-        if "sentiment-reason" not in headers:
+        if Header.REASON not in headers:
             return "not written by this worker"
         if self.reasons and reason_of(record) not in self.reasons:
             return "of another reason"
-        if not self._in_time(headers.get("sentiment-failed-at")):
+        if not self._in_time(headers.get(Header.FAILED_AT)):
             return "of another time"
         if replays_of(record) >= self.most_replays:
             return "sent back before"
@@ -67,13 +68,12 @@ class Tally:
 
 def reason_of(record: Record) -> str:
     """Return why a record became a dead letter, as its header says."""
-    return (dict(record.headers).get("sentiment-reason") or b"").decode("utf-8", "replace")
+    return (dict(record.headers).get(Header.REASON) or b"").decode("utf-8", "replace")
 
 
 def message_of(record: Record, topic: str) -> Outgoing:
     """Return the record as it was read once, with the count of its replays."""
-    headers = (header for header in carried_headers(record) if header[0] != REPLAYS)
-    return Outgoing(topic, record.key, record.value, (*headers, (REPLAYS, b"%d" % (replays_of(record) + 1))))
+    return Outgoing(topic, record.key, record.value, replayed_headers(record))
 
 
 class Replay:

@@ -14,7 +14,7 @@ from model.predictor import Predictor
 from worker.commands.review_files import Row, Unreadable
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.wire.messages import Model, ScoredReview, encode_scored
+from worker.wire.scored import Model, ScoredReview, encode_scored
 
 MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # a few huge reviews make a chunk, too
 
@@ -74,8 +74,7 @@ def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[Scor
         outcomes = iter(score_or_isolate(predictor.predict, tokenized))
     except EngineBroken as exc:
         raise ModelUnusable(str(exc)) from exc
-    info = predictor.info
-    model = Model(name=info.name, version=info.version, sha256=info.sha256)
+    model = Model.of(predictor.info)
     scored_at = datetime.now(UTC)
     for row in chunk:
         if isinstance(row, Unreadable):
@@ -87,10 +86,7 @@ def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[Scor
             continue
         yield ScoredReview.of(
             review_id=f"line-{row.line}" if row.review.review_id is None else row.review.review_id,
-            probability=outcome.probability,
-            tokens=outcome.tokens,
-            truncated=outcome.truncated,
-            out_of_domain=outcome.out_of_domain,
+            score=outcome,
             model=model,
             scored_at=scored_at,
         )

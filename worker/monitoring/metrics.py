@@ -21,8 +21,8 @@ from worker.monitoring.health import Health
 from worker.monitoring.observer import Moment, Observer, Standing, W
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
-from worker.wire.messages import Reason
-from worker.wire.score import Score
+from worker.wire.reasons import Reason
+from worker.wire.scored import Score
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -229,7 +229,7 @@ class Metrics(Observer):
         """See Observer."""
         if not scores:
             return
-        probabilities, tokens, truncated, out_of_domain = zip(*scores, strict=True)
+        probabilities, tokens, truncated, out_of_domain, *_ = zip(*scores, strict=True)
         self.tokens.inc(sum(tokens))
         self.unknown_tokens.inc(unknown)
         self.truncated.inc(sum(truncated))

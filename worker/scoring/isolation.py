@@ -1,14 +1,14 @@
 """One review that cannot be scored costs one dead letter, never its neighbours."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import starmap
 
 import numpy as np
 
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 Predict = Callable[[Sequence[TokenizedText]], Predictions]
 
@@ -57,5 +57,5 @@ def _scores(predictions: Predictions) -> list[Score | Poison]:
     right = (probabilities >= 0) & (probabilities <= 1)  # NaN is neither
     if not right.all():
         raise BatchFailed(f"the engine's score is no probability for {np.sum(~right)} of {len(predictions)}")
-    columns = (probabilities, predictions.tokens, predictions.truncated, predictions.out_of_domain)
-    return list(starmap(Score, zip(*[column.tolist() for column in columns], strict=True)))
+    columns = [getattr(predictions, field.name).tolist() for field in fields(predictions)]
+    return list(starmap(Score, zip(*columns, strict=True)))

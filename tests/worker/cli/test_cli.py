@@ -22,7 +22,7 @@ from worker.cli.program import ADDED
 from worker.commands import schema as schemas
 from worker.errors import Fatal
 from worker.settings.schema import MASK, Settings, flag_name
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 

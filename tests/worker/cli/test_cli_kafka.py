@@ -16,7 +16,7 @@ from deploy.kafka.broker import Broker
 from tests.support.kafka_io import MakeTopics, Message, Topics, produce, read_all
 from tests.support.worker_process import set_environment
 from worker.cli import main
-from worker.wire.messages import Model, ScoredReview, encode_scored
+from worker.wire.scored import Model, Score, ScoredReview, encode_scored
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("logging_as_it_was")]
 
@@ -41,10 +41,7 @@ def scored(review_id: str, probability: float, *, out_of_domain: bool = False) -
     return encode_scored(
         ScoredReview.of(
             review_id=review_id,
-            probability=probability,
-            tokens=3,
-            truncated=False,
-            out_of_domain=out_of_domain,
+            score=Score(probability, tokens=3, truncated=False, out_of_domain=out_of_domain),
             model=model,
             scored_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )

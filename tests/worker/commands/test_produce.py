@@ -10,7 +10,7 @@ from worker.commands import produce as publishing
 from worker.commands.produce import Publisher, due_in_s, key_of, publish
 from worker.commands.review_files import Row, Unreadable
 from worker.errors import AccessDenied, BrokerUnreachable, DeliveryFailed
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 TOPIC = "reviews.raw"
 PARTITION = TopicPartition(TOPIC, 0)
