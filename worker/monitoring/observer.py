@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from model.predictor import ModelInfo
 from worker.broker.contract import Record, TopicPartition
@@ -117,92 +117,15 @@ class Observers(Observer):
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def serving(self, model: ModelInfo) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.serving(model)
 
-    def reloaded(self, *, succeeded: bool) -> None:
-        """See Observer."""
+def _pass_on(name: str) -> Callable[..., None]:
+    def report(self: Observers, *args: Any, **kwargs: Any) -> None:
         for observer in self._observers:
-            observer.reloaded(succeeded=succeeded)
+            getattr(observer, name)(*args, **kwargs)
 
-    def admitted(self, *, records: int, took_s: float) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.admitted(records=records, took_s=took_s)
+    return report
 
-    def skipped(self, records: int) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.skipped(records)
 
-    def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.looked_up(hits=hits, joined=joined, misses=misses)
-
-    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.dispatched(batch, waited_s=waited_s)
-
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.computed(scored, is_current=is_current, at=at)
-
-    def scored(self, scores: Sequence[Score], *, unknown: int) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.scored(scores, unknown=unknown)
-
-    def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.stored(outcomes, at=at)
-
-    def rebalanced(self) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.rebalanced()
-
-    def released(self, partition: TopicPartition) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.released(partition)
-
-    def forgotten(self, partition: TopicPartition, *, at: Moment) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.forgotten(partition, at=at)
-
-    def dropped(self) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.dropped()
-
-    def replayed(self) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.replayed()
-
-    def turned(self, now_s: float, *, warm: bool, working: bool, partitions: int, paused: bool) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.turned(now_s, warm=warm, working=working, partitions=partitions, paused=paused)
-
-    def stands(self, standing: Standing) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.stands(standing)
-
-    def stopping(self) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.stopping()
-
-    def close(self, *, at: Moment, timeout_s: float) -> None:
-        """See Observer."""
-        for observer in self._observers:
-            observer.close(at=at, timeout_s=timeout_s)
+# Made from Observer's methods, so that a new one cannot be forgotten here.
+for _name in [name for name in vars(Observer) if not name.startswith("_")]:
+    setattr(Observers, _name, _pass_on(_name))
