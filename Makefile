@@ -14,7 +14,7 @@ WORKER := .venv/.worker
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install setup demo docs check test bench peers chaos soak nightly fuzz pin clean
+.PHONY: help install setup demo docs package check test bench peers chaos soak nightly fuzz pin clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ demo: $(WORKER) ## score REVIEWS=2000 real reviews through a real Kafka, live on
 
 docs: $(INSTALLED) ## build the documentation site in var/site
 	@$(BIN)/mkdocs build --strict
+
+package: $(INSTALLED) ## build the sdist and the wheel in dist
+	$(BIN)/python -m build
 
 check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff format --check .
@@ -81,5 +84,5 @@ pin: $(INSTALLED) ## upgrade every package and write the versions into constrain
 	mv constraints.new constraints.txt
 	@touch $(INSTALLED)
 
-clean: ## remove the environment, the caches, the site and Kafka's jars
-	rm -rf .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs var/site
+clean: ## remove the environment, the caches, the site, the packages and Kafka's jars
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache var/kafka-libs var/site

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import worker
 from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
 from worker.delivery.outcomes import Outcome, latencies_s
@@ -182,6 +183,10 @@ class Metrics(Observer):
             ["name", "version", "sha256", "engine"],
             registry=registry,
         )
+        build = Gauge(
+            "sentiment_build_info", "Constant 1, labelled with the worker's version.", ["version"], registry=registry
+        )
+        build.labels(worker.__version__).set(1)
 
     def serving(self, model: ModelInfo) -> None:
         """See Observer. Only this model is named in `sentiment_model_info`."""
