@@ -1,4 +1,4 @@
-"""The kernel under the address and undefined-behaviour sanitizers: it touches no memory but what it is given."""
+"""The kernel under the address and undefined-behaviour sanitizers: it uses only the memory that it is given."""
 
 import os
 import shutil
@@ -57,11 +57,11 @@ def test_the_sanitizers_find_nothing(program: str, tmp_path: Path) -> None:
     ).stdout.strip()
     if not Path(runtime).is_absolute():
         pytest.skip("g++ has no address sanitizer here")
-    # Python itself keeps memory until its end, which is no leak of ours.
+    # Python itself keeps memory until its exit, which is not our leak.
     environment = os.environ | {
         "LD_PRELOAD": runtime,
         "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",  # else small objects lie where the sanitizer does not look
+        "PYTHONMALLOC": "malloc",  # else the sanitizer does not see small objects
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     subprocess.run([sys.executable, "-c", program, str(kernel)], check=True, timeout=250, env=environment)

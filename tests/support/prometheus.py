@@ -35,8 +35,8 @@ def panel_queries() -> dict[str, str]:
     """Each query of each panel of each dashboard, under a name that says where it stands."""
     return {
         f"{name}: {panel['title']} ({panel['id']}{target['refId']})": target["expr"]
-        for name, make in DASHBOARDS.items()
-        for panel in make()["panels"]
+        for name, board in DASHBOARDS.items()
+        for panel in board["panels"]
         for target in panel["targets"]
     }
 
