@@ -16,9 +16,9 @@ from tests.faults.pair import Pair
 from tests.support.broken_engine import BROKEN
 from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.deployment import CLOSING_S
-from tests.support.impatient import IMPATIENT
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
+from tests.support.strained import IMPATIENT
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
 
@@ -56,7 +56,7 @@ def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeSta
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
     settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "delivery_timeout_ms": 10_000}
-    return Pair.started(make_stage, broker.address, IMPATIENT, **settings)
+    return Pair.started(make_stage, broker.address, *IMPATIENT, **settings)
 
 
 @pytest.fixture

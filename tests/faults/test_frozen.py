@@ -11,8 +11,8 @@ from deploy.kafka.properties import Extras
 from tests.conftest import open_broker
 from tests.faults.pair import RETURN_LIMIT_S, TAKEN, Pair
 from tests.support.clients import SECOND_AT_NIGHT
-from tests.support.impatient import IMPATIENT, REQUEST_S
-from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
+from tests.support.stage import REVIEWS, MakeStage, Stage
+from tests.support.strained import REQUEST_S, SLOW_AND_IMPATIENT
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
 
@@ -47,8 +47,8 @@ def test_a_broker_that_stands_still_past_each_time_out_is_waited_for(
 ) -> None:
     """Nothing is lost; exactly once, nothing is repeated; at least once, what was not acknowledged may be."""
     broker = broker_in_office
-    pair = Pair.started(make_stage, broker.address, IMPATIENT, **SETTINGS)
-    backlog = reviews(seed=1, words=LONG)
+    pair = Pair.started(make_stage, broker.address, *SLOW_AND_IMPATIENT, **SETTINGS)
+    backlog = reviews(seed=1)
     committed = []
     for time_out_s in (SHORT_S, POLL_INTERVAL_S, REQUEST_S):
         committed.append(pair.interrupted(backlog, REVIEWS))
