@@ -12,6 +12,8 @@ SEED ?=
 BIN := .venv/bin
 WORKER := .venv/.worker
 INSTALLED := .venv/.installed
+# Tests on a broker mostly wait: more processes than cores, each with a broker of its own, the longest tests first.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install setup demo docs check test bench peers chaos soak nightly fuzz pin clean
@@ -46,10 +48,10 @@ check: $(INSTALLED) ## format, lint, types, import contracts, and the tests that
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not broker" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not broker" --numprocesses 2 --dist worksteal
 
 test: check ## check, then the tests on a real broker: SENTIMENT_TEST_BROKER=auto|docker|local|address
-	$(BIN)/python -m pytest -m "broker and not nightly"
+	$(BIN)/python -m pytest -m "broker and not nightly" $(SIDE_BY_SIDE) --durations 10
 
 bench: $(INSTALLED) peers ## measure all of docs/performance.md; prints tables, saves FIGURES=var/figures.json and a plot
 	@mkdir -p $(dir $(FIGURES))
@@ -62,7 +64,7 @@ var/peers/.installed: tests/bench/peers/requirements.txt $(INSTALLED)
 	@touch $@
 
 chaos: $(INSTALLED) ## kill workers KILLS=100 times, the broker every fifth, and all other faults; results into docs/guarantees.md
-	SENTIMENT_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -m broker tests/faults
+	SENTIMENT_TEST_KILLS=$(KILLS) $(BIN)/python -m pytest -m broker tests/faults $(SIDE_BY_SIDE)
 	$(BIN)/python -m tests.faults.table
 
 soak: $(INSTALLED) ## MINUTES=30 of changing load, bad records and rebalances: does anything grow? table, and a plot in var/soak
@@ -70,7 +72,7 @@ soak: $(INSTALLED) ## MINUTES=30 of changing load, bad records and rebalances: d
 
 nightly: $(INSTALLED) ## model-check the order of events for 100,000 steps; the second client under faults
 	SENTIMENT_TEST_EXAMPLES=1000 $(BIN)/python -m pytest tests/worker/test_order_of_events.py
-	$(BIN)/python -m pytest -m nightly
+	$(BIN)/python -m pytest -m nightly $(SIDE_BY_SIDE)
 
 fuzz: $(INSTALLED) ## feed all that reads foreign bytes with INPUTS=1000000; SEED=n repeats a run; keeps what broke it
 	@exec $(BIN)/python -m tests.fuzz --inputs $(INPUTS) $(if $(SEED),--seed $(SEED))

@@ -21,6 +21,16 @@ WAY = "SENTIMENT_TEST_BROKER"
 WAYS = ("auto", "address", "docker", "local")
 Way = Literal["auto", "address", "docker", "local"]
 USED = pytest.StashKey[str]()
+LONGEST = (  # they come first, so that no process works on one of them when the others are done
+    "tests/watching",
+    "tests/deploy/test_docker_image.py",
+    "tests/deploy/test_compose.py",
+    "tests/soak",
+    "tests/docs/test_commands.py",
+    "tests/deploy",
+    "tests/faults",
+    "tests/integration",
+)
 BRIEF = (
     "-XX:TieredStopAtLevel=1",
 )  # starts with little more than half of the work, for a broker that lives for minutes
@@ -66,6 +76,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"broker", "own_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
+    items.sort(
+        key=lambda item: next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+    )
 
 
 def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MORE) -> AbstractContextManager[Broker]:
