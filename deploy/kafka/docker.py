@@ -130,7 +130,8 @@ class DockerBroker(Broker):
             controller_port=CONTROLLER_PORT,
             data_dir=DATA_DIR,
         )
-        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES
+        more = {"KAFKA_OPTS": " ".join(self._extras.jvm_options)}
+        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES | more
 
     @property
     def _container(self) -> "Container":

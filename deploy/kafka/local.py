@@ -120,7 +120,8 @@ class LocalBroker(Broker):
 
     def _command(self, main_class: str, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={LOGGING}"
-        return [self._java, *JVM_OPTIONS, logging, "-cp", f"{self._jars}/*", main_class, *arguments]
+        options = (*JVM_OPTIONS, *self._extras.jvm_options, logging)
+        return [self._java, *options, "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -43,6 +43,7 @@ class Extras:
     listeners: tuple[Listener, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # of the whole broker, by Kafka's own names
     data_dir: Path | None = None  # an empty directory for its data
+    jvm_options: tuple[str, ...] = ()
 
 
 NOTHING_MORE: Final = Extras()

@@ -31,7 +31,9 @@ GONE_LIMIT_S = 30.0
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(scope="module", params=["docker", "local"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"{kind}-broker")) for kind in OURS]
+)
 def kind(request: pytest.FixtureRequest) -> OwnKind:
     kind: OwnKind = request.param
     try:
