@@ -32,7 +32,7 @@ from worker.monitoring.status.pages import status_pages
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.batcher import Batcher, BatchLimits
 from worker.scoring.cache import NoCache, ResultCache
-from worker.scoring.inference import Engine, InferenceThreads
+from worker.scoring.inference import BackgroundEngine, InferenceThreads
 from worker.scoring.opening import open_predictor
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
@@ -45,17 +45,15 @@ from worker.shutdown import capture_signals, handled_by
 
 log = logging.getLogger(__name__)
 
-GARBAGE_EVERY: Final = 50_000  # objects; the 700 of the interpreter are a few dozen reviews
+GARBAGE_EVERY: Final = 50_000  # new objects between two collections; the default, 700, is a few dozen reviews
 
 
 def run(settings: Settings, *, until_empty: bool = False) -> None:
-    """Serve until a signal says stop, or until the input topic is read to its end.
+    """Run the worker until a signal stops it or, with `until_empty`, until the input topic is read to its end.
 
-    Raises Fatal when the worker cannot start or must not go on. A second signal ends it without draining.
+    A second signal ends it without a drain. Raises Fatal if the worker cannot start or must not continue.
     """
-    registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
+    registry = _registry()
     clocks = Clocks()
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=clocks.monotonic())
     recorder = Recorder(clocks.monotonic(), keeps_reviews=settings.status_reviews)
@@ -67,7 +65,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
-        # What is cheap to check comes before the model is loaded.
+        # Check what is cheap to check before loading the model.
         client = client_named(settings.client)
         tracer = open_tracer(settings)
         partitions = require_topics(
@@ -91,8 +89,16 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         worker.run(stop, until_empty=until_empty)
 
 
+def _registry() -> CollectorRegistry:
+    """Return a registry that has the metrics of the Python process."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
 def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
-    """Return what this worker is going to do, and with what, for the log."""
+    """Return the fields of the log event `starting`."""
     limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
     return {
         "version": worker.__version__,
@@ -112,17 +118,20 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
 
 
 def collect_garbage_less_often() -> None:
-    """Reviews in flight are thousands of objects and no cycles: scanning them took a tenth of the time."""
+    """Raise the threshold: scanning the thousands of objects of the reviews in flight took a tenth of the time."""
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def open_engine(settings: Settings, predictor: Predictor) -> Engine[Work]:
-    """Return the threads that run a predictor. They are not started."""
+def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine[Work]:
+    """Return an engine that runs a predictor on its own threads. It is not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
 def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow:
-    """Load the shadow model, if one is set, with one thread: the live model has the cores. Raises ModelUnusable."""
+    """Load the shadow model, if one is set. It gets one thread, to leave the cores to the live model.
+
+    Raises ModelUnusable.
+    """
     if settings.shadow_model is None:
         return Shadow()
     predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
@@ -130,14 +139,17 @@ def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow:
 
 
 def open_tracer(settings: Settings) -> Observer:
-    """Return what sends traces, if they are set. Raises SettingsRejected where OpenTelemetry is not installed."""
+    """Return an observer that sends traces if `traces_endpoint` is set, and one that does nothing if not.
+
+    Raises SettingsRejected if OpenTelemetry is not installed.
+    """
     if settings.traces_endpoint is None:
         return Observer()
     try:
         from worker.monitoring.otel import OtelTracer, otlp_provider
     except ImportError as exc:
         raise SettingsRejected(
-            f"traces_endpoint needs OpenTelemetry ({exc}): pip install 'sentiment-worker[tracing]', or leave it out"
+            f"traces_endpoint needs OpenTelemetry ({exc}): run pip install 'sentiment-worker[tracing]', or leave it out"
         ) from exc
     return OtelTracer(
         otlp_provider(settings.traces_endpoint, sample=settings.traces_sample),
@@ -151,7 +163,7 @@ def build_worker(
     settings: Settings,
     *,
     client: Client,
-    engine: Engine[Work],
+    engine: BackgroundEngine[Work],
     reloader: Reloader[Work],
     shadow: Shadow,
     observer: Observer,
@@ -159,14 +171,7 @@ def build_worker(
     clocks: Clocks,
 ) -> Worker:
     """Join the parts. `partitions` is the number of partitions of each topic."""
-    source = client.source(
-        connect_with(settings),
-        topic=settings.input_topic,
-        group_id=settings.group_id,
-        group_instance_id=settings.group_instance_id,
-        session_timeout_ms=settings.session_timeout_ms,
-        max_poll_interval_ms=settings.max_poll_interval_ms,
-    )
+    source = _source(settings, client)
     offsets = Offsets()
     outcomes = Outcomes(
         output=_target(settings.output_topic, settings.input_topic, partitions),
@@ -197,7 +202,18 @@ def build_worker(
     )
 
 
-def _scorer(settings: Settings, engine: Engine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+def _source(settings: Settings, client: Client) -> Source:
+    return client.source(
+        connect_with(settings),
+        topic=settings.input_topic,
+        group_id=settings.group_id,
+        group_instance_id=settings.group_instance_id,
+        session_timeout_ms=settings.session_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+    )
+
+
+def _scorer(settings: Settings, engine: BackgroundEngine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
     target_ms = settings.target_p99_ms
     return Scorer(
         engine,
@@ -222,7 +238,7 @@ def _target(topic: str, input_topic: str, partitions: Mapping[str, int]) -> Targ
 def _delivery(settings: Settings, client: Client, source: Source, offsets: Offsets, clocks: Clocks) -> Delivery:
     connection = connect_with(settings)
     interval_s = settings.commit_interval_ms / 1000
-    # Half of the time to drain, so that one commit without an answer does not use it up.
+    # Half of the time to drain, so that one unanswered commit does not use it up.
     timeout_s = min(settings.session_timeout_ms, settings.drain_timeout_ms) / 1000 / 2
     if settings.delivery == "at_least_once":
         open_sink = client.sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
@@ -233,12 +249,12 @@ def _delivery(settings: Settings, client: Client, source: Source, offsets: Offse
             connection,
             transactional_id=transactional_id(settings),
             transaction_timeout_ms=settings.transaction_timeout_ms,
-            # A message that is not stored by then cannot be: the transaction is over.
+            # Later than that a message cannot be stored, because the transaction is over.
             delivery_timeout_ms=min(settings.delivery_timeout_ms, settings.transaction_timeout_ms),
         ),
         offsets,
         checkpoint_interval_s=interval_s,
-        # Half, because fetching pauses when max_inflight_records are held until a checkpoint.
+        # Half, so that a checkpoint comes before the worker holds max_inflight_records and fetching pauses.
         checkpoint_outcomes=max(1, settings.max_inflight_records // 2),
         commit_timeout_s=timeout_s,
         transaction_timeout_s=settings.transaction_timeout_ms / 1000,

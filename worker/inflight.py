@@ -1,4 +1,4 @@
-"""Every record that was read and is not finished: from an answer to a stored result, or to a result that is dropped."""
+"""The records that were read and are not finished: each until its result is stored or dropped."""
 
 import logging
 import time
@@ -31,12 +31,12 @@ class Clocks(NamedTuple):
     epoch: Callable[[], float] = time.time
 
     def now(self) -> Moment:
-        """Return the present time on both."""
+        """Return the current time on both."""
         return Moment(self.monotonic(), self.epoch())
 
 
 class InFlight:
-    """Keeps account of what was read: its order, its offsets, its memory. Used by the loop's thread alone."""
+    """Tracks the order, the offsets and the memory of records in flight. Used only by the loop's thread."""
 
     def __init__(
         self,
@@ -61,24 +61,24 @@ class InFlight:
     # Partitions
 
     def begin(self, partition: TopicPartition) -> None:
-        """Start a new generation of a partition: it is new to us, or read again."""
+        """Start a new generation of a partition that was assigned or is read again."""
         self.offsets.assign(partition)
         self._forget(partition)
 
     def release(self, partition: TopicPartition) -> None:
-        """Let go of a partition: its results are of no use any more."""
+        """Forget a partition that is no longer ours, and drop its results."""
         self.offsets.revoke(partition)
         self._forget(partition)
         self._observer.released(partition)
 
     def _forget(self, partition: TopicPartition) -> None:
-        """Drop the results that wait for their turn in a generation that is over."""
+        """Drop results of the old generation that wait for their turn."""
         self._observer.forgotten(partition, at=self._clocks.now())
         for outcome in self._ordering.forget(partition):
             self.drop(outcome.record)
 
     def is_current(self, work: Work) -> bool:
-        """Whether the generation that read it goes on, so that its result may be published."""
+        """Whether the generation that read the review is current. If not, its result must not be published."""
         return self.offsets.is_current(work.record.partition, work.generation)
 
     # Records
@@ -88,7 +88,7 @@ class InFlight:
         self.held.hold(len(records), sum([record.size_bytes for record in records]))
 
     def received(self, record: Record) -> int:
-        """Expect a result for this record; return the generation that its work carries."""
+        """Expect a result for this record; return the generation of its partition."""
         generation = self.offsets.received(record.partition, record.offset)
         self._ordering.expect(record.partition, record.offset)
         return generation
@@ -101,9 +101,9 @@ class InFlight:
     # Answers
 
     def answer(self, answers: Iterable[tuple[Work, Score | Poison]]) -> tuple[list[Work], list[Score]]:
-        """Make each answer an outcome and publish it; drop those that are not current.
+        """Publish each answer as a result or a dead letter. Drop answers that are not current.
 
-        Returns the reviews that were scored, with their scores. Raises TooManyDeadLetters.
+        Return the scored reviews and their scores. Raises TooManyDeadLetters.
         """
         at_s = self._clocks.epoch()
         works: list[Work] = []
@@ -112,7 +112,9 @@ class InFlight:
             if not self.is_current(work):
                 self.drop(work.record)
             elif isinstance(result, Poison):
-                self.bury(work.record, work.generation, Reason.UNSCORABLE, result.error, review_id=work.review_id)
+                self.dead_letter(
+                    work.record, work.generation, Reason.UNSCORABLE, result.error, review_id=work.review_id
+                )
             else:
                 works.append(work)
                 scores.append(result)
@@ -125,20 +127,20 @@ class InFlight:
         self._observer.scored(scores, unknown=sum([work.text.unknown for work in works]))
         return works, scores
 
-    def pass_on(self, record: Record, generation: int) -> None:
+    def pass_on_tombstone(self, record: Record, generation: int) -> None:
         """Answer a tombstone with a tombstone."""
         self._publish([self._outcomes.tombstone(record, generation)])
 
-    def bury(
+    def dead_letter(
         self, record: Record, generation: int, reason: Reason, error: str, *, review_id: str | None = None
     ) -> None:
-        """Make a record a dead letter. Raises TooManyDeadLetters."""
+        """Publish a record as a dead letter, and log it. Raises TooManyDeadLetters."""
         name = f"{record.partition.topic}-{record.partition.partition}-{record.offset}"
-        # The timestamp is part of the identity because offsets of a recreated topic begin at 0 again.
+        # The timestamp is part of the identity, because the offsets of a recreated topic begin at 0 again.
         if not self._breaker.allows((record.partition, record.offset, record.timestamp_ms), self._clocks.monotonic()):
             raise TooManyDeadLetters(
-                f"more than {self._breaker.limit} dead letters in a minute, the last one {name}: {error}. "
-                "Fix the producer or the model and start again, or raise max_dead_letters_per_minute"
+                f"more than {self._breaker.limit} dead letters in a minute; the last one is {name}: {error}. "
+                "Fix the producer or the model and restart the worker, or raise max_dead_letters_per_minute"
             )
         self._publish([self._outcomes.dead_letter(record, generation, reason, error, at_s=self._clocks.epoch())])
         about = {"record": name, "review_id": review_id, "trace_id": trace_id_of(record)}
@@ -146,7 +148,7 @@ class InFlight:
         log.warning("dead letter", extra=known | {"reason": reason.value, "error": error})
 
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
-        """Give outcomes to the delivery, each after the earlier ones of its partition."""
+        """Pass outcomes to the delivery, in the order of their offsets within each partition."""
         leaving: list[Outcome] = []
         for outcome in outcomes:
             leaving += self._ordering.complete(outcome.record.partition, outcome.record.offset, outcome)
@@ -155,7 +157,7 @@ class InFlight:
     # Delivery
 
     def settle(self, *, timeout_s: float = inf) -> None:
-        """Take note of what the broker has stored, and commit when it is time. Raises as `Delivery.settle`."""
+        """Count what the broker has stored, and commit if a commit is due. Raises as `Delivery.settle`."""
         self._finish(self.delivery.settle(self._clocks.monotonic(), timeout_s=timeout_s))
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
@@ -163,7 +165,7 @@ class InFlight:
         self._finish(self.delivery.drain(timeout_s=timeout_s, hurried=hurried))
 
     def restart(self) -> None:
-        """Forget everything after a failed delivery: it is read again from the committed offsets."""
+        """Forget everything in flight after a failed delivery. It will be read again from the committed offsets."""
         self._observer.replayed()
         for outcome in self.delivery.restart():
             self.drop(outcome.record)

@@ -1,6 +1,6 @@
 """The loop: poll, admit, dispatch, collect, deliver. Read it from `run` downwards.
 
-One thread, this one, owns the consumer, the producer and every decision. The engine computes on threads of its own.
+This one thread owns the consumer and the producer, and takes every decision. The engine computes on its own threads.
 """
 
 import logging
@@ -33,17 +33,17 @@ from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 
-# How long one poll may wait. While the engine is idle, an arriving record ends the wait at once, so this only bounds
-# how late a signal or a due commit is noticed. While results are on their way the loop looks this often.
+# Longest wait of a poll. A record that arrives ends it at once, so it only limits how late the loop notices a signal or
+# a due commit.
 IDLE_POLL_S: Final = 0.1
-BUSY_POLL_S: Final = 0.01
-HOUSEKEEPING_S: Final = 1.0  # between two looks at lag and at what is held
+BUSY_POLL_S: Final = 0.01  # the same, while results are on their way
+REPORT_S: Final = 1.0  # between two reports of the worker's state
 REWIND_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 
 
 class Limits(NamedTuple):
-    """What one poll may bring, and how long stopping and handing over may take."""
+    """Limits on the records of a poll, and on the time to drain and to hand over partitions."""
 
     max_poll_records: int
     drain_timeout_s: float
@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 
 
 class Worker:
-    """Joins the parts; `run` is its whole life, from start to exit."""
+    """The loop. `run` is the whole life of the worker, from start to exit."""
 
     def __init__(
         self,
@@ -72,16 +72,18 @@ class Worker:
         self._limits = limits
         self._clocks = clocks
         self._drained_by_s = inf  # set once the worker is asked to stop
-        self._housekeeping_due_s = 0.0
+        self._report_due_s = 0.0
         self._must_reopen = False
         self._must_rewind = False
 
     # The life of the worker
 
     def run(self, stop: Stop, *, until_empty: bool = False) -> None:
-        """Score until asked to stop, or until the topic is read to its end; then drain and leave the group.
+        """Score reviews until `stop` is requested, then drain and leave the group.
 
-        Raises Fatal, or whatever broke: then nothing more is committed, and the group notices by the session time-out.
+        With `until_empty`, stop also when the topic is read to its end.
+        Raises Fatal for a known cause; any other exception is a bug. After either, nothing more is committed; only
+        TooManyDeadLetters commits first.
         """
         self.start()
         try:
@@ -89,7 +91,7 @@ class Worker:
                 self.turn()
             self._drain(stop)
         except TooManyDeadLetters:
-            self._commit_before_failing()  # otherwise each restart would write the same dead letters again
+            self._commit_before_failing()  # or each restart would write the same dead letters again
             raise
         except EngineBroken as exc:
             raise ModelUnusable(f"the engine {self.scorer.model.engine} broke: {exc}. Restart the worker") from exc
@@ -100,15 +102,15 @@ class Worker:
             self._close(stop)
 
     def start(self) -> None:
-        """Start the engine, unless it runs. It warms up while the loop turns."""
+        """Start the engine if it does not run yet. It warms up while the loop turns."""
         self._serve()
         self.scorer.start()
 
     def turn(self) -> None:
-        """Run one iteration. When the broker did not store a result, go back to the committed offsets."""
+        """Run one iteration. If the broker did not store a result, go back to the committed offsets."""
         try:
             if not self.scorer.warm:
-                self._collect(timeout_s=IDLE_POLL_S)  # raises what ended the warm-up
+                self._collect(timeout_s=IDLE_POLL_S)  # raises the error that ended the warm-up
             elif self._must_rewind:
                 self._rewind()
             else:
@@ -119,10 +121,10 @@ class Worker:
             self.inflight.settle()
         except DeliveryFailed as exc:
             self._replay(exc)
-        self._keep_house()
+        self._report_state()
 
     def _drain(self, stop: Stop) -> None:
-        """Finish what was read, within the time for it. What is left over is scored again by the next worker."""
+        """Finish what was read, within `drain_timeout_s` of the signal. The next worker scores the rest again."""
         self._observer.stopping()
         self.scorer.keep_model()
         asked_s = self._clocks.monotonic() if stop.requested_s is None else stop.requested_s
@@ -135,14 +137,14 @@ class Worker:
                 self._follow_group(timeout_s=0)
             self._commit_the_rest(stop)
         except (DeliveryFailed, BrokerUnavailable, AssignmentLost) as exc:
-            log.warning("not everything could be finished; the rest will be scored again: %s", exc)
+            log.warning("the drain is incomplete, so some reviews will be scored again: %s", exc)
         log.info("drained", extra={"left_behind": self.inflight.held.records})
 
     def _drain_left_s(self) -> float:
         return max(0.0, self._drained_by_s - self._clocks.monotonic())
 
     def _commit_the_rest(self, stop: Stop) -> None:
-        """Commit. A rebalance that prevents it is followed, and the commit tried again."""
+        """Commit. If a rebalance prevents it, follow the rebalance and try again."""
         while not stop.forced:
             try:
                 self.inflight.drain(timeout_s=self._drain_left_s(), hurried=lambda: stop.forced)
@@ -154,18 +156,18 @@ class Worker:
                 return
 
     def _follow_group(self, *, timeout_s: float) -> None:
-        """Stay a member without reading more; commit partitions before they move to another worker."""
+        """Stay a member of the group without reading more. Commit partitions before they move to another member."""
         self._source.pause(self.inflight.offsets.partitions)
         polled = self._source.poll(timeout_s=timeout_s, max_records=1)
         for partition in polled.lost:
             self.inflight.release(partition)
-        self._source.pause(polled.assigned)  # what was fetched of them is left to their next reader
+        self._source.pause(polled.assigned)  # their next owner reads them
         if polled.revoked:
             self._hand_over(polled.revoked)
         self._drop_stale_waiting()
 
     def _close(self, stop: Stop) -> None:
-        """Let go of everything within CLOSE_TIMEOUT_S: first what others wait for, last what may hang."""
+        """Close everything within CLOSE_TIMEOUT_S: first what others wait for, last what may hang."""
         deadline_s = self._clocks.monotonic() + CLOSE_TIMEOUT_S
 
         def left_s() -> float:
@@ -193,7 +195,7 @@ class Worker:
         )
 
     def _poll_timeout_s(self) -> float:
-        """Wait long only when nothing but a new record can make a difference."""
+        """Return a long timeout only if there is nothing to do before the next record."""
         if not self.scorer.engine_idle:
             return 0.0
         linger_s = self.scorer.lingers_for(self._clocks.monotonic())
@@ -203,7 +205,7 @@ class Worker:
     # Admit
 
     def _admit(self, polled: Polled) -> None:
-        """Follow changes of the assignment, then let readable reviews wait and answer the others at once."""
+        """Follow changes of the assignment. Queue readable reviews for the engine; answer other records at once."""
         if polled.lost or polled.revoked or polled.assigned:
             self._reassign(polled)
         if polled.skipped:
@@ -230,16 +232,16 @@ class Worker:
         self._observer.admitted(records=len(polled.records), took_s=time.perf_counter() - began_s)
 
     def _read(self, record: Record, generation: int) -> Review | None:
-        """Return the review. Answer a record that is none at once, and return None."""
+        """Return the review. If the record is not a review, publish a dead letter or a tombstone, and return None."""
         if record.value is not None:
             try:
                 return decode_review(record.value)
             except UnreadableReview as exc:
-                self.inflight.bury(record, generation, Reason(exc.reason), str(exc))
+                self.inflight.dead_letter(record, generation, Reason(exc.reason), str(exc))
         elif record.key is None:
-            self.inflight.bury(record, generation, Reason.KEYLESS_TOMBSTONE, "a null value under no key")
+            self.inflight.dead_letter(record, generation, Reason.KEYLESS_TOMBSTONE, "a null value without a key")
         else:
-            self.inflight.pass_on(record, generation)
+            self.inflight.pass_on_tombstone(record, generation)
         return None
 
     # The assignment
@@ -266,7 +268,7 @@ class Worker:
         )
 
     def _hand_over(self, partitions: Collection[TopicPartition]) -> None:
-        """Commit what is published of them while they are still ours, so that their next owner repeats nothing."""
+        """Commit published results while the partitions are still ours, so that their next owner repeats nothing."""
         try:
             self._commit_before("partitions are handed over")
         finally:
@@ -278,16 +280,16 @@ class Worker:
             timeout_s = min(self._limits.handover_timeout_s, self._drain_left_s())
             self.inflight.drain(timeout_s=timeout_s)
         except (AssignmentLost, BrokerUnavailable) as exc:
-            log.warning("results may be repeated, not all could be committed before %s: %s", event, exc)
+            log.warning("not all results could be committed before %s, so some may be repeated: %s", event, exc)
 
     def _commit_before_failing(self) -> None:
         try:
             self._commit_before("the worker stops")
         except DeliveryFailed as exc:
-            log.warning("results may be repeated, not all could be stored before the worker stops: %s", exc)
+            log.warning("not all results could be stored before the worker stops, so some may be repeated: %s", exc)
 
     def _drop_stale_waiting(self) -> None:
-        """Reviews of a lost partition need no engine: their new owner scores them."""
+        """Drop waiting reviews of lost partitions, because the new owner scores them."""
         for work in self.scorer.discard_stale(self.inflight.is_current):
             self.inflight.drop(work.record)
 
@@ -308,12 +310,12 @@ class Worker:
         self.scorer.compare(works, scores)
 
     def _change_model(self) -> None:
-        """Go on with a model that was asked for, between two batches. Report one that cannot be loaded."""
+        """Switch to a requested model between two batches. If it cannot be loaded, keep the current one."""
         try:
             model = self.scorer.change_model()
         except ReloadFailed as exc:
             self._observer.reloaded(succeeded=False)
-            log.error("the current model stays, the new one cannot be loaded: %s", exc)  # noqa: TRY400
+            log.error("the new model cannot be loaded, so the current one stays: %s", exc)  # noqa: TRY400
             return
         if model is not None:
             self._serve()
@@ -321,34 +323,34 @@ class Worker:
             log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
 
     def _serve(self) -> None:
-        """Name the model in results and reports from now on."""
+        """Name the current model in results and metrics from now on."""
         self._outcomes.serve(self.scorer.model)
         self._observer.serving(self.scorer.model)
 
     # Go back to the committed offsets
 
     def _replay(self, failure: DeliveryFailed) -> None:
-        log.warning("a result was not stored, going back to the committed offsets: %s", failure)
+        log.warning("a result was not stored; going back to the committed offsets: %s", failure)
         self.inflight.restart()
         self._drop_stale_waiting()
         self._must_reopen = self._must_rewind = True
 
     def _rewind(self) -> None:
-        """Read nothing before this has worked: reading on would skip what was forgotten."""
+        """Go back to the committed offsets. Nothing is read before this succeeds, because that would skip records."""
         try:
-            # Reopen first: it ends a transaction that was left open, and only then are the committed offsets final.
+            # Reopen first, because it ends an open transaction. Only then are the committed offsets final.
             if self._must_reopen:
                 self.inflight.delivery.reopen()
                 self._must_reopen = False
             self._source.rewind(timeout_s=REWIND_TIMEOUT_S)
         except BrokerUnavailable as exc:
-            log.warning("the broker is away, going back to the committed offsets will be tried again: %s", exc)
+            log.warning("the broker is away; the worker will try again to go back to the committed offsets: %s", exc)
         else:
             self._must_rewind = False
 
     # Housekeeping
 
-    def _keep_house(self) -> None:
+    def _report_state(self) -> None:
         now_s = self._clocks.monotonic()
         if self.inflight.held.changed():
             steer = self._source.pause if self.inflight.held.paused else self._source.resume
@@ -356,13 +358,13 @@ class Worker:
         self._observer.turned(
             now_s,
             warm=self.scorer.warm,
-            # Waiting for the broker alone is not a stall: after a restart it would wait for the same broker.
+            # Waiting only for the broker is not a stall: a restarted worker would wait for the same broker.
             working=self.scorer.working,
             partitions=len(self.inflight.offsets.partitions),
             paused=self.inflight.held.paused,
         )
-        if now_s >= self._housekeeping_due_s:
-            self._housekeeping_due_s = now_s + HOUSEKEEPING_S
+        if now_s >= self._report_due_s:
+            self._report_due_s = now_s + REPORT_S
             self._observer.stands(self._standing(now_s))
 
     def _standing(self, now_s: float) -> Standing:

@@ -31,7 +31,7 @@ def main() -> None:
         threading.Event().wait(review_s * len(rows))
         return predict(predictor, rows)
 
-    EnginePredictor.predict = slowly  # type: ignore[method-assign]
+    EnginePredictor.predict = slowly  # type: ignore[method-assign, assignment]
 
     from worker.cli import main as run
 

@@ -1,4 +1,4 @@
-"""What the loop reports, and everyone who listens: metrics, health, the status page, traces."""
+"""What the loop reports to metrics, health, the status page and traces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,28 +22,28 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of the worker; the loop looks once a second."""
+    """The state of the worker at one moment."""
 
     at_s: float  # monotonic
     lag: Mapping[TopicPartition, int | None]  # of each owned partition; None until a fetch has returned it
     held_records: int  # read and not finished
     held_bytes: int
     paused: bool  # fetching is paused because the worker holds enough
-    budget: Budget  # of the batch that was formed last
-    broker_silence_s: float  # since any broker was heard from
+    budget: Budget  # of the last batch
+    broker_silence_s: float  # since the last answer of any broker
 
 
 class Observed(Scorable, Protocol):
-    """What an observer may know of a review in a batch."""
+    """What an observer needs to know about a review in a batch."""
 
     @property
     def record(self) -> Record:
-        """The record it was read from."""
+        """The record that has the review."""
         ...
 
     @property
     def generation(self) -> int:
-        """The generation of its partition's assignment; its outcome carries the same."""
+        """The generation of the assignment of its partition. Its outcome has the same one."""
         ...
 
 
@@ -51,28 +51,28 @@ W = TypeVar("W", bound=Observed)
 
 
 class Observer:
-    """Listens to the loop. This one ignores everything; others override what they want to know.
+    """Is called by the loop when something happens. This class ignores everything; subclasses override methods.
 
-    Called on the loop's thread alone. No method raises, and none but `close` blocks.
+    Only the loop's thread calls the methods. No method raises, and only `close` blocks.
     """
 
     def serving(self, model: ModelInfo) -> None:
         """This model scores from now on."""
 
     def reloaded(self, *, succeeded: bool) -> None:
-        """A requested model now serves, or could not be loaded and the current one stays."""
+        """A requested model was loaded and scores from now on; or it could not be loaded, and the current one stays."""
 
     def admitted(self, *, records: int, took_s: float) -> None:
-        """Records of one poll were decoded and tokenized."""
+        """The records of one poll were decoded and tokenized."""
 
     def skipped(self, records: int) -> None:
         """Records were deleted from the topic before they were read."""
 
     def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
-        """The result cache was asked for the reviews of one poll."""
+        """The reviews of one poll were looked up in the result cache. See `Lookup`."""
 
     def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
-        """A batch went to the engine; its oldest review waited for `waited_s`."""
+        """A batch was submitted to the engine. Its oldest review waited for `waited_s`."""
 
     def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
         """The engine finished a batch. Rows that are not current will be dropped."""
@@ -81,7 +81,7 @@ class Observer:
         """Reviews have scores; `unknown` counts their words outside the vocabulary."""
 
     def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
-        """The broker acknowledged these outcomes."""
+        """The broker has stored these outcomes."""
 
     def rebalanced(self) -> None:
         """The assignment changed."""
@@ -90,7 +90,7 @@ class Observer:
         """This partition is no longer ours."""
 
     def forgotten(self, partition: TopicPartition, *, at: Moment) -> None:
-        """What is not stored yet of this partition will not be, in this generation."""
+        """Results of this partition that are not stored yet will not be stored in this generation."""
 
     def dropped(self) -> None:
         """A result was discarded because its partition was lost or is read again."""
@@ -99,10 +99,10 @@ class Observer:
         """The worker went back to the committed offsets after a failed delivery."""
 
     def turned(self, now_s: float, *, warm: bool, working: bool, partitions: int, paused: bool) -> None:
-        """The loop came around. `working`: reviews wait for the engine or are in it."""
+        """The loop finished an iteration. `working`: reviews wait for the engine or are in it."""
 
     def stands(self, standing: Standing) -> None:
-        """The state of the worker, once a second."""
+        """The state of the worker; called once a second."""
 
     def stopping(self) -> None:
         """The worker was asked to stop."""
@@ -112,7 +112,7 @@ class Observer:
 
 
 class Observers(Observer):
-    """Passes every report to each of several observers, in order."""
+    """Calls several observers, in order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

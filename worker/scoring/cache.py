@@ -1,7 +1,7 @@
-"""Texts that come again are answered without the engine: from a kept result, or together with one being computed. Pure.
+"""Repeated texts are not computed again: they get a kept result, or share one that is being computed. Pure.
 
-The key is the text as the network reads it, so texts that differ only in what the network does not see share a result.
-Results belong to one model: `clear` the cache when another one serves.
+The key is the tokenized text. So texts share a result if they differ only in what the network does not read.
+Results belong to one model: call `clear` when the model changes.
 """
 
 from collections import OrderedDict
@@ -16,45 +16,45 @@ from worker.wire.scored import Score
 
 Key = tuple[bytes, bool, float]
 
-ENTRY_BYTES: Final = 512  # Python objects around the ids of one text, with a margin
+ENTRY_BYTES: Final = 512  # estimated size of the Python objects around the ids of one text
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Generic[W]):
-    """What the cache knows of some reviews."""
+    """What the cache knows about some reviews."""
 
     known: list[tuple[W, Score]]
     to_compute: Sequence[W]  # the caller returns each to `answer` or to `withdraw`
-    joined: int = 0  # reviews that now wait for the result of one that is to be computed
+    joined: int = 0  # reviews that wait for the result of another review of the same text
     misses: int = 0
 
 
 class Cache(Protocol[W]):
-    """Answers reviews whose text came before."""
+    """Answers reviews whose text was seen before."""
 
     def ask(self, rows: Sequence[W]) -> Lookup[W]:
-        """Look up each row; a text that is neither known nor being computed has to be computed."""
+        """Look up each row. A row must be computed if its text is neither known nor being computed."""
         ...
 
     def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> Iterable[tuple[W, Score | Poison]]:
-        """Return the computed rows with their results, and with them the rows that joined them."""
+        """Return the computed rows and the rows that joined them, each with its result."""
         ...
 
     def joined_to(self, row: W) -> Sequence[W]:
-        """Return the rows that wait for the result of this one."""
+        """Return the rows that wait for the result of this row."""
         ...
 
     def withdraw(self, row: W) -> list[W]:
-        """Forget a row that will not be computed; return those that joined it, which get no answer either."""
+        """Forget a row that will not be computed. Return the rows that joined it; they get no answer either."""
         ...
 
     def clear(self) -> list[W]:
-        """Forget everything; return the rows that joined one that is to be computed."""
+        """Forget everything. Return the rows that joined others."""
         ...
 
 
 class NoCache(Cache[W]):
-    """See Cache: every row is computed."""
+    """Computes every row. See Cache."""
 
     def ask(self, rows: Sequence[W]) -> Lookup[W]:
         """See Cache."""
@@ -78,12 +78,12 @@ class NoCache(Cache[W]):
 
 
 class ResultCache(Cache[W]):
-    """See Cache: keeps the results of the texts used last, up to `max_bytes`."""
+    """Keeps the results of the most recently used texts, up to `max_bytes`. See Cache."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._scores: OrderedDict[Key, Score] = OrderedDict()  # the one used last comes last
-        self._joined: dict[Key, list[W]] = {}  # to each text that is being computed
+        self._scores: OrderedDict[Key, Score] = OrderedDict()  # least recently used first
+        self._joined: dict[Key, list[W]] = {}  # for each text that is being computed
         self.size_bytes = 0
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class ResultCache(Cache[W]):
         return Lookup(known, to_compute, joined, misses=len(to_compute))
 
     def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> list[tuple[W, Score | Poison]]:
-        """Return each with its result, and behind it those that joined it with the same. Failures are not kept."""
+        """See Cache. A row comes before those that joined it. Failures are not kept."""
         answers: list[tuple[W, Score | Poison]] = []
         for row, result in computed:
             key = _key(row.text)

@@ -1,4 +1,4 @@
-"""From waiting reviews to scores: the batcher, the engine, the result cache, and a change of the model."""
+"""From waiting reviews to scores: the batcher, the engine, the result cache, and reloading the model."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from model.predictor import ModelInfo, TokenizedText
 from worker.scoring.batcher import Batch, Batcher
 from worker.scoring.cache import Cache, Lookup
-from worker.scoring.inference import Engine, ScoredBatch
+from worker.scoring.inference import BackgroundEngine, ScoredBatch
 from worker.scoring.isolation import Poison
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
@@ -19,11 +19,11 @@ CLOSE_TIMEOUT_S: Final = 5.0  # for an engine whose model was replaced; it is id
 
 
 class Scorer:
-    """Joins the parts that score. Used by the loop's thread alone; the engine computes on its own threads."""
+    """Joins the parts that score. Used only by the loop's thread; the engine computes on its own threads."""
 
     def __init__(
         self,
-        engine: Engine[Work],
+        engine: BackgroundEngine[Work],
         *,
         reloader: Reloader[Work],
         batcher: Batcher[Work],
@@ -32,7 +32,7 @@ class Scorer:
         shadow: Shadow,
     ) -> None:
         self._engine = engine
-        self._next_engine: Engine[Work] | None = None  # takes over when the current one is idle
+        self._next_engine: BackgroundEngine[Work] | None = None  # replaces the current one when that is idle
         self._reloader = reloader
         self._batcher = batcher
         self.pricing = pricing
@@ -46,40 +46,40 @@ class Scorer:
 
     @property
     def warm(self) -> bool:
-        """Whether the engine takes work."""
+        """Whether the engine has warmed up."""
         return self._engine.warm
 
     @property
     def engine_idle(self) -> bool:
-        """Whether the engine has nothing to compute and nothing to return."""
+        """Whether the engine has no batch, neither to compute nor to collect."""
         return self._engine.idle
 
     @property
     def working(self) -> bool:
-        """Whether reviews wait for the engine, or are in it."""
+        """Whether reviews wait for the engine or are in it."""
         return bool(self._batcher) or not self._engine.idle
 
     def start(self) -> None:
-        """Start the engine and the shadow, unless they run. They warm up on their own threads."""
+        """Start the engine and the shadow, unless they are started. They warm up on their own threads."""
         self._engine.start()
         self._shadow.start()
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Return each text as the current model reads it."""
+        """Tokenize texts for the current model."""
         return self._engine.predictor.tokenize(texts)
 
     def add(self, works: Sequence[Work]) -> Lookup[Work]:
-        """Let reviews wait for the engine, unless the cache knows their results; the lookup returns those."""
+        """Queue reviews for the engine, except those whose results the cache knows: the lookup has these."""
         lookup = self._cache.ask(works)
         self._batcher.add_all(lookup.to_compute)
         return lookup
 
     def lingers_for(self, now_s: float) -> float | None:
-        """Seconds until an idle engine would get a batch; None when nothing waits."""
+        """Return the seconds until an idle engine gets a batch; None if nothing waits."""
         return self._batcher.lingers_for(now_s)
 
     def dispatch(self, now_s: float, *, draining: bool = False) -> Iterator[Batch[Work]]:
-        """Give the engine what is worth sending, and yield it. A busy engine may have a second batch."""
+        """Submit and yield the batches that are due. The engine may hold two."""
         while self._next_engine is None and self._engine.has_room:
             batch = self._batcher.take(
                 now_s,
@@ -93,9 +93,9 @@ class Scorer:
             self._engine.submit(batch)
 
     def collect(self, *, timeout_s: float) -> Iterator[ScoredBatch[Work]]:
-        """Yield the batches that the engine has finished; wait up to `timeout_s` for the first.
+        """Yield the finished batches. Wait up to `timeout_s` for the first.
 
-        Raises EngineBroken, or the bug that ended the computing.
+        Raises EngineBroken, or the bug that ended a thread of the engine.
         """
         scored = self._engine.collect(timeout_s=timeout_s)
         while scored is not None:
@@ -105,15 +105,15 @@ class Scorer:
             scored = self._engine.collect(timeout_s=0)
 
     def answers(self, scored: ScoredBatch[Work]) -> Iterable[tuple[Work, Score | Poison]]:
-        """Return the result of each row, and of the reviews that waited for the same text."""
+        """Return the result of each row, and of the reviews that joined it."""
         return self._cache.answer(zip(scored.batch.rows, scored.results, strict=True))
 
     def compare(self, works: Sequence[Work], scores: Sequence[Score]) -> None:
-        """Let the shadow model score a share of these as well."""
+        """Let the shadow model score a share of these too."""
         self._shadow.offer([work.record for work in works], scores)
 
     def discard_stale(self, is_current: Callable[[Work], bool]) -> list[Work]:
-        """Remove and return waiting reviews that nobody needs: not they, nor any that joined them, are current."""
+        """Remove and return the waiting reviews that are not current. Keep one if a review that joined it is."""
 
         def is_stale(work: Work) -> bool:
             return not any(map(is_current, (work, *self._cache.joined_to(work))))
@@ -122,9 +122,9 @@ class Scorer:
         return [one for work in stale for one in (work, *self._cache.withdraw(work))]
 
     def change_model(self) -> ModelInfo | None:
-        """Switch to a requested model once it is ready and the current one is idle; return it when it serves.
+        """Switch to a requested model once it is warm and the current one is idle. Return it then, else None.
 
-        Raises ReloadFailed when it cannot be loaded: the current one stays.
+        Raises ReloadFailed if it cannot be loaded; the current one stays.
         """
         if self._next_engine is None:
             self._next_engine = self._reloader.take()
@@ -137,16 +137,16 @@ class Scorer:
         return self.model
 
     def keep_model(self) -> None:
-        """Drop a model that is ready but does not serve yet."""
+        """Drop a new model that does not score yet."""
         self._next_engine = None
 
     def close(self, left_s: Callable[[], float]) -> None:
-        """End the threads after what they have; `left_s` returns how long that may take from now."""
+        """Finish submitted batches and end the threads. `left_s` returns how many seconds are left for that."""
         self._engine.close(timeout_s=left_s())
         self._shadow.close(timeout_s=left_s())
 
     def _tokenize_waiting_again(self) -> None:
-        """The new model has another vocabulary."""
+        """Tokenize the waiting reviews with the vocabulary of the new model."""
         waiting = sorted(self._batcher.discard(lambda _: True) + self._cache.clear(), key=lambda work: work.arrived_s)
         texts = self.tokenize([decode_review(work.record.value or b"").text for work in waiting])
         self.add([work._replace(text=text, tokens=len(text)) for work, text in zip(waiting, texts, strict=True)])

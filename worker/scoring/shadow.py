@@ -1,4 +1,4 @@
-"""A second model scores a share of the traffic, to be compared with the live one. Its results are never published."""
+"""A second model scores a share of the reviews, to compare it with the live one. Its results are not published."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 
-WAITING: Final = 1  # batches that may wait for the shadow: it must not fall behind, nor keep finished records alive
+WAITING: Final = 1  # batches that may wait for the shadow: more would fall behind, and keep finished records in memory
 _SPREAD: Final = 2_654_435_761  # Knuth's multiplicative hash: 2^32 / golden ratio
 _WORD: Final = 2**32
 
@@ -21,39 +21,39 @@ Chosen = Sequence[tuple[Record, Score]]
 
 
 class Comparisons(Protocol):
-    """Counts what the shadow finds. Called on the shadow's thread, except `skipped`."""
+    """Counts the comparisons. Called on the shadow's thread, except `skipped`, which the loop's thread calls."""
 
     def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
-        """Take P(positive) of the same reviews by both models."""
+        """Count reviews that both models scored, given P(positive) by each model."""
         ...
 
     def failed(self, reviews: int) -> None:
-        """Take the number of reviews that the shadow could not score."""
+        """Count reviews that the shadow could not score."""
         ...
 
     def skipped(self, reviews: int) -> None:
-        """Take the number of reviews that were not compared because the shadow is too slow or broken."""
+        """Count reviews that were not compared because the shadow is too slow or broken."""
         ...
 
 
 class Shadow:
-    """Compares nothing: no second model is set. Used by the loop's thread; nothing but `close` blocks."""
+    """Compares nothing: no second model is set. Used by the loop's thread; only `close` blocks."""
 
     def start(self) -> None:
-        """Start, unless it has started. It warms up and is tested first."""
+        """Start, unless it is started. It warms up and is tested first."""
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
-        """Compare some of these readable records, which the live model gave these scores."""
+        """Compare a share of these records; `scores` are those of the live model."""
 
     def close(self, *, timeout_s: float) -> None:
-        """End after what it has; leave a hanging thread behind after `timeout_s`."""
+        """Finish the waiting batches and end. Leave the thread behind if it hangs longer than `timeout_s`."""
 
 
 class ModelShadow(Shadow):
-    """Compares another model with the live one, on a thread of its own. Failures are logged and end nothing else."""
+    """Compares another model with the live one, on its own thread. Its failures do not affect the worker."""
 
     def __init__(self, predictor: Predictor, *, share: float, comparisons: Comparisons) -> None:
-        """Compare this share of the reviews, from 0 to 1."""
+        """Compare a `share` of the reviews, from 0 to 1."""
         self._share = share
         self._comparisons = comparisons
         self._broken = False
@@ -83,11 +83,11 @@ class ModelShadow(Shadow):
         """See Shadow."""
         self._threads.close(timeout_s=timeout_s)
 
-    def _break(self, why: Exception) -> None:
+    def _break(self, error: Exception) -> None:
         self._broken = True
-        if not isinstance(why, ModelError):
-            raise why  # a bug: Python logs it with its traceback
-        log.error("the shadow model is broken and compares nothing more: %s", why)
+        if not isinstance(error, ModelError):
+            raise error  # a bug: Python logs it with its traceback
+        log.error("the shadow model is broken and compares no more reviews: %s", error)
 
     def _compare(self, chosen: Chosen) -> None:
         texts = [decode_review(record.value or b"").text for record, _ in chosen]
@@ -101,5 +101,5 @@ class ModelShadow(Shadow):
 
 
 def is_chosen(offset: int, share: float) -> bool:
-    """Whether the review at this offset belongs to the share. A replay chooses the same reviews."""
+    """Return whether the review at this offset is in the share. A replay chooses the same reviews."""
     return offset * _SPREAD % _WORD < share * _WORD

@@ -15,7 +15,7 @@ from tests.support.until import until
 from tests.worker.rig import LIMIT_S, Rig, ids, review, settings_of, turn_until
 from worker.app import open_engine
 from worker.errors import ModelUnusable, ReloadFailed
-from worker.scoring.inference import Engine
+from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
 from worker.scoring.work import Work
@@ -159,7 +159,7 @@ class Opening:
         self.error: Exception | None = None
         self.priority: int | None = None  # of the thread that opened last
 
-    def __call__(self) -> Engine[Work]:
+    def __call__(self) -> BackgroundEngine[Work]:
         self.calls += 1
         self.priority = priority()
         self.go.acquire(timeout=LIMIT_S)
@@ -168,8 +168,8 @@ class Opening:
         return open_engine(settings_of(), SaysWhoWarmsItUp(str(self.calls)))
 
 
-def taken(reloader: Reloader[Work]) -> Engine[Work]:
-    engines: list[Engine[Work]] = []
+def taken(reloader: Reloader[Work]) -> BackgroundEngine[Work]:
+    engines: list[BackgroundEngine[Work]] = []
 
     def arrived() -> bool:
         engine = reloader.take()
