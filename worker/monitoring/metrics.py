@@ -192,9 +192,7 @@ class Metrics(Observer):
         self._model = self._gauge(
             "sentiment_model_info", "Constant 1, labelled with the model that scores.", MODEL_LABELS
         )
-        build = Gauge(
-            "sentiment_build_info", "Constant 1, labelled with the worker's version.", ["version"], registry=registry
-        )
+        build = self._gauge("sentiment_build_info", "Constant 1, labelled with the worker's version.", ["version"])
         build.labels(worker.__version__).set(1)
 
     def serving(self, model: ModelInfo) -> None:
