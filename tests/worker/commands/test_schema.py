@@ -27,8 +27,8 @@ from worker.wire.messages import (
 )
 from worker.wire.score import Score
 
-ROOT = Path(__file__).parents[2]
-GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "worker" / "wire" / "golden"
 REVIEWS = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
 SCORED = (GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()
 
