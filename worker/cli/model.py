@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from worker.cli.options import ENGINE, begin, conclude, file_input, json_output, setting_flags
+from worker.cli.options import ENGINE, conclude, configure, file_input, json_output, setting_flags
 from worker.commands.review_files import FileFormat
 
 PATH: Final = click.Path(path_type=Path)
@@ -54,7 +54,7 @@ def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
     """
     from worker.commands import model as work
 
-    work.verify(begin(flags | {"model": str(directory)}), as_json=as_json)
+    work.verify(configure(flags | {"model": str(directory)}), as_json=as_json)
 
 
 @model.command()
@@ -84,7 +84,7 @@ def diff(
     """
     from worker.commands import model as work
 
-    old, new = (begin(flags | {"model": str(each)}) for each in (first, second))
+    old, new = (configure(flags | {"model": str(each)}) for each in (first, second))
     conclude(work.diff(old, new, source, file_format, as_json=as_json), skip_invalid=skip_invalid)
 
 

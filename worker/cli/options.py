@@ -43,7 +43,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
         @wraps(command)
         def loaded(**options: Any) -> None:
             flags = {name: options.pop(name) for name in (*names, CONFIG)}
-            command(begin(flags), **options)
+            command(configure(flags), **options)
 
         return loaded
 
@@ -71,13 +71,12 @@ def json_output(what: str) -> Callable[[Command], Command]:
     return click.option("--json", "as_json", is_flag=True, help=what)
 
 
-def begin(flags: Mapping[str, str | None]) -> Settings:
+def configure(flags: Mapping[str, str | None]) -> Settings:
     """Load the settings and configure logging: warnings as text, unless the user has set something else."""
     effective = load_effective(flags, os.environ)
     settings, asked = effective.settings, effective.asked
     logs.configure(
-        settings.log_level if asked("log_level") else "WARNING",
-        settings.log_format if asked("log_format") else "text",
+        settings.log_level if asked("log_level") else "WARNING", settings.log_format if asked("log_format") else "text"
     )
     return settings
 

@@ -35,12 +35,14 @@ def _utc(_: click.Context, __: click.Parameter, time: datetime | None) -> dateti
 )
 @click.option("--dry-run", is_flag=True, help="Only count: send nothing, commit nothing.")
 @json_output("Print the counts as JSON: sent by reason of the dead letter, left by why it was skipped.")
-@with_settings("client", "group_id", "input_topic", "dlq_topic", *CONNECTION)
+@with_settings("group_id", "input_topic", "dlq_topic", *CONNECTION)
 def replay(settings: Settings, *, dry_run: bool, as_json: bool, **criteria: Any) -> None:
     """Send dead letters back to the input topic.
 
     Reads each dead letter once, whether it is sent or skipped: the group GROUP_ID.replay commits the position.
-    Key, value and headers are sent as they were. One that fails again is skipped by the next replay.
+    Key, value and headers are sent as they were. One that fails again is skipped by the next replay. The setting
+    `client` does not apply: replay always uses kafka-python, because confluent drops headers with names that are not
+    UTF-8.
 
     \b
     Example:

@@ -78,13 +78,14 @@ class ReviewProducer:
         self._timeout_s = timeout_s
         self._in_flight: deque[tuple[ReviewRow, Receipt]] = deque()
         self._in_flight_bytes = 0
+        self._failed: dict[ReviewRow, DeliveryFailed] = {}  # to be sent again
 
     def send(self, row: ReviewRow) -> None:
         """Send one review. Waits for the broker only when too much is in flight. Raises what `finish` raises."""
         self._send(row)
-        failed = self._settle()
-        if failed or len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
-            self._finish(failed)
+        self._settle()
+        if self._failed or len(self._in_flight) >= MAX_IN_FLIGHT or self._in_flight_bytes >= MAX_IN_FLIGHT_BYTES:
+            self.finish()
         self._progress.advance(1)
 
     def finish(self) -> None:
@@ -92,7 +93,21 @@ class ReviewProducer:
 
         Raises AccessDenied and BrokerUnreachable, because the reviews that follow would fail in the same way.
         """
-        self._finish({})
+        failed_before: float = inf
+        while self._failed or self._in_flight:
+            try:
+                self._sink.flush(timeout_s=self._timeout_s)  # until then the sink stores nothing after a failure
+            except BrokerUnavailable as exc:
+                raise BrokerUnreachable(str(exc)) from exc
+            self._settle()
+            failed, self._failed = self._failed, {}
+            progressed = len(failed) < failed_before
+            failed_before = len(failed)
+            for row, error in failed.items():
+                if progressed:
+                    self._send(row)
+                else:
+                    self._reject(row, error)
 
     def close(self) -> None:
         """Close the sink, and count what it still stored."""
@@ -104,38 +119,19 @@ class ReviewProducer:
         self._in_flight.append((row, self._sink.send(message)))
         self._in_flight_bytes += len(row.value)
 
-    def _finish(self, failed: dict[ReviewRow, DeliveryFailed]) -> None:
-        failed_before: float = inf
-        while failed or self._in_flight:
-            try:
-                self._sink.flush(timeout_s=self._timeout_s)  # until then the sink stores nothing after a failure
-            except BrokerUnavailable as exc:
-                raise BrokerUnreachable(str(exc)) from exc
-            failed |= self._settle()
-            progressed = len(failed) < failed_before
-            failed_before = len(failed)
-            for row, error in failed.items():
-                if progressed:
-                    self._send(row)
-                else:
-                    self._reject(row, error)
-            failed = {}
-
-    def _settle(self) -> dict[ReviewRow, DeliveryFailed]:
-        """Count the receipts that are done, oldest first. Return the reviews that must be sent again."""
-        failed = {}
+    def _settle(self) -> None:
+        """Check the receipts that are done, oldest first."""
         while self._in_flight and self._in_flight[0][1].done:
             row, receipt = self._in_flight.popleft()
             self._in_flight_bytes -= len(row.value)
             if isinstance(receipt.error, AccessDenied):
                 raise receipt.error
             if isinstance(receipt.error, DeliveryFailed):
-                failed[row] = receipt.error
+                self._failed[row] = receipt.error
             elif receipt.error is not None:
                 self._reject(row, receipt.error)
             else:
                 self.stored += 1
-        return failed
 
     def _reject(self, row: ReviewRow, error: Exception) -> None:
         self._progress.fail(UnreadableRow(row.line, f"not stored: {error}"))

@@ -12,9 +12,10 @@ from typing import Final
 
 import click
 
-from worker.broker.clients import client_named
 from worker.broker.cluster.admin import require_topics
 from worker.broker.contract import Outgoing, Polled, Record, Sink, Source, TopicPartition
+from worker.broker.kafka_python.sink import KafkaSink
+from worker.broker.kafka_python.source import KafkaSource
 from worker.commands.terminal import countdown_bar, echo_json
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
 from worker.settings.connecting import connect_with
@@ -81,11 +82,11 @@ def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bo
 
     Raises BrokerUnreachable, TopicMissing, AccessDenied, BrokerRefused, SettingsRejected.
     """
-    client, connection = client_named(settings.client), connect_with(settings)
+    connection = connect_with(settings)
     require_topics(connection, [settings.dlq_topic, settings.input_topic])
-    source = client.source(connection, topic=settings.dlq_topic, group_id=f"{settings.group_id}.replay")
-    open_sink = client.sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
-    sink = None if dry_run else open_sink()
+    # Not the client of the settings: confluent-kafka drops headers whose name is not UTF-8.
+    source = KafkaSource(connection, topic=settings.dlq_topic, group_id=f"{settings.group_id}.replay")
+    sink = None if dry_run else KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
     replay = Replay(source, sink, settings.input_topic, wanted, timeout_s=settings.delivery_timeout_ms / 1000)
     try:
         with countdown_bar("Replaying") as advance:

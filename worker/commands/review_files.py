@@ -47,6 +47,9 @@ class UnreadableRow:
     why: str  # never quotes the row
 
 
+FileRow = ReviewRow | UnreadableRow
+
+
 class Progress(Protocol):
     """Follows how a command works through the rows of a file."""
 
@@ -59,7 +62,7 @@ class Progress(Protocol):
         ...
 
 
-def readable(rows: Iterable[ReviewRow | UnreadableRow], progress: Progress) -> Iterator[ReviewRow]:
+def readable(rows: Iterable[FileRow], progress: Progress) -> Iterator[ReviewRow]:
     """Yield the rows that are reviews, in order; the others fail."""
     for row in rows:
         if isinstance(row, ReviewRow):
@@ -73,7 +76,7 @@ def open_input(path: str) -> AbstractContextManager[io.BufferedReader]:
     return nullcontext(cast(io.BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb")
 
 
-def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[ReviewRow | UnreadableRow]:
+def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[FileRow]:
     """Return the rows of a file in order, without blank lines.
 
     `auto` finds the format by the extension of `name`, else by the first line. Raises SettingsRejected when a CSV has
@@ -95,7 +98,7 @@ def _recognized(stream: io.BufferedReader) -> FileFormat:
     return "csv" if "text" in _columns(csv.reader([first_line])) else "text"
 
 
-def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[ReviewRow | UnreadableRow]:
+def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[FileRow]:
     for number, line in _lines(stream):
         if line is None:
             yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
@@ -119,7 +122,7 @@ def _value_of_text(line: bytes) -> bytes:
     return _to_json({"text": line.decode("utf-8").rstrip("\r\n")})
 
 
-def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[ReviewRow | UnreadableRow]:
+def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[FileRow]:
     csv.field_size_limit(MAX_ROW_BYTES)
     # Strict, so that a stray quote is an error of its row and does not swallow the rows after it.
     reader = csv.reader(_decoded(stream), strict=True)
@@ -165,7 +168,7 @@ def _to_json(fields: dict[str, str]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode("utf-8")
 
 
-def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> ReviewRow | UnreadableRow:
+def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> FileRow:
     try:
         value = to_value(raw)
         return ReviewRow(line, value, decode_review(value))

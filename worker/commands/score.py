@@ -13,7 +13,7 @@ import click
 
 from model.errors import EngineBroken
 from model.predictor import Predictor
-from worker.commands.review_files import FileFormat, Progress, ReviewRow, UnreadableRow
+from worker.commands.review_files import FileFormat, FileRow, Progress, ReviewRow, UnreadableRow
 from worker.commands.terminal import echo_json, open_reviews
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.scoring.isolation import Poison, score_or_isolate
@@ -45,12 +45,7 @@ def score_file(
 
 
 def score_rows(
-    rows: Iterable[ReviewRow | UnreadableRow],
-    predictor: Predictor,
-    output: BinaryIO,
-    progress: Progress,
-    *,
-    chunk_reviews: int,
+    rows: Iterable[FileRow], predictor: Predictor, output: BinaryIO, progress: Progress, *, chunk_reviews: int
 ) -> int:
     """Write one `ScoredReview` a line, in the order of the rows, and return how many.
 
@@ -69,8 +64,8 @@ def score_rows(
     return scored
 
 
-def _chunks(rows: Iterable[ReviewRow | UnreadableRow], reviews: int) -> Iterator[list[ReviewRow | UnreadableRow]]:
-    chunk: list[ReviewRow | UnreadableRow] = []
+def _chunks(rows: Iterable[FileRow], reviews: int) -> Iterator[list[FileRow]]:
+    chunk: list[FileRow] = []
     size_bytes = 0
     for row in rows:
         chunk.append(row)
@@ -82,7 +77,7 @@ def _chunks(rows: Iterable[ReviewRow | UnreadableRow], reviews: int) -> Iterator
         yield chunk
 
 
-def _score(chunk: list[ReviewRow | UnreadableRow], predictor: Predictor) -> Iterator[ScoredReview | UnreadableRow]:
+def _score(chunk: list[FileRow], predictor: Predictor) -> Iterator[ScoredReview | UnreadableRow]:
     """Yield one result for each row, in order."""
     tokenized = predictor.tokenize([row.review.text for row in chunk if isinstance(row, ReviewRow)])
     try:

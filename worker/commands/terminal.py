@@ -11,7 +11,7 @@ import click
 from rich import progress as bars
 from rich.console import Console
 
-from worker.commands.review_files import FileFormat, ReviewRow, UnreadableRow, open_input, read_reviews
+from worker.commands.review_files import FileFormat, FileRow, UnreadableRow, open_input, read_reviews
 
 
 class FileProgress:
@@ -43,9 +43,7 @@ class FileProgress:
 
 
 @contextmanager
-def open_reviews(
-    source: str, file_format: FileFormat, doing: str
-) -> Iterator[tuple[Iterator[ReviewRow | UnreadableRow], FileProgress]]:
+def open_reviews(source: str, file_format: FileFormat, doing: str) -> Iterator[tuple[Iterator[FileRow], FileProgress]]:
     """Open a file of reviews, or stdin for `-`: yields its rows and its progress, with a bar if stderr is a terminal.
 
     Raises SettingsRejected if a CSV has no column `text`.

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 from worker.cli import main
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.worker_process import ROOT
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 from worker.settings.schema import MASK
 
 CANARY = "canary-7f3a"

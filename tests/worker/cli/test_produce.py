@@ -7,7 +7,7 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import Topics, read_all
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 from worker.broker.clients import CLIENTS
 
 pytestmark = pytest.mark.broker

@@ -10,7 +10,7 @@ import pytest
 
 import worker
 from tests.support.worker_process import ROOT
-from tests.worker.cli.program import LIMIT_S, invoke, start
+from tests.worker.cli.runner import LIMIT_S, invoke, start
 from worker.cli import main, reference
 from worker.cli.program import ADDED
 from worker.errors import Fatal

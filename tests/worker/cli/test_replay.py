@@ -6,17 +6,15 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import Message, Topics, produce, read_all
-from tests.worker.cli.program import invoke
-from worker.broker.clients import CLIENTS
+from tests.worker.cli.runner import invoke
 
 pytestmark = pytest.mark.broker
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_replay_sends_dead_letters_of_a_reason_back_and_counts_them(broker: Broker, made: Topics, client: str) -> None:
+def test_replay_sends_dead_letters_of_a_reason_back_and_counts_them(broker: Broker, made: Topics) -> None:
     letter = (("sentiment-reason", b"unscorable"), ("sentiment-failed-at", b"2026-11-24T12:00:00+00:00"))
     produce(broker.address, made.dlq, [Message(b"{}", b"k", letter), Message(b"{}", b"other", (letter[0],))])
-    arguments = ("replay", "--reason", "unscorable", "--since", "2026-11-24", "--client", client)
+    arguments = ("replay", "--reason", "unscorable", "--since", "2026-11-24")
     assert "1 of 2 dead letters" in invoke(*arguments, "--dry-run").stderr
     result = invoke(*arguments)
     assert result.exit_code == 0

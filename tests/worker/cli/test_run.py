@@ -2,7 +2,7 @@
 
 import socket
 
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 
 
 def test_run_refuses_wrong_settings_before_it_does_anything() -> None:

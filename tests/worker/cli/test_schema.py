@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 from worker.cli.schema import NAMES
 from worker.commands import schema as schemas
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.until import until
-from tests.worker.cli.program import LIMIT_S, invoke, results_in, start
+from tests.worker.cli.runner import LIMIT_S, invoke, results_in, start
 
 CANARY = "canary-7f3a"
 

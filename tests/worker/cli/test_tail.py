@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import Message, Topics, produce
-from tests.worker.cli.program import LIMIT_S, invoke, start
+from tests.worker.cli.runner import LIMIT_S, invoke, start
 from worker.wire.messages import Model, ScoredReview, encode_scored
 
 pytestmark = pytest.mark.broker

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.kafka_io import Topics
-from tests.worker.cli.program import invoke
+from tests.worker.cli.runner import invoke
 
 pytestmark = pytest.mark.broker
 

@@ -1,15 +1,19 @@
 """Publishing files: every receipt is checked, and what is in flight is bounded."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fakes.fake_broker import FakeBroker, FakeSink
+from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource
+from worker.broker.clients import Client
 from worker.broker.contract import TopicPartition
 from worker.commands import produce
-from worker.commands.produce import ReviewProducer, due_in_s, key_of, publish
-from worker.commands.review_files import ReviewRow, UnreadableRow, readable
+from worker.commands.produce import ReviewProducer, due_in_s, key_of, publish, publish_file
+from worker.commands.review_files import FileRow, ReviewRow, UnreadableRow, readable
 from worker.errors import AccessDenied, BrokerUnreachable, DeliveryFailed
+from worker.settings.schema import Settings
 from worker.wire.messages import decode_review
 
 TOPIC = "reviews.raw"
@@ -38,7 +42,7 @@ class Rig:
         """How many reviews were stored, and how many rows failed."""
         return self.producer.stored, len(self.failures)
 
-    def publish(self, *rows: ReviewRow | UnreadableRow, rate_per_s: float | None = None) -> None:
+    def publish(self, *rows: FileRow, rate_per_s: float | None = None) -> None:
         publish(readable(rows, self), self.producer, rate_per_s=rate_per_s)
 
 
@@ -137,6 +141,22 @@ def test_a_review_waits_until_the_rate_allows_it(sent: int, elapsed_s: float, wa
 def test_a_rate_changes_nothing_but_the_time(rig: Rig) -> None:
     rig.publish(row(1), UnreadableRow(2, "not JSON"), row(3), rate_per_s=1e6)
     assert rig.counts == (2, 1)
+
+
+def test_the_client_of_the_settings_publishes(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened = Client(FakeSource, lambda *_, **__: lambda: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
+    monkeypatch.setattr(produce, "client_named", {"confluent": opened}.__getitem__)
+    monkeypatch.setattr(produce, "require_topics", lambda *_: {})
+    (tmp_path / "r.txt").write_text("a\nb\n")
+    options: dict[str, Any] = {
+        "topic": None,
+        "key_field": "review_id",
+        "rate_per_s": None,
+        "limit": None,
+        "as_json": False,
+    }
+    assert publish_file(Settings(client="confluent"), str(tmp_path / "r.txt"), "auto", **options) == 0
+    assert [record.value for record in rig.broker.stored(TOPIC)] == [b'{"text": "a"}', b'{"text": "b"}']
 
 
 @pytest.mark.parametrize(

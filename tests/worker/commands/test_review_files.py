@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.commands import review_files
-from worker.commands.review_files import FileFormat, ReviewRow, UnreadableRow, read_reviews
+from worker.commands.review_files import FileFormat, FileRow, ReviewRow, UnreadableRow, read_reviews
 from worker.errors import SettingsRejected
 from worker.wire.messages import decode_review
 
 
-def read(content: bytes, file_format: FileFormat = "auto", name: str = "stdin") -> list[ReviewRow | UnreadableRow]:
+def read(content: bytes, file_format: FileFormat = "auto", name: str = "stdin") -> list[FileRow]:
     return list(read_reviews(io.BufferedReader(io.BytesIO(content)), file_format, name))
 
 
-def texts(rows: list[ReviewRow | UnreadableRow]) -> list[str]:
+def texts(rows: list[FileRow]) -> list[str]:
     return [row.review.text for row in rows if isinstance(row, ReviewRow)]
 
 
-def failures(rows: list[ReviewRow | UnreadableRow]) -> list[tuple[int, str]]:
+def failures(rows: list[FileRow]) -> list[tuple[int, str]]:
     return [(row.line, row.why) for row in rows if isinstance(row, UnreadableRow)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from model.errors import EngineBroken
 from tests.fakes.fake_predictor import FakePredictor
 from worker.commands import score
-from worker.commands.review_files import ReviewRow, UnreadableRow
+from worker.commands.review_files import FileRow, ReviewRow, UnreadableRow
 from worker.commands.score import open_output, score_rows
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.wire.messages import ScoredReview, decode_review
@@ -24,9 +24,7 @@ def row(line: int, text: str, review_id: str | None = None) -> ReviewRow:
 class Run:
     """One run over some rows, and its results. It is its own progress."""
 
-    def __init__(
-        self, rows: Iterable[ReviewRow | UnreadableRow], predictor: FakePredictor | None = None, *, chunk: int = 3
-    ) -> None:
+    def __init__(self, rows: Iterable[FileRow], predictor: FakePredictor | None = None, *, chunk: int = 3) -> None:
         output = io.BytesIO()
         self.failures: list[UnreadableRow] = []
         self.progress: list[int] = []
