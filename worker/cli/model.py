@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import click
 
-from worker.cli.options import ENGINE, conclude, configure, file_input, json_output, setting_flags
-from worker.commands.review_files import FileFormat
+from worker.cli.options import ENGINE, conclude, file_input, json_output, with_settings
+from worker.settings.schema import Settings
 
 PATH: Final = click.Path(path_type=Path)
 HOW: Final = tuple(name for name in ENGINE if name != "model")
@@ -25,7 +25,7 @@ def model() -> None:
 @model.command()
 @click.argument("directory", type=PATH)
 @json_output("Print digest and configuration as JSON.")
-def inspect(*, directory: Path, as_json: bool) -> None:
+def inspect(**options: Any) -> None:
     """Print an artifact's digest, its configuration and the head of its card.
 
     \b
@@ -34,14 +34,14 @@ def inspect(*, directory: Path, as_json: bool) -> None:
     """
     from worker.commands import model as work
 
-    work.inspect(directory, as_json=as_json)
+    work.inspect(**options)
 
 
 @model.command()
 @click.argument("directory", type=PATH)
 @json_output("Print the findings as JSON.")
-@setting_flags(*HOW)
-def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
+@with_settings(*HOW)
+def verify(settings: Settings, **options: Any) -> None:
     """Verify an artifact's files, shapes and golden scores.
 
     Each file must match its sha256, and the shapes must match the configuration. The engine scores the golden reviews
@@ -54,7 +54,7 @@ def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
     """
     from worker.commands import model as work
 
-    work.verify(configure(flags | {"model": str(directory)}), as_json=as_json)
+    work.verify(settings, **options)
 
 
 @model.command()
@@ -62,17 +62,8 @@ def verify(*, directory: Path, as_json: bool, **flags: str | None) -> None:
 @click.argument("second", type=PATH)
 @file_input
 @json_output("Print everything as JSON, with all flips.")
-@setting_flags(*HOW)
-def diff(
-    first: Path,
-    second: Path,
-    *,
-    source: str,
-    file_format: FileFormat,
-    skip_invalid: bool,
-    as_json: bool,
-    **flags: str | None,
-) -> None:
+@with_settings(*HOW)
+def diff(settings: Settings, *, skip_invalid: bool, **options: Any) -> None:
     """Score a file with two artifacts and print where they differ.
 
     If reviews have a field `label` (1 or 0, positive or negative), it also prints which artifact is right more often,
@@ -84,8 +75,7 @@ def diff(
     """
     from worker.commands import model as work
 
-    old, new = (configure(flags | {"model": str(each)}) for each in (first, second))
-    conclude(work.diff(old, new, source, file_format, as_json=as_json), skip_invalid=skip_invalid)
+    conclude(work.diff(settings, **options), skip_invalid=skip_invalid)
 
 
 @model.command("import")

@@ -55,15 +55,10 @@ def file_input(command: Command) -> Command:
     path = click.Path(exists=True, dir_okay=False, allow_dash=True)
     formats = click.Choice(get_args(FileFormat))
     how = "JSON lines, CSV with a column `text`, or one review a line.  [default: by extension or first line]"
-    for option in (  # the last one stands first in the help
-        click.option("--skip-invalid", is_flag=True, help="Exit with status 0 even if rows failed."),
-        click.option("--format", "file_format", type=formats, default="auto", help=how),
-        click.option(
-            "--input", "source", type=path, default="-", show_default=True, help="File of reviews; - is stdin."
-        ),
-    ):
-        command = option(command)
-    return command
+    name = "File of reviews; - is stdin."
+    command = click.option("--skip-invalid", is_flag=True, help="Exit with status 0 even if rows failed.")(command)
+    command = click.option("--format", "file_format", type=formats, default="auto", help=how)(command)
+    return click.option("--input", "source", type=path, default="-", show_default=True, help=name)(command)
 
 
 def json_output(what: str) -> Callable[[Command], Command]:

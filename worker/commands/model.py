@@ -35,12 +35,12 @@ def inspect(directory: Path, *, as_json: bool) -> None:
     _print_artifact(artifact, as_json=as_json)
 
 
-def verify(settings: Settings, *, as_json: bool) -> None:
-    """Load the artifact of the settings, score its golden reviews and print the largest difference.
+def verify(settings: Settings, directory: Path, *, as_json: bool) -> None:
+    """Load an artifact into the engine of the settings, score its golden reviews and print the largest difference.
 
     Raises ModelUnusable if a file or a score is wrong.
     """
-    predictor = open_predictor(settings)
+    predictor = _open(settings, directory)
     with _model_unusable():
         difference = self_test(predictor)
     info = predictor.info
@@ -63,6 +63,10 @@ def import_notebook(
     with _model_unusable():
         artifact = notebook.import_notebook(state_dict, vocab, out, name=name, version=version, max_tokens=max_tokens)
     _print_artifact(artifact, as_json=as_json)
+
+
+def _open(settings: Settings, directory: Path) -> Predictor:
+    return open_predictor(settings.model_copy(update={"model": directory}))
 
 
 @contextmanager
@@ -114,12 +118,12 @@ class Difference:
     labels: Judgement | None  # None if no review has a label
 
 
-def diff(first: Settings, second: Settings, source: str, file_format: FileFormat, *, as_json: bool) -> int:
-    """Score the file `source` (`-`: stdin) with the artifacts of both settings, and print where they differ.
+def diff(settings: Settings, first: Path, second: Path, source: str, file_format: FileFormat, *, as_json: bool) -> int:
+    """Score the file `source` (`-`: stdin) with two artifacts, in the engine of the settings; print where they differ.
 
     Returns how many rows failed. Raises ModelUnusable, SettingsRejected.
     """
-    models = open_predictor(first), open_predictor(second)
+    models = _open(settings, first), _open(settings, second)
     with open_reviews(source, file_format, "Scoring") as (rows, progress):
         found = compare_rows(readable(rows, progress), models, progress)
     if as_json:

@@ -15,18 +15,10 @@ from worker.broker.cluster.survey import Survey, open_survey
 from worker.broker.connection import Connection
 from worker.broker.contract import Record
 from worker.broker.kafka_python.transactions import transactional_sink_opener
-from worker.commands.doctor import machine
+from worker.commands.doctor import machine, machine_checks
 from worker.commands.doctor.clock_checks import check_clock, check_stamps
 from worker.commands.doctor.findings import Finding, Severity
 from worker.commands.doctor.group_checks import check_group, check_records
-from worker.commands.doctor.machine_checks import (
-    Speed,
-    check_engine,
-    check_gpu,
-    check_memory,
-    check_port,
-    check_settings,
-)
 from worker.commands.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, fits, soften
 from worker.commands.doctor.topic_checks import WorkerTopics, check_topics
 from worker.delivery.naming import transactional_id
@@ -49,7 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _or_failure("broker", _broker(settings))
     speed = yield from _model(settings)
     yield from _machine(settings)
-    yield from check_settings(settings, speed)
+    yield from machine_checks.check_settings(settings, speed)
 
 
 def _or_failure(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -142,7 +134,7 @@ def _records(connection: Connection, topics: WorkerTopics) -> Iterator[Finding]:
     yield check_stamps(records, time.time())
 
 
-def _model(settings: Settings) -> Generator[Finding, None, Speed | None]:
+def _model(settings: Settings) -> Generator[Finding, None, machine_checks.Speed | None]:
     """Yield findings about the model. Return how fast it is here, or None if it cannot be used."""
     try:
         predictor = open_predictor(settings)
@@ -151,8 +143,8 @@ def _model(settings: Settings) -> Generator[Finding, None, Speed | None]:
         yield Finding.from_error("model", exc)
         return None
     speed = machine.measure_speed(predictor)
-    yield check_engine(predictor.info, speed)
-    yield check_gpu(predictor.info, settings.device, machine.gpus())
+    yield machine_checks.check_engine(predictor.info, speed)
+    yield machine_checks.check_gpu(predictor.info, settings.device, machine.gpus())
     return speed
 
 
@@ -174,5 +166,5 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     if memory is None:
         yield Finding.skipped("memory", "known only on Linux")
     else:
-        yield check_memory(memory, settings)
-    yield check_port(settings, machine.probe_port(settings.http_host, settings.http_port))
+        yield machine_checks.check_memory(memory, settings)
+    yield machine_checks.check_port(settings, machine.probe_port(settings.http_host, settings.http_port))

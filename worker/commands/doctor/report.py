@@ -8,12 +8,7 @@ import click
 from worker.commands.doctor.findings import Finding, Severity
 from worker.commands.terminal import echo_json, printable
 
-_COLORS: Final = {
-    Severity.OK: "green",
-    Severity.WARNING: "yellow",
-    Severity.FAILURE: "red",
-    Severity.SKIPPED: "bright_black",
-}
+_COLORS: Final = {"ok": "green", "warning": "yellow", "failure": "red", "skipped": "bright_black"}
 
 
 def print_report(findings: Iterable[Finding], *, as_json: bool) -> list[str]:
