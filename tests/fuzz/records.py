@@ -25,7 +25,7 @@ from worker.wire.messages import Reason, Review, ScoredReview, carried_headers, 
 from worker.wire.score import Score
 
 ROOT: Final = Path(__file__).parents[2]
-GOLDEN: Final = ROOT / "tests" / "worker" / "golden"
+GOLDEN: Final = ROOT / "tests" / "worker" / "wire" / "golden"
 REVIEWS: Final = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
 VALID: Final = [*REVIEWS, *(GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()]
 DOCUMENTS: Final = [json.loads(line) for line in VALID]
