@@ -21,7 +21,7 @@ _IMPORT_CARD = """# {title}
 Imported from a state dict of the reference network "Sentiment RNN" ({state_dict}) and its vocabulary ({vocab}).
 
 - Network: embedding {network.embedding}, {network.n_layers} LSTM layers of {network.hidden_dim}; reads {words} words
-- Training data, recipe and accuracy: unknown to this program; ask its author
+- Training data, recipe and accuracy: not known to this program; ask its author
 - Calibration: none; the score is the network's own sigmoid
 """
 
@@ -101,7 +101,7 @@ def _load_tensors(path: Path) -> Mapping[str, Tensor]:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give the state dict's file") from error
     except Exception as error:  # a damaged pickle can raise any error
-        raise ModelError(f"{path}: it is not a file of weights only: save network.state_dict() again") from error
+        raise ModelError(f"{path}: it is not a file of weights alone: save network.state_dict() again") from error
     match state:
         case Mapping() if all(isinstance(key, str) and isinstance(state[key], Tensor) for key in state):
             return state
