@@ -1,4 +1,4 @@
-"""The worker's image, built once for all that run it."""
+"""The worker's image, built once for all tests."""
 
 import pytest
 

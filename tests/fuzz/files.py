@@ -11,7 +11,7 @@ from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import mutated, text
 from worker.commands.review_files import ReviewRow, read_reviews
 from worker.errors import SettingsRejected
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 EXTENSIONS: Final = (".jsonl", ".csv", ".txt", "")
 VALID: Final = [

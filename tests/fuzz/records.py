@@ -21,8 +21,10 @@ from worker.commands.tail import line_for_people
 from worker.delivery.outcomes import Outcome, Outcomes
 from worker.delivery.outcomes import Target as Topic
 from worker.errors import UnreadableReview
-from worker.wire.messages import Reason, Review, ScoredReview, carried_headers, decode_review, replays_of, review_id_of
-from worker.wire.score import Score
+from worker.wire.headers import carried_headers, replays_of
+from worker.wire.reasons import Reason
+from worker.wire.review import Review, decode_review, review_id_of
+from worker.wire.scored import Score, ScoredReview
 
 ROOT: Final = Path(__file__).parents[2]
 GOLDEN: Final = ROOT / "tests" / "worker" / "wire" / "golden"

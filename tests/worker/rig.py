@@ -5,30 +5,23 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
-from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_engine import FakeEngine, FakeReloader
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
+from worker.app import build_worker, open_engine
+from worker.broker.clients import Client
 from worker.broker.contract import Record, TopicPartition
-from worker.delivery.at_least_once import AtLeastOnce
-from worker.delivery.backpressure import Backpressure, HoldLimits
-from worker.delivery.breaker import Breaker
-from worker.delivery.exactly_once import ExactlyOnce
-from worker.delivery.offsets import Offsets
-from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import WorkerError
-from worker.loop import Work, Worker
+from worker.inflight import Clocks
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.recorder import Recorder
-from worker.monitoring.tracing import UNTRACED, Tracer
-from worker.scoring.batcher import Batcher, BatchLimits
-from worker.scoring.cache import ResultCache
-from worker.scoring.inference import InferenceThreads
-from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
-from worker.scoring.shadow import Shadow
+from worker.scoring.shadow import ModelShadow, Shadow
+from worker.scoring.work import Work
+from worker.settings.schema import Settings
 from worker.shutdown import Stop
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -40,12 +33,13 @@ def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
 
 
-def inference_threads(predictor: Predictor) -> InferenceThreads[Work]:
-    return InferenceThreads(predictor, isolation_timeout_s=LIMIT_S)
+def settings_of(**values: object) -> Settings:
+    """Settings that a test may set to what no user may: a commit at once, less room than one batch."""
+    return Settings().model_copy(update=values)
 
 
 class Rig:
-    """One worker, its broker and its engine, within reach of a test."""
+    """One worker with its broker and its engine, joined as the program joins it."""
 
     def __init__(
         self,
@@ -53,7 +47,6 @@ class Rig:
         partitions: int = 2,
         max_records: int = 1000,
         max_reviews: int = 8,
-        preserve_order: bool = True,
         drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
         exactly_once: bool = False,
@@ -63,20 +56,32 @@ class Rig:
         target_s: float | None = None,
         cache_bytes: int = 0,
         shadow_share: float | None = None,
-        tracer: Tracer = UNTRACED,
+        observer: Observer | None = None,
     ) -> None:
+        self.settings = settings_of(
+            max_batch_reviews=max_reviews,
+            max_batch_tokens=10_000,
+            max_wait_ms=1000,
+            max_poll_records=1000,
+            max_inflight_records=max_records,
+            max_inflight_bytes=1_000_000,
+            max_dead_letters_per_minute=dead_letters,
+            session_timeout_ms=2000,
+            drain_timeout_ms=drain_timeout_s * 1000,
+            handover_timeout_ms=LIMIT_S * 1000,
+            isolation_timeout_ms=LIMIT_S * 1000,
+            commit_interval_ms=checkpoint_interval_s * 1000,
+            delivery="exactly_once" if exactly_once else "at_least_once",
+            target_p99_ms=None if target_s is None else target_s * 1000,
+            cache_bytes=cache_bytes,
+        )
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
         self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless; after a reload, the last
         self.retired: list[FakeEngine[Work]] = []
-        self._checkpoint_interval_s = checkpoint_interval_s
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
-        self.offsets = Offsets()
-        self.pricing = Pricing(max_tokens=10_000, target_s=target_s)
-        self.cache: ResultCache[Work] | None = ResultCache(cache_bytes) if cache_bytes else None
-        self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
         self.metrics = Metrics(self.registry)
@@ -85,37 +90,28 @@ class Rig:
         self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
         self.reloader: Reloader[Work] = (
-            FakeReloader(self._next_engine) if threadless else Reloader(lambda: inference_threads(self.next_predictor))
+            FakeReloader(self._next_engine)
+            if threadless
+            else Reloader(lambda: open_engine(self.settings, self.next_predictor))
         )
-        self.shadow = None if shadow_share is None else self._shadow(shadow_share)
-        self.worker = Worker(
-            source=self.source,
-            delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            engine=self.engine if threadless else inference_threads(self.predictor),
+        self.shadow = Shadow() if shadow_share is None else self._shadow(shadow_share)
+        self.worker = build_worker(
+            self.settings,
+            client=Client(
+                source=lambda *_, **__: self.source,
+                sink_opener=lambda *_, **__: self._open_sink,
+                transactional_sink_opener=lambda *_, **__: self._open_transactional_sink,
+            ),
+            engine=self.engine if threadless else open_engine(self.settings, self.predictor),
             reloader=self.reloader,
             shadow=self.shadow,
-            offsets=self.offsets,
-            batcher=Batcher(BatchLimits(max_reviews, linger_s=0.0, max_wait_s=1.0)),
-            pricing=self.pricing,
-            cache=self.cache,
-            backpressure=self.held,
-            breaker=Breaker(dead_letters),
-            outcomes=Outcomes(
-                output=Target(SCORED, partitions, keeps_partition=True),
-                dlq=Target(DLQ, partitions, keeps_partition=True),
-                model=self.predictor.info,
-            ),
-            metrics=self.metrics,
-            health=self.health,
-            recorder=self.recorder,
-            tracer=tracer,
-            preserve_order=preserve_order,
-            max_poll_records=1000,
-            drain_timeout_s=drain_timeout_s,
-            handover_timeout_s=LIMIT_S,
-            clock=lambda: self.now_s,
-            wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
+            observer=Observers(self.metrics, self.health, self.recorder, observer or Observer()),
+            partitions=dict.fromkeys((RAW, SCORED, DLQ), partitions),
+            clocks=Clocks(monotonic=lambda: self.now_s, epoch=lambda: self.broker.now_ms / 1000 + 0.5),
         )
+        self.held = self.worker.inflight.held
+        self.offsets = self.worker.inflight.offsets
+        self.pricing = self.worker.scorer.pricing
 
     def _next_engine(self) -> FakeEngine[Work]:
         self.retired.append(self.engine)
@@ -129,7 +125,7 @@ class Rig:
 
     def _shadow(self, share: float) -> Shadow:
         comparisons = ShadowMetrics(self.registry, self.next_predictor.info)
-        return Shadow(self.next_predictor, share=share, comparisons=comparisons)
+        return ModelShadow(self.next_predictor, share=share, comparisons=comparisons)
 
     @staticmethod
     def _new_broker(partitions: int) -> FakeBroker:
@@ -137,21 +133,6 @@ class Rig:
         for topic in (RAW, SCORED, DLQ):
             broker.create_topic(topic, partitions=partitions)
         return broker
-
-    def _at_least_once(self) -> AtLeastOnce:
-        return AtLeastOnce(self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0)
-
-    def _exactly_once(self) -> ExactlyOnce:
-        return ExactlyOnce(
-            self.source,
-            self._open_transactional_sink,
-            self.offsets,
-            checkpoint_interval_s=self._checkpoint_interval_s,
-            checkpoint_outcomes=100,
-            commit_timeout_s=1.0,
-            transaction_timeout_s=15.0,
-            clock=lambda: self.now_s,
-        )
 
     def _open_sink(self) -> FakeSink:
         self.sinks.append(self.broker.sink())

@@ -159,7 +159,7 @@ def test_what_was_told_long_ago_is_forgotten(hands: Hands) -> None:
     for number in range(1000):
         hands.now_s = float(number)
         repeats.filter(logging.makeLogRecord({"levelno": logging.WARNING, "msg": f"dead letter {number}"}))
-    assert len(repeats._told) <= 61
+    assert len(repeats._passed) <= 61
 
 
 def test_the_log_of_the_process_holds_repeats_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from worker.errors import (
     ModelUnusable,
     TooManyDeadLetters,
 )
-from worker.monitoring.tracing import Untraced
-from worker.scoring.shadow import Shadow
-from worker.wire.messages import ScoredReview
+from worker.monitoring.observer import Observer
+from worker.scoring.shadow import ModelShadow
+from worker.wire.scored import ScoredReview
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 CACHE_BYTES = 100_000
@@ -147,14 +147,6 @@ def test_a_tombstone_is_passed_on_in_its_place() -> None:
     rig.run_until_empty()
     assert [record.value is None for record in rig.scored()] == [False, True, False]
     assert rig.metric("sentiment_tombstones_total") == 1
-
-
-def test_without_preserve_order_nothing_is_lost_either() -> None:
-    rig = Rig(preserve_order=False)
-    rig.send(*[review("x " * length, review_id=str(length)) for length in range(1, 40)])
-    rig.run_until_empty()
-    assert sorted(map(int, ids(rig.scored()))) == list(range(1, 40))
-    assert rig.committed() == 39
 
 
 # Texts that come again
@@ -564,8 +556,8 @@ def test_a_rebalance_does_not_keep_a_stopped_worker_from_committing(exactly_once
 def test_what_hangs_shares_the_time_to_drain_and_the_time_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engine, shadow, broker and traces each take all the time that they are given."""
     drain_s = 25.0
-    tracer = Untraced()
-    rig = Rig(partitions=1, drain_timeout_s=drain_s, threadless=True, shadow_share=1.0, tracer=tracer)
+    tracer = Observer()
+    rig = Rig(partitions=1, drain_timeout_s=drain_s, threadless=True, shadow_share=1.0, observer=tracer)
     rig.send(review("one"))
     rig.worker.start()
     for _ in range(3):
@@ -581,7 +573,7 @@ def test_what_hangs_shares_the_time_to_drain_and_the_time_to_close(monkeypatch: 
 
     for of, name in ((rig.engine, "collect"), (tracer, "close"), (rig.engine, "close"), (rig.source, "close")):
         monkeypatch.setattr(of, name, hang)
-    monkeypatch.setattr(Shadow, "close", hang)
+    monkeypatch.setattr(ModelShadow, "close", hang)
     monkeypatch.setattr(rig.source, "commit", fail)
     monkeypatch.setattr(rig.sinks[0], "flush", fail)
     rig.stop.on_signal(15)
@@ -653,7 +645,7 @@ def test_ready_means_warm_and_assigned() -> None:
 def test_what_makes_an_idle_worker_unready_is_logged_once_and_so_is_the_end_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "worker.loop")
+    caplog.set_level("INFO")
     rig = started(Rig())
     for available in (True, False, True):
         rig.broker.available = available
@@ -680,9 +672,8 @@ def _is_committed(rig: Rig, record: Record) -> bool:
     return rig.committed(record.partition.partition) == record.offset + 1
 
 
-@pytest.mark.parametrize("preserve_order", [True, False])
-def test_a_batch_that_is_stuck_beside_others_that_are_not_makes_the_worker_dead(preserve_order: bool) -> None:
-    rig = started(Rig(preserve_order=preserve_order, max_reviews=1))
+def test_a_batch_that_is_stuck_beside_others_that_are_not_makes_the_worker_dead() -> None:
+    rig = started(Rig(max_reviews=1))
     rig.predictor.hold_on("stuck")
     rig.predictor.gate.clear()
     rig.send(review("stuck"), partition=0)

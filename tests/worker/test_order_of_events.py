@@ -199,8 +199,7 @@ class Events(RuleBasedStateMachine):
                 rig.finish()
                 rig.now_s += 1.0
         for rig in self.rigs:
-            if rig.shadow is not None:
-                rig.shadow.close(timeout_s=SHADOW_ENDS_S)
+            rig.shadow.close(timeout_s=SHADOW_ENDS_S)
         assert faults(self.history(), begun_again=self.explained()) == []
 
     def explained(self) -> list[dict[int, int]]:

@@ -7,7 +7,7 @@ import click
 
 from worker.cli.options import CONNECTION, json_output, with_settings
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 TIME: Final = click.DateTime(("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"))
 

@@ -20,7 +20,7 @@ from worker.commands.terminal import countdown_bar, echo_json
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
-from worker.wire.messages import REPLAYS, carried_headers, replays_of
+from worker.wire.headers import Header, replayed_headers, replays_of
 
 POLL_S: Final = 0.5
 POLL_RECORDS: Final = 500
@@ -40,11 +40,11 @@ class ReplayFilter:
     def why_not(self, record: Record) -> str | None:
         """Return why a dead letter is skipped, or None when it is to be sent back."""
         headers = dict(record.headers)
-        if "sentiment-reason" not in headers:
+        if Header.REASON not in headers:
             return "not written by this worker"
         if self.reasons and reason_of(record) not in self.reasons:
             return "of another reason"
-        if not self._in_time(headers.get("sentiment-failed-at")):
+        if not self._in_time(headers.get(Header.FAILED_AT)):
             return "of another time"
         if replays_of(record) >= self.max_replays:
             return "sent back before"
@@ -68,13 +68,12 @@ class ReplayFilter:
 
 def reason_of(record: Record) -> str:
     """Return why a record became a dead letter, as its header says."""
-    return (dict(record.headers).get("sentiment-reason") or b"").decode("utf-8", "replace")
+    return (dict(record.headers).get(Header.REASON) or b"").decode("utf-8", "replace")
 
 
 def message_of(record: Record, topic: str) -> Outgoing:
     """Return the record as it was first read, with the count of its replays."""
-    headers = (header for header in carried_headers(record) if header[0] != REPLAYS)
-    return Outgoing(topic, record.key, record.value, (*headers, (REPLAYS, b"%d" % (replays_of(record) + 1))))
+    return Outgoing(topic, record.key, record.value, replayed_headers(record))
 
 
 def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Final, Literal, Protocol, TypeVar, cast
 
 from worker.errors import SettingsRejected, UnreadableReview
-from worker.wire.messages import Review, decode_review
+from worker.wire.review import Review, decode_review
 
 FileFormat = Literal["auto", "jsonl", "csv", "text"]
 

@@ -19,7 +19,7 @@ from worker.errors import ModelUnusable, SettingsRejected
 from worker.scoring.isolation import Poison, score_or_isolate
 from worker.scoring.opening import open_predictor
 from worker.settings.schema import Settings
-from worker.wire.messages import Model, ScoredReview, encode_scored
+from worker.wire.scored import Model, ScoredReview, encode_scored
 
 MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # bounds the memory of a chunk of huge reviews
 
@@ -84,8 +84,7 @@ def _score(chunk: list[FileRow], predictor: Predictor) -> Iterator[ScoredReview 
         outcomes = iter(score_or_isolate(predictor.predict, tokenized))
     except EngineBroken as exc:
         raise ModelUnusable(str(exc)) from exc
-    info = predictor.info
-    model = Model(name=info.name, version=info.version, sha256=info.sha256)
+    model = Model.of(predictor.info)
     scored_at = datetime.now(UTC)
     for row in chunk:
         if isinstance(row, UnreadableRow):
@@ -97,7 +96,7 @@ def _score(chunk: list[FileRow], predictor: Predictor) -> Iterator[ScoredReview 
             continue
         yield ScoredReview.of(
             review_id=f"line-{row.line}" if row.review.review_id is None else row.review.review_id,
-            **outcome._asdict(),
+            score=outcome,
             model=model,
             scored_at=scored_at,
         )

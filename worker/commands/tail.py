@@ -12,7 +12,8 @@ from worker.broker.contract import Record
 from worker.commands.terminal import printable
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
-from worker.wire.messages import ScoredReview, replays_of
+from worker.wire.headers import Header, replays_of
+from worker.wire.scored import ScoredReview
 
 _COLORS: Final = {"positive": "green", "negative": "red"}
 
@@ -37,7 +38,7 @@ def line_for_people(record: Record) -> str:
 
     For a dead letter: time, reason, where it was read, and the error. Never its text.
     """
-    if "sentiment-reason" in dict(record.headers):
+    if Header.REASON in dict(record.headers):
         return _dead_letter(record)
     if record.value is None:
         return f"deleted   {printable((record.key or b'').decode('utf-8', 'replace'))}"
@@ -55,10 +56,10 @@ def line_for_people(record: Record) -> str:
 
 
 def _dead_letter(record: Record) -> str:
-    def header(name: str) -> str:
-        return printable((dict(record.headers).get(f"sentiment-{name}") or b"").decode("utf-8", "replace"))
+    def header(name: Header) -> str:
+        return printable((dict(record.headers).get(name) or b"").decode("utf-8", "replace"))
 
-    reason = click.style(f"{header('reason'):<17}", fg="yellow")
+    reason = click.style(f"{header(Header.REASON):<17}", fg="yellow")
     replays = replays_of(record)
     replayed = f"  (replayed {replays} times before)" if replays else ""
-    return f"{header('failed-at')[11:19]}  {reason}  {header('source')}  {header('error')}{replayed}"
+    return f"{header(Header.FAILED_AT)[11:19]}  {reason}  {header(Header.SOURCE)}  {header(Header.ERROR)}{replayed}"

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.worker_process import ROOT
 from worker.cli import main
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 LIMIT_S = 60.0  # for a process that imports torch on a busy machine
 

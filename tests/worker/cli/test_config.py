@@ -33,12 +33,12 @@ def test_config_shows_the_effective_value_its_source_and_no_secret(
 
 
 def test_config_as_toml_can_be_given_back(tmp_path: Path) -> None:
-    first = invoke("config", "--toml", "--linger-ms", "7", "--preserve-order", "false")
+    first = invoke("config", "--toml", "--linger-ms", "7", "--status-reviews", "false")
     file = tmp_path / "worker.toml"
     file.write_text(first.stdout)
     values = [json.loads(invoke("config", "--json", *flags).stdout) for flags in (["--config", str(file)], [])]
     changed = {name for name in values[0] if values[0][name]["value"] != values[1][name]["value"]}
-    assert changed == {"linger_ms", "preserve_order"}
+    assert changed == {"linger_ms", "status_reviews"}
 
 
 def test_config_prints_the_committed_page() -> None:

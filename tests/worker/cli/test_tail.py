@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import Message, Topics, produce
 from tests.worker.cli.runner import LIMIT_S, invoke, start
-from worker.wire.messages import Model, ScoredReview, encode_scored
+from worker.wire.scored import Model, Score, ScoredReview, encode_scored
 
 pytestmark = pytest.mark.broker
 
@@ -20,10 +20,7 @@ def scored(review_id: str, probability: float, *, out_of_domain: bool = False) -
     return encode_scored(
         ScoredReview.of(
             review_id=review_id,
-            probability=probability,
-            tokens=3,
-            truncated=False,
-            out_of_domain=out_of_domain,
+            score=Score(probability, tokens=3, truncated=False, out_of_domain=out_of_domain),
             model=model,
             scored_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         )

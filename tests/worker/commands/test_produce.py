@@ -14,7 +14,7 @@ from worker.commands.produce import ReviewProducer, due_in_s, key_of, publish, p
 from worker.commands.review_files import FileRow, ReviewRow, UnreadableRow, readable
 from worker.errors import AccessDenied, BrokerUnreachable, DeliveryFailed
 from worker.settings.schema import Settings
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 TOPIC = "reviews.raw"
 PARTITION = TopicPartition(TOPIC, 0)

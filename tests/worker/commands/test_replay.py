@@ -8,7 +8,9 @@ from tests.fakes.fake_broker import FakeBroker, FakeSource
 from worker.broker.contract import Headers, Record, TopicPartition
 from worker.commands.replay import Replay, ReplayFilter
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable
-from worker.wire.messages import Model, Reason, dead_letter_headers, handler_headers
+from worker.wire.headers import dead_letter_headers, handler_headers
+from worker.wire.reasons import Reason
+from worker.wire.scored import Model
 
 RAW, DLQ = "raw", "dlq"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

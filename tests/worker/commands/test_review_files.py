@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from worker.commands import review_files
 from worker.commands.review_files import FileFormat, FileRow, ReviewRow, UnreadableRow, read_reviews
 from worker.errors import SettingsRejected
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 
 def read(content: bytes, file_format: FileFormat = "auto", name: str = "stdin") -> list[FileRow]:

@@ -13,7 +13,8 @@ from worker.commands import score
 from worker.commands.review_files import FileRow, ReviewRow, UnreadableRow
 from worker.commands.score import open_output, score_rows
 from worker.errors import ModelUnusable, SettingsRejected
-from worker.wire.messages import ScoredReview, decode_review
+from worker.wire.review import decode_review
+from worker.wire.scored import ScoredReview
 
 
 def row(line: int, text: str, review_id: str | None = None) -> ReviewRow:

@@ -6,7 +6,9 @@ import click
 
 from worker.broker.contract import Headers, Record, TopicPartition
 from worker.commands.tail import line_for_people
-from worker.wire.messages import Model, Reason, dead_letter_headers, handler_headers
+from worker.wire.headers import dead_letter_headers, handler_headers
+from worker.wire.reasons import Reason
+from worker.wire.scored import Model
 
 HANDLED_BY = handler_headers(worker_version="1", model=Model(name="m", version="1", sha256="00"))
 FAILED_AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)

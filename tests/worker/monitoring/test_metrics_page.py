@@ -4,7 +4,7 @@ from pathlib import Path
 
 from worker.monitoring.metrics_page import page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_page_of_metrics_is_the_generated_one() -> None:

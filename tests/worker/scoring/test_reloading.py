@@ -12,13 +12,14 @@ from model.errors import EngineBroken
 from model.predictor import score_texts
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
-from tests.worker.rig import LIMIT_S, Rig, ids, inference_threads, review, turn_until
+from tests.worker.rig import LIMIT_S, Rig, ids, review, settings_of, turn_until
+from worker.app import open_engine
 from worker.errors import ModelUnusable, ReloadFailed
-from worker.loop import Work
-from worker.scoring.inference import Engine
+from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
-from worker.wire.messages import ScoredReview
+from worker.scoring.work import Work
+from worker.wire.scored import ScoredReview
 
 
 def results(rig: Rig) -> list[ScoredReview]:
@@ -33,6 +34,11 @@ def started(rig: Rig) -> Rig:
 
 def ask(rig: Rig) -> None:
     rig.reloader.on_signal(signal.SIGHUP)
+
+
+def next_is_ready(rig: Rig) -> bool:
+    """Whether another model waits for the current one to finish what it has."""
+    return rig.worker.scorer._next_engine is not None
 
 
 def reloads(rig: Rig, result: str) -> float:
@@ -65,7 +71,7 @@ def test_what_waits_for_the_next_model_is_read_with_its_vocabulary() -> None:
     rig.send(*[review(f"film {number}", review_id=str(number)) for number in range(10)])
     turn_until(rig, lambda: rig.held.records == 10, "all are read, and no batch is done")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     turn_until(rig, lambda: len(rig.scored()) == 10, "all are scored")
     versions = [result.model.version for result in results(rig)]
@@ -82,7 +88,7 @@ def test_what_the_cache_kept_and_what_had_joined_is_scored_by_the_next_model() -
     rig.send(*[review(text) for text in ("slow", "slower", "waits", "waits")])
     turn_until(rig, lambda: rig.metric("sentiment_cache_joined_total") == 1, "one has joined another")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     turn_until(rig, lambda: reloads(rig, "done") == 1, "the model changes")
     rig.send(review("known"))
@@ -118,7 +124,7 @@ def test_a_worker_that_is_stopped_before_the_next_model_takes_over_drains_with_t
     rig.send(*[review("a film", review_id=str(number)) for number in range(10)])
     turn_until(rig, lambda: rig.held.records == 10, "all are read, and no batch is done")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     rig.stop.on_signal(signal.SIGTERM)
     rig.worker.run(rig.stop)
@@ -153,17 +159,17 @@ class Opening:
         self.error: Exception | None = None
         self.priority: int | None = None  # of the thread that opened last
 
-    def __call__(self) -> Engine[Work]:
+    def __call__(self) -> BackgroundEngine[Work]:
         self.calls += 1
         self.priority = priority()
         self.go.acquire(timeout=LIMIT_S)
         if self.error is not None:
             raise self.error
-        return inference_threads(SaysWhoWarmsItUp(str(self.calls)))
+        return open_engine(settings_of(), SaysWhoWarmsItUp(str(self.calls)))
 
 
-def taken(reloader: Reloader[Work]) -> Engine[Work]:
-    engines: list[Engine[Work]] = []
+def taken(reloader: Reloader[Work]) -> BackgroundEngine[Work]:
+    engines: list[BackgroundEngine[Work]] = []
 
     def arrived() -> bool:
         engine = reloader.take()

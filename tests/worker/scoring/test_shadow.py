@@ -13,8 +13,8 @@ from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from tests.worker.rig import LIMIT_S, Rig, review, turn_until
 from worker.broker.contract import Record, TopicPartition
-from worker.scoring.shadow import Shadow, is_chosen
-from worker.wire.score import Score
+from worker.scoring.shadow import ModelShadow, is_chosen
+from worker.wire.scored import Score
 
 TEXTS = [f"film {number}" for number in range(8)]
 
@@ -43,7 +43,7 @@ class Opened:
     def __init__(self, *, share: float = 1.0) -> None:
         self.predictor = FakePredictor("2")
         self.counted = Counted()
-        self.shadow = Shadow(self.predictor, share=share, comparisons=self.counted)
+        self.shadow = ModelShadow(self.predictor, share=share, comparisons=self.counted)
 
     def offer(self, *texts: str) -> None:
         partition = TopicPartition("reviews.raw", 0)

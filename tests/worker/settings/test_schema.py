@@ -191,8 +191,8 @@ def test_a_file_that_is_not_there_is_refused_with_the_flag_that_named_it() -> No
 
 
 def test_toml_types_and_text_are_the_same_value(toml: Toml) -> None:
-    typed = load_settings({"config": toml("preserve_order = false\nhttp_port = 0\ngroup_id = 'g'")}, {})
-    text = load_settings({"preserve_order": "false", "http_port": "0", "group_id": "g"}, {})
+    typed = load_settings({"config": toml("status_reviews = false\nhttp_port = 0\ngroup_id = 'g'")}, {})
+    text = load_settings({"status_reviews": "false", "http_port": "0", "group_id": "g"}, {})
     assert typed == text
 
 
@@ -218,7 +218,6 @@ TOKEN: dict[str, object] = {
         ({"max_inflight_records": 10}, "must not be below"),
         ({"handover_timeout_ms": 300_000}, "must be below"),
         ({"drain_timeout_ms": 300_000}, "must be below"),
-        ({"delivery": "exactly_once", "preserve_order": False}, "needs the order preserved"),
         ({"delivery": "exactly_once", "commit_interval_ms": 15_000}, "must be below"),
         ({"transactional_id": "worker-1"}, "no use without exactly_once"),
         ({"ssl_certfile": __file__, "security_protocol": "SSL"}, "one needs the other"),

@@ -8,14 +8,14 @@ from worker.settings.schema import MASK, Settings
 from worker.settings.sources import load_effective, load_settings
 from worker.settings.views import as_json, as_text, as_toml, settings_page, settings_table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CANARY = "canary-7f3a"
 FLAGS: dict[str, object] = {
     "security_protocol": "SASL_SSL",
     "sasl_mechanism": "PLAIN",
     "sasl_username": 'quote " backslash \\ umlaut ü',
     "sasl_password": CANARY,
-    "preserve_order": "false",
+    "status_reviews": "false",
 }
 EFFECTIVE = load_effective(FLAGS, {"SENTIMENT_LINGER_MS": "7"})
 
@@ -41,14 +41,14 @@ def test_no_view_shows_the_secret() -> None:
 def test_text_tells_each_value_and_its_source() -> None:
     lines = [line.split() for line in as_text(EFFECTIVE).splitlines()]
     assert ["linger_ms", "7", "SENTIMENT_LINGER_MS"] in lines
-    assert ["preserve_order", "false", "--preserve-order"] in lines
+    assert ["status_reviews", "false", "--status-reviews"] in lines
     assert ["threads", "default"] in lines
 
 
 def test_json_holds_values_with_their_types_and_sources() -> None:
     settings = json.loads(as_json(EFFECTIVE))
     assert settings["linger_ms"] == {"value": 7, "source": "SENTIMENT_LINGER_MS"}
-    assert settings["preserve_order"] == {"value": False, "source": "--preserve-order"}
+    assert settings["status_reviews"] == {"value": False, "source": "--status-reviews"}
     assert settings["sasl_password"] == {"value": MASK, "source": "--sasl-password"}
     assert list(settings) == list(Settings.model_fields)
 

@@ -8,7 +8,7 @@ from worker.broker.cluster.survey import Group, Topic
 from worker.broker.contract import Record
 from worker.commands.doctor.findings import Finding
 from worker.errors import UnreadableReview
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 PROTOCOL: Final = "cooperative-sticky"
 
