@@ -72,7 +72,7 @@ def reason_of(record: Record) -> str:
 
 
 def message_of(record: Record, topic: str) -> Outgoing:
-    """Return the record as it was read once, with the count of its replays."""
+    """Return the record as it was first read, with the count of its replays."""
     return Outgoing(topic, record.key, record.value, replayed_headers(record))
 
 

@@ -115,7 +115,7 @@ def _transactions(settings: Settings, connection: Connection, survey: Survey) ->
         sink.begin()
     finally:
         sink.close(timeout_s=0)
-    yield Finding.ok("transactions", f"began and aborted one as {name}")
+    yield Finding.ok("transactions", f"one was begun as {name}, and aborted")
 
 
 def _records(connection: Connection, topics: WorkerTopics) -> Iterator[Finding]:
