@@ -1,4 +1,4 @@
-"""A worker over fakes, turned by hand: no broker, no clock but the test's, the real inference threads."""
+"""A worker on a fake broker, whose loop a test turns. It has the real inference threads, and the clock of the test."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -34,12 +34,12 @@ def review(text: str, **fields: object) -> bytes:
 
 
 def settings_of(**values: object) -> Settings:
-    """Settings that a test may set to what no user may: a commit at once, less room than one batch."""
+    """Return settings without validation, so that a test may set values that a user may not."""
     return Settings().model_copy(update=values)
 
 
 class Rig:
-    """One worker with its broker and its engine, joined as the program joins it."""
+    """One worker with its broker and its engine, joined by the program's own `build_worker`."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Rig:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
-        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless; after a reload, the last
+        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
         self.retired: list[FakeEngine[Work]] = []
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
@@ -88,7 +88,7 @@ class Rig:
         self.metrics.watch(self.health, lambda: self.now_s)
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop(lambda: self.now_s)
-        self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
+        self.next_predictor = FakePredictor(version="2")  # for a reload and for the shadow
         self.reloader: Reloader[Work] = (
             FakeReloader(self._next_engine)
             if threadless
@@ -119,7 +119,7 @@ class Rig:
         return self.engine
 
     def finish(self) -> None:
-        """Compute the oldest batch, also of an engine that another one waits for."""
+        """Compute the oldest batch of the engine, and of those that it replaced."""
         for engine in (*self.retired, self.engine):
             engine.finish()
 
@@ -144,7 +144,7 @@ class Rig:
         return sink
 
     def fail_next_commit(self, error: WorkerError, *, stored: bool) -> None:
-        """Let one commit fail; a transaction may be `stored` all the same."""
+        """Make the next commit fail. A transaction may be `stored` all the same."""
         sink = self.sinks[-1]
         if isinstance(sink, FakeTransactionalSink):
             sink.commit_error, sink.stores_all_the_same = error, stored
@@ -152,7 +152,7 @@ class Rig:
             self.source.commit_errors.append(error)
 
     def heal(self) -> None:
-        """Let nothing fail any more."""
+        """Stop all failures."""
         sink = self.sinks[-1]
         sink.hold = False
         sink.settle_all()
@@ -161,36 +161,58 @@ class Rig:
             sink.commit_error = None
 
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
-        """Put records into the input topic."""
+        """Append records to the input topic."""
         return [self.broker.append(TopicPartition(RAW, partition), value, key=key) for value in values]
 
     def run_until_empty(self) -> None:
-        """Live a whole life, to the end of the topic."""
+        """Run the worker until it has read the topic to its end."""
         self.worker.run(self.stop, until_empty=True)
 
     def scored(self, partition: int = 0) -> list[Record]:
-        """The results in one partition."""
+        """Return the results in a partition."""
         return [record for record in self.broker.stored(SCORED) if record.partition.partition == partition]
 
     def committed(self, partition: int = 0) -> int | None:
-        """The group's next offset."""
+        """Return the committed offset of a partition."""
         return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
 
     def metric(self, name: str, /, **labels: str) -> float:
-        """One sample of the worker's metrics; 0 when it was never touched."""
+        """Return a sample of the worker's metrics; 0 if it does not exist."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
 
+def header(record: Record, name: str) -> bytes | None:
+    return dict(record.headers)[name]
+
+
 def ids(records: Iterable[Record]) -> list[str]:
-    """The reviews that results are about, in the order of the results."""
+    """Return the review id of each result."""
     return [json.loads(record.value)["review_id"] for record in records if record.value is not None]
 
 
 def turn_until(rig: Rig, condition: Callable[[], bool], what: str) -> None:
-    """Turn the loop until something is so."""
+    """Run iterations of the loop until the condition holds."""
 
     def turned() -> bool:
         rig.worker.turn()
         return condition()
 
     until(turned, limit_s=LIMIT_S, what=what)
+
+
+def started(rig: Rig) -> Rig:
+    """Start the worker, and return it when it is warm and owns partitions."""
+    rig.worker.start()
+    turn_until(rig, lambda: rig.health.warm and rig.health.partitions > 0, "the worker owns partitions")
+    return rig
+
+
+def with_early_results(rig: Rig) -> Rig:
+    """Start a worker whose engine holds the second of nine reviews, while the seven after it are scored."""
+    started(rig)
+    rig.sinks[0].hold = True
+    lengths = [1, 50, *[1] * 7]
+    rig.send(*[review("x " * length, review_id=str(number)) for number, length in enumerate(lengths)])
+    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "the first result leaves")
+    rig.predictor.gate.clear()
+    return rig

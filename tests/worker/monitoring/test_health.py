@@ -1,4 +1,4 @@
-"""Alive and ready, as an orchestrator asks."""
+"""When the worker is live and ready."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def turn(
     paused: bool = False,
     silence_s: float = 0.0,
 ) -> None:
-    """One iteration of the loop, as it reports it."""
+    """Report one iteration of the loop."""
     health.turned(now_s, warm=warm, working=working, partitions=partitions, paused=paused)
     health.stands(Standing(now_s, {}, 0, 0, paused, Budget(1, Why.FIXED, None, None), silence_s))
 
@@ -52,20 +52,20 @@ def test_a_warm_worker_with_partitions_is_ready() -> None:
     assert healthy().ready(1.0) == (True, "progressing")
 
 
-def test_a_cold_model_is_alive_but_not_ready() -> None:
+def test_a_worker_whose_model_is_not_warm_is_live_and_not_ready() -> None:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
     turn(health, warm=False)
     assert health.live(1.0)[0]
     assert health.ready(1.0) == (False, "the model is not warm yet")
 
 
-def test_without_partitions_it_is_alive_but_not_ready() -> None:
+def test_a_worker_without_partitions_is_live_and_not_ready() -> None:
     health = healthy()
     turn(health, partitions=0)
     assert health.ready(1.0) == (False, "no partition is assigned")
 
 
-def test_without_a_word_from_any_broker_it_is_alive_but_not_ready() -> None:
+def test_a_worker_is_live_and_not_ready_if_no_broker_answers() -> None:
     health = healthy()
     turn(health, silence_s=10.0)
     assert health.ready(1.0)[0]
@@ -74,7 +74,7 @@ def test_without_a_word_from_any_broker_it_is_alive_but_not_ready() -> None:
     assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
 
 
-def test_one_that_lost_its_partitions_since_no_broker_answers_says_that() -> None:
+def test_the_reason_is_the_broker_if_it_is_away_and_no_partition_is_left() -> None:
     health = healthy()
     turn(health, partitions=0, silence_s=10.1)
     assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
@@ -86,14 +86,14 @@ def test_a_stopping_worker_is_not_ready() -> None:
     assert health.ready(1.0) == (False, "stopping")
 
 
-def test_a_loop_that_does_not_turn_is_dead() -> None:
+def test_a_loop_that_hangs_is_not_live() -> None:
     health = healthy()
     turn(health, 10.0)
     assert health.live(70.0)[0]
     assert health.live(71.0) == (False, "the loop has not turned for 61 s")
 
 
-def test_waiting_work_without_progress_is_dead_though_the_loop_turns() -> None:
+def test_a_worker_is_not_live_if_work_waits_without_progress() -> None:
     health = healthy()
     turn(health, 10.0)
     turn(health, 100.0, working=True)
@@ -104,7 +104,7 @@ def test_waiting_work_without_progress_is_dead_though_the_loop_turns() -> None:
     assert health.live(100.0)[0]
 
 
-def test_a_batch_that_overtakes_the_oldest_is_no_progress() -> None:
+def test_only_the_oldest_batch_counts_as_progress() -> None:
     health = healthy()
     oldest, other = batch(1), batch(2)
     health.dispatched(oldest, waited_s=0.0)
@@ -116,13 +116,13 @@ def test_a_batch_that_overtakes_the_oldest_is_no_progress() -> None:
     assert health.live(100.0)[0]
 
 
-def test_an_idle_worker_lives_for_ever() -> None:
+def test_an_idle_worker_stays_live() -> None:
     health = healthy()
     turn(health, 1e6)
     assert health.live(1e6)[0]
 
 
-def test_the_state_is_one_word() -> None:
+def test_each_situation_has_a_state() -> None:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
     states = [health.state(1.0)[0]]
     for reports in (
@@ -167,7 +167,7 @@ def test_a_paused_worker_is_ready() -> None:
     working=st.booleans(),
     later_s=st.floats(0.0, 200.0),
 )
-def test_ready_is_live_and_stalled_is_not(
+def test_the_state_agrees_with_live_and_ready(
     *, warm: bool, partitions: int, paused: bool, stopping: bool, turned_s: float, working: bool, later_s: float
 ) -> None:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
@@ -182,7 +182,7 @@ def test_ready_is_live_and_stalled_is_not(
         assert health.live(now_s) == (False, reason)
 
 
-def test_the_age_of_the_last_turn_is_never_negative() -> None:
+def test_the_age_of_the_last_iteration_is_never_negative() -> None:
     health = healthy()
     turn(health, 10.0)
     assert (health.turn_age_s(25.0), health.turn_age_s(9.0)) == (15.0, 0.0)
