@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKER := .venv/.worker
 INSTALLED := .venv/.installed
 # Tests on a broker mostly wait: more processes than cores, each with a broker of its own, the longest tests first.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install setup demo docs package check test bench peers chaos soak nightly fuzz pin clean

@@ -31,9 +31,7 @@ GONE_LIMIT_S = 30.0
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(kind, marks=pytest.mark.xdist_group(f"{kind}-broker")) for kind in OURS]
-)
+@pytest.fixture(scope="module", params=["docker", "local"])
 def kind(request: pytest.FixtureRequest) -> OwnKind:
     kind: OwnKind = request.param
     try:

@@ -196,7 +196,6 @@ def prometheus_image(folder: Path) -> str:
 
 @pytest.mark.broker
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("image")
 def test_it_comes_up_scores_the_demo_s_reviews_and_every_worker_is_watched(compose: Compose, port: int) -> None:
     compose("up", "--detach", "--no-build", "--scale", "worker=2", *WORKERS, "kafka", "prometheus")
     prometheus = Prometheus(port)

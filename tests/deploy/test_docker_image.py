@@ -12,7 +12,7 @@ from tests.support.containers import container, docker, network
 from tests.support.images import Image, kafka_image
 from tests.support.until import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 45

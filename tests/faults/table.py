@@ -25,8 +25,8 @@ class Scenario(NamedTuple):
 
     @classmethod
     def of(cls, nodeid: str, promise: str, outcome: str, duration_s: float, properties: Mapping[str, str]) -> Self:
-        """Read the sentence out of a test's id: `tests/faults/test_x.py::test_a_sentence[variant]@group`."""
-        name, _, variant = nodeid.rpartition("::")[2].partition("@")[0].partition("[")
+        """Read the sentence out of a test's id: `tests/faults/test_x.py::test_a_sentence[variant]`."""
+        name, _, variant = nodeid.rpartition("::")[2].partition("[")
         sentence = name.removeprefix("test_").replace("_", " ")
         return cls(sentence, promise, variant.rstrip("]"), outcome, round(duration_s, 1), properties)
 

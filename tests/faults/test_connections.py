@@ -22,7 +22,7 @@ from tests.support.strained import IMPATIENT
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("proxy"), pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 OPEN_LIMIT_S = 60.0
 CUTS = 10

@@ -18,7 +18,7 @@ from tests.support.oracle import Input
 from tests.support.stage import Stage
 from tests.support.traffic import NUMBER, result_of, reviews
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("each-record")]
+pytestmark = pytest.mark.broker
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DEEP = 100_000

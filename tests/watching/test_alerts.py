@@ -18,7 +18,7 @@ from tests.support.until import let_pass, until
 from tests.watching.faults import FAULTS, HURRY, WELL, Case, Place
 from tests.watching.report import Seen, Told
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("alerts")]
+pytestmark = pytest.mark.broker
 
 LIMIT_S = 150.0
 PACE_S = 1.0

@@ -15,7 +15,7 @@ from tests.support.traffic import reviews
 from tests.support.until import until
 from tests.watching.report import Seen, Shown
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("panels")]
+pytestmark = pytest.mark.broker
 
 ANSWER_LIMIT_S = 15.0  # a scrape and an evaluation take a second each
 CHOSEN = {"$job": ".*", "$instance": ".*", "$__rate_interval": "1m"}  # what Grafana puts in
