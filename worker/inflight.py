@@ -17,8 +17,9 @@ from worker.errors import TooManyDeadLetters
 from worker.monitoring.observer import Moment, Observer
 from worker.scoring.isolation import Poison
 from worker.scoring.work import Work
-from worker.wire.messages import Reason, trace_id_of
-from worker.wire.score import Score
+from worker.wire.headers import trace_id_of
+from worker.wire.reasons import Reason
+from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,9 @@ from worker.scoring.isolation import Poison
 from worker.scoring.scorer import Scorer
 from worker.scoring.work import Work
 from worker.shutdown import Stop
-from worker.wire.messages import Reason, Review, decode_review, review_id_of
-from worker.wire.score import Score
+from worker.wire.reasons import Reason
+from worker.wire.review import Review, decode_review, review_id_of
+from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, WALL_S, bus
 from worker.monitoring.health import Health
 from worker.monitoring.observer import Moment
 from worker.monitoring.status.recorder import Recorder
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 400)

@@ -64,12 +64,7 @@ class FakePredictor:
         self._refuse_if_broken()
         if _has_any(rows, self._failing):
             raise BatchFailed("the fake fails on a word of this batch")
-        return Predictions(
-            probabilities=np.array([_probability(row) for row in rows], dtype=np.float32),
-            tokens=np.array([len(row) for row in rows], dtype=np.int32),
-            truncated=np.array([row.truncated for row in rows], dtype=np.bool_),
-            out_of_domain=np.array([row.out_of_domain for row in rows], dtype=np.bool_),
-        )
+        return Predictions.of(rows, np.array([_probability(row) for row in rows], dtype=np.float32))
 
     def warm_up(self) -> None:
         """See Predictor."""

@@ -22,7 +22,7 @@ from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(3 * 3600)]
 
-KILLS = int(os.environ.get("SENTIMENT_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("SENTIMENT_TEST_KILLS", "5"))
 SEED = int(os.environ.get("SENTIMENT_TEST_SEED", random.SystemRandom().randrange(10**6)))
 KILLS_TO_A_BROKER_KILL = 5
 NAMES = ("worker-0", "worker-1")

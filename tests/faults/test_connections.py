@@ -18,6 +18,7 @@ from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.deployment import CLOSING_S
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
+from tests.support.strained import IMPATIENT
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
 
@@ -54,7 +55,8 @@ def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
 def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
-    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
+    settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "delivery_timeout_ms": 10_000}
+    return Pair.started(make_stage, broker.address, *IMPATIENT, **settings)
 
 
 @pytest.fixture

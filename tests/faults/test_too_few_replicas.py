@@ -34,7 +34,7 @@ REPLAYS = "sentiment_replays_total"
 def leader(request: pytest.FixtureRequest) -> Iterator[LocalBroker]:
     """A process of this machine, never a container: clients and the other broker must find it at one address."""
     try:
-        broker = LocalBroker(port=None, tell=to_stderr)
+        broker = LocalBroker(port=None, report=to_stderr)
     except WayClosed as closed:
         pytest.skip(f"two brokers of one cluster cannot run on this machine: {closed}")
     with broker:
@@ -55,7 +55,7 @@ def follower(leader: LocalBroker) -> Iterator[Broker]:
         "listeners": listeners,
         "advertised.listeners": listeners,
     }
-    with LocalBroker(port=client_port, tell=to_stderr, extras=Extras(settings=joins)) as broker:
+    with LocalBroker(port=client_port, report=to_stderr, extras=Extras(settings=joins)) as broker:
         yield broker
 
 

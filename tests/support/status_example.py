@@ -21,7 +21,8 @@ from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Prices, Why
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason, Verdict
+from worker.wire.reasons import Reason
+from worker.wire.scored import Verdict
 
 BEGAN_S: Final = 0.0
 NOW_S: Final = 5_000.0

@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.rig import DLQ, GROUP, RAW, Rig, header, ids, review, started, turn_until
 from worker.broker.contract import TopicPartition
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 P0 = TopicPartition(RAW, 0)
 CACHE_BYTES = 100_000

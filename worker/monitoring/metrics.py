@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import worker
 from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
 from worker.delivery.outcomes import Outcome, latencies_s
@@ -21,8 +22,8 @@ from worker.monitoring.health import Health
 from worker.monitoring.observer import Moment, Observer, Standing, W
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
-from worker.wire.messages import Reason
-from worker.wire.score import Score
+from worker.wire.reasons import Reason
+from worker.wire.scored import Score
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 COUNTS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -191,6 +192,8 @@ class Metrics(Observer):
         self._model = self._gauge(
             "sentiment_model_info", "Constant 1, labelled with the model that scores.", MODEL_LABELS
         )
+        build = self._gauge("sentiment_build_info", "Constant 1, labelled with the worker's version.", ["version"])
+        build.labels(worker.__version__).set(1)
 
     def serving(self, model: ModelInfo) -> None:
         """See Observer. `sentiment_model_info` has only this model."""
@@ -238,7 +241,7 @@ class Metrics(Observer):
         """See Observer."""
         if not scores:
             return
-        probabilities, tokens, truncated, out_of_domain = zip(*scores, strict=True)
+        probabilities, tokens, truncated, out_of_domain, *_ = zip(*scores, strict=True)
         self.tokens.inc(sum(tokens))
         self.unknown_tokens.inc(unknown)
         self.truncated.inc(sum(truncated))

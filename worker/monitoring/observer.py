@@ -10,7 +10,7 @@ from worker.delivery.outcomes import Outcome
 from worker.scoring.batcher import Batch
 from worker.scoring.inference import Scorable, ScoredBatch
 from worker.scoring.pricing import Budget
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 
 class Moment(NamedTuple):

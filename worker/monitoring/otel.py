@@ -31,7 +31,7 @@ from worker.delivery.outcomes import Outcome
 from worker.monitoring.observer import Moment, Observer, W
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.isolation import Poison
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
 

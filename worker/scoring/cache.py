@@ -12,7 +12,7 @@ from typing import Final, Generic, Protocol
 from model.predictor import TokenizedText
 from worker.scoring.inference import W
 from worker.scoring.isolation import Poison
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 Key = tuple[bytes, bool, float]
 

@@ -14,7 +14,7 @@ from model.predictor import Predictor, TokenizedText
 from worker.scoring.batcher import Batch, Waiting
 from worker.scoring.isolation import Poison, score_or_isolate
 from worker.scoring.threads import PredictorThreads
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 CAPACITY: Final = 2  # batches between `submit` and `collect`
 

@@ -1,14 +1,14 @@
 """Finds the reviews that make a batch fail, so that the others are scored."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import starmap
 
 import numpy as np
 
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 Predict = Callable[[Sequence[TokenizedText]], Predictions]
 
@@ -57,5 +57,5 @@ def _scores(predictions: Predictions) -> list[Score | Poison]:
     valid = (probabilities >= 0) & (probabilities <= 1)  # NaN is neither
     if not valid.all():
         raise BatchFailed(f"the score is not a probability for {np.sum(~valid)} of {len(predictions)} reviews")
-    columns = (probabilities, predictions.tokens, predictions.truncated, predictions.out_of_domain)
-    return list(starmap(Score, zip(*[column.tolist() for column in columns], strict=True)))
+    columns = [getattr(predictions, field.name).tolist() for field in fields(predictions)]
+    return list(starmap(Score, zip(*columns, strict=True)))

@@ -12,8 +12,8 @@ from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import Shadow
 from worker.scoring.work import Work
-from worker.wire.messages import decode_review
-from worker.wire.score import Score
+from worker.wire.review import decode_review
+from worker.wire.scored import Score
 
 CLOSE_TIMEOUT_S: Final = 5.0  # for an engine whose model was replaced; it is idle
 

@@ -8,8 +8,8 @@ from model.errors import BatchFailed, ModelError
 from model.predictor import Predictor, score_texts
 from worker.broker.contract import Record
 from worker.scoring.threads import PredictorThreads
-from worker.wire.messages import decode_review
-from worker.wire.score import Score
+from worker.wire.review import decode_review
+from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from worker.errors import (
     DeadLetterRefused,
     DeliveryFailed,
 )
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
 

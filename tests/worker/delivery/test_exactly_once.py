@@ -16,7 +16,7 @@ from worker.errors import (
     Fenced,
     WorkerError,
 )
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
 INTERVAL_S = 10.0

@@ -13,7 +13,7 @@ from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Why
 from worker.scoring.work import Work
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 
 def turn(

@@ -32,7 +32,7 @@ from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Prices, Why
 from worker.settings.schema import MASK, Settings
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 HIDDEN = "not for the page"
 

@@ -28,7 +28,7 @@ from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.work import Work
 from worker.settings.schema import Settings
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 PROCESS, SEND = f"process {RAW}", f"send {SCORED}"

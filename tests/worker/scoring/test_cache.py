@@ -12,7 +12,7 @@ from model.predictor import TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
 from worker.scoring.cache import ENTRY_BYTES, ResultCache
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 predictor = FakePredictor()
 predictor.fail_on("poison")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 
 def row(number: int) -> TokenizedText:
@@ -30,12 +30,7 @@ class FailingPredictor:
         numbers = [int(text.ids[0]) for text in rows]
         if self.bad & set(numbers):
             raise BatchFailed(f"cannot score {sorted(self.bad & set(numbers))}")
-        return Predictions(
-            probabilities=np.array([number / 100 for number in numbers], dtype=np.float32),
-            tokens=np.ones(len(numbers), dtype=np.int32),
-            truncated=np.zeros(len(numbers), dtype=np.bool_),
-            out_of_domain=np.zeros(len(numbers), dtype=np.bool_),
-        )
+        return Predictions.of(rows, np.array([number / 100 for number in numbers], dtype=np.float32))
 
 
 @given(st.integers(1, 64), st.sets(st.integers(0, 63)))

@@ -19,7 +19,7 @@ from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
 from worker.scoring.work import Work
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 
 def results(rig: Rig) -> list[ScoredReview]:

@@ -14,7 +14,7 @@ from tests.support.until import until
 from tests.worker.rig import LIMIT_S, Rig, review, turn_until
 from worker.broker.contract import Record, TopicPartition
 from worker.scoring.shadow import ModelShadow, is_chosen
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 TEXTS = [f"film {number}" for number in range(8)]
 

@@ -18,7 +18,7 @@ from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, S
 from worker.scoring.batcher import Trigger
 from worker.scoring.pricing import Budget, Why
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 STATUS_VERSION: Final = 1
 SLOTS_OF_A_MINUTE: Final = round(60 / SLOT_S)

@@ -12,7 +12,7 @@ from worker.monitoring.observer import Moment, Observer, Standing, W
 from worker.monitoring.status.history import History, Period
 from worker.scoring.batcher import Trigger
 from worker.scoring.inference import ScoredBatch
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 LAST: Final = 10  # batches, dead letters and reviews
 MAX_ID: Final = 80  # characters of a review's id: it may be of any length
