@@ -16,6 +16,7 @@ HEADING = "Words not to use"
 
 # Files, and folders with all that is below them. Add a folder when its forbidden words are replaced.
 COVERED = (
+    "CHANGELOG.md",
     "README.md",
     "docs/README.md",
     "docs/configuration.md",
