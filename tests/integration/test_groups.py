@@ -10,13 +10,7 @@ from tests.support.traffic import reviews
 pytestmark = pytest.mark.broker
 
 
-def test_a_new_group_begins_at_the_earliest_offset_and_until_empty_ends_with_status_0(stage: Stage) -> None:
-    stage.traffic.send(islice(reviews(seed=1), 200))
-    assert stage.start(until_empty=True).exit_status() == 0
-    assert stage.faults() == []
-
-
-def test_a_restarted_group_goes_on_where_it_was(stage: Stage) -> None:
+def test_a_new_group_begins_at_the_earliest_offset_and_a_restarted_one_goes_on_where_it_was(stage: Stage) -> None:
     backlog = reviews(seed=2)
     for _ in range(2):
         stage.traffic.send(islice(backlog, 200))

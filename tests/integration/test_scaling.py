@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
-from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
@@ -28,17 +27,6 @@ def test_5000_reviews_come_through_while_a_second_worker_joins_and_the_first_lea
     traffic.until_answered()
     assert second.stop() == 0
     assert stage.faults(begun_again=[before_joining]) == []
-
-
-def test_a_worker_that_leaves_in_order_leaves_nothing_to_repeat(stage: Stage) -> None:
-    traffic = stage.traffic
-    first, second = stage.start(), stage.start()
-    until(lambda: first.owned() == second.owned() == 2, 60, "each worker has two partitions")
-    traffic.send(islice(reviews(seed=2), 1000))
-    assert first.stop() == 0
-    traffic.until_answered()
-    assert second.stop() == 0
-    assert stage.faults() == []
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
