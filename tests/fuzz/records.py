@@ -16,7 +16,7 @@ from model.predictor import ModelInfo
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import as_json, changed_document, deep, json_value, mutated, text
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.commands.replay import Wanted, message_of, reason_of
+from worker.commands.replay import ReplayFilter, message_of, reason_of
 from worker.commands.tail import line_for_people
 from worker.delivery.outcomes import Outcome, Outcomes
 from worker.delivery.outcomes import Target as Topic
@@ -137,7 +137,7 @@ def _check_dead_letter(record: Record, outcome: Outcome, reason: Reason) -> None
     assert (back.key, back.value) == (letter.key, letter.value)
     assert replays_of(Record(record.partition, 0, None, b"", b"", back.headers)) == replays_of(record) + 1
     if replays_of(record) == 0 and (letter.value or letter.key is not None):
-        assert Wanted().why_not(again) is None
+        assert ReplayFilter().why_not(again) is None
 
 
 def _check_sent(record: Record, message: Outgoing, value: bytes | None) -> None:
@@ -154,7 +154,7 @@ def _check_sent(record: Record, message: Outgoing, value: bytes | None) -> None:
 def _check_commands(record: Record) -> None:
     """`tail` and `replay` accept the record too."""
     assert click.unstyle(line_for_people(record)).isprintable()
-    Wanted(since=datetime(2026, 1, 1, tzinfo=UTC)).why_not(record)
+    ReplayFilter(since=datetime(2026, 1, 1, tzinfo=UTC)).why_not(record)
     message_of(record, "raw")
 
 
