@@ -1,4 +1,4 @@
-"""Names of headers, which can be any bytes when other clients write them. See repair 5 in `worker.broker.kafka_python.repairs`.
+"""Names of headers: other clients can write any bytes. See repair 5 in `worker.broker.kafka_python.repairs`.
 
 An input holds the header names of one record, one in a line. A plain record comes before it and after it.
 """
