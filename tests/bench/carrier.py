@@ -31,7 +31,7 @@ from worker.shutdown import capture_signals
 
 
 def main() -> None:
-    """Join the product's own parts around another predictor, and tell what they cost the processor."""
+    """Join the product's own parts around another predictor, and print what they cost the processor."""
     parser = argparse.ArgumentParser()
     for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
         parser.add_argument(name, required=True)

@@ -103,7 +103,7 @@ def ratios(rounds: Sequence[Rates], name: str, batch: int) -> list[float]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What every benchmark of engines alone is told."""
+    """The flags of every benchmark of engines alone."""
     parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")

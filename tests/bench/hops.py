@@ -2,7 +2,7 @@
 
 The worker is sampled by py-spy on a filled topic around a simulated accelerator, which leaves what the pipeline costs:
 the share of a hop in the samples, times the processor time of a review. Only threads that hold the interpreter's lock
-count: the others wait, or py-spy cannot tell. What the model costs is measured beside it, without Kafka.
+count: the others wait, or py-spy cannot count. What the model costs is measured beside it, without Kafka.
 """
 
 import argparse

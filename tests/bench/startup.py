@@ -1,6 +1,6 @@
 """`python -m tests.bench.startup`: from the start of the process until it scores reviews, with each engine.
 
-The engines take turns, so that a machine that changes its pace changes all of them. The processor's time tells what the
+The engines take turns, so that a machine that changes its pace changes all of them. The processor's time shows what the
 start costs where others use the machine, too.
 """
 

@@ -14,7 +14,7 @@ def test_a_reload_that_nobody_feels_changes_nothing() -> None:
     assert rise(DUE_S, [0.02] * len(DUE_S), RELOAD_S) == Rise(20.0, 20.0, 20.0, 1.0, 1.0, 0.0)
 
 
-def test_the_seconds_that_a_reload_made_slow_are_told() -> None:
+def test_the_seconds_that_a_reload_made_slow_are_reported() -> None:
     found = rise(DUE_S, waits_s(RELOAD_S + 1, RELOAD_S + 3, 0.05), RELOAD_S)
     assert found.near_times == pytest.approx(2.5)
     assert (found.after_times, found.slow_seconds) == (1.0, 2.0)

@@ -1,4 +1,4 @@
-"""A worker that is told to stop finishes what it has; one that is killed costs re-work and nothing else."""
+"""A worker that is asked to stop finishes what it has. One that is killed costs repeated work and nothing else."""
 
 import pytest
 

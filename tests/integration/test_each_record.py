@@ -1,4 +1,4 @@
-"""What becomes of one record, whatever is in it: a scored review, a tombstone, or a dead letter with its reason.
+"""Any record becomes exactly one of: a scored review, a tombstone, or a dead letter with its reason.
 
 All cases go through one worker in one run, each between two good reviews of its partition.
 """

@@ -1,4 +1,4 @@
-"""What a worker holds on to at a moment, as Linux and its own /metrics tell."""
+"""What a worker holds at a moment, from Linux and its own /metrics."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -29,7 +29,7 @@ DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") els
 
 
 class WorkerProcess:
-    """`python -m worker run` with these settings (`linger_ms=5`). Whoever starts one has to `kill` it in the end.
+    """`python -m worker run` with these settings (`linger_ms=5`). The caller has to `kill` it in the end.
 
     Another `module`, with arguments of its own, stands for a worker with something wrong inside.
     """
@@ -152,6 +152,6 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """The machine's environment, without settings of whoever runs the tests."""
+    """The machine's environment, without the worker settings of the user who runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENTIMENT_")}
     return inherited | {f"SENTIMENT_{name.upper()}": str(value) for name, value in settings.items()}
