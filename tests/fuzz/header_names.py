@@ -1,4 +1,4 @@
-"""Names of headers that other clients may write: any bytes. See repair 5 in `worker.broker.kafka_python.repairs`.
+"""Names of headers that other clients may write: any bytes. See `read_any_header_name` in `repairs.py`.
 
 An input is the names of a record, one a line; two plain records stand around it.
 """

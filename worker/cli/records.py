@@ -35,7 +35,7 @@ def topics(*, partitions: int, as_json: bool, **flags: str | None) -> None:
       sentiment-worker topics --partitions 12
     """
     from worker.broker.cluster.admin import create_topics, require_topics
-    from worker.broker.kafka_python.sink import MAX_MESSAGE_BYTES
+    from worker.broker.sending import MAX_MESSAGE_BYTES
     from worker.settings.connecting import connect_with
 
     settings = begin(flags)
