@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from worker.broker.connection import Connection
 from worker.broker.contract import Sink, Source, TransactionalSink
-from worker.broker.sending import Learning, opener
+from worker.broker.sending import opener
 from worker.errors import SettingsRejected
 
 ClientName = Literal["kafka-python", "confluent"]
@@ -17,24 +17,16 @@ class Client(NamedTuple):
     """The classes of one library; their arguments are the same in both."""
 
     source: Callable[..., Source]
-    sink: Callable[..., "_ClientSink"]
-    transactional_sink: Callable[..., "_ClientTransactionalSink"]
+    sink: Callable[..., Sink]
+    transactional_sink: Callable[..., TransactionalSink]
 
     def sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], Sink]:
-        """Return what opens sinks. See `worker.broker.sending.opener`."""
-        return opener(partial(self.sink, connection, **settings))
+        """Return what opens sinks, each with what the earlier ones learned. See `worker.broker.sending.opener`."""
+        return opener(partial(self.sink, connection, learned={}, **settings))
 
     def transactional_sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], TransactionalSink]:
-        """Return what opens transactional sinks. See `worker.broker.sending.opener`."""
-        return opener(partial(self.transactional_sink, connection, **settings))
-
-
-class _ClientSink(Sink, Learning, Protocol):
-    """What `opener` opens."""
-
-
-class _ClientTransactionalSink(TransactionalSink, Learning, Protocol):
-    """What `opener` opens."""
+        """Return what opens transactional sinks, as `sink_opener` does."""
+        return opener(partial(self.transactional_sink, connection, learned={}, **settings))
 
 
 def client_named(name: ClientName) -> Client:

@@ -47,7 +47,6 @@ class Code(IntEnum):
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
     SASL_AUTHENTICATION_FAILED = 58
     UNKNOWN_PRODUCER_ID = 59
-    DELEGATION_TOKEN_AUTHORIZATION_FAILED = 65
     FENCED_INSTANCE_ID = 82
     PRODUCER_FENCED = 90
 
@@ -55,20 +54,18 @@ class Code(IntEnum):
 Needs = Mapping[int, str]  # by the code of a refusal: the permission that is missing, and on what
 NOTHING: Final[Needs] = {}
 
-_DENIED: Final = {
-    Code.TOPIC_AUTHORIZATION_FAILED,
-    Code.GROUP_AUTHORIZATION_FAILED,
-    Code.CLUSTER_AUTHORIZATION_FAILED,
-    Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    Code.DELEGATION_TOKEN_AUTHORIZATION_FAILED,
-}
+_DENIED: Final = frozenset({29, 30, 31, 53, 65})  # ..._AUTHORIZATION_FAILED
+_NO_LOGIN: Final = frozenset(
+    {
+        Code.SASL_AUTHENTICATION_FAILED,
+        Code.UNSUPPORTED_SASL_MECHANISM,
+        Code.ILLEGAL_SASL_STATE,
+        Code.BROKER_NOT_TRUSTED,
+        Code.CERTIFICATE_REFUSED,
+    }
+)
 _CLASSES: Final[Mapping[int, type[WorkerError]]] = {
-    **dict.fromkeys(_DENIED, AccessDenied),
-    Code.SASL_AUTHENTICATION_FAILED: AccessDenied,
-    Code.UNSUPPORTED_SASL_MECHANISM: AccessDenied,
-    Code.ILLEGAL_SASL_STATE: AccessDenied,
-    Code.BROKER_NOT_TRUSTED: AccessDenied,
-    Code.CERTIFICATE_REFUSED: AccessDenied,
+    **dict.fromkeys(_DENIED | _NO_LOGIN, AccessDenied),
     Code.ILLEGAL_GENERATION: AssignmentLost,
     Code.UNKNOWN_MEMBER_ID: AssignmentLost,
     Code.REBALANCE_IN_PROGRESS: AssignmentLost,

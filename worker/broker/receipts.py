@@ -2,26 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from worker.broker.contract import Outgoing
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed, TopicMissing, WorkerError
 
-_REMEMBER_S: Final = 1.0
-
-
-class Refused:
-    """The receipt of a message that was never handed to the library."""
-
-    __slots__ = ("error",)
-    done = True
-
-    def __init__(self, error: WorkerError) -> None:
-        self.error = error
-
 
 class Sent:
-    """The receipt of a message that was handed to the library. The first outcome stands."""
+    """The receipt of a message. The first outcome stands."""
 
     __slots__ = ("_serve", "error", "is_done", "sent_s", "size_bytes", "topic")
 
@@ -46,22 +33,6 @@ class Sent:
         if not self.is_done:
             self.error = error
             self.is_done = True  # last: a thread that sees it must see the error
-
-
-class Reasons:
-    """Why a topic accepts nothing, as found out a moment ago: the other messages of a batch need not find out again."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[float, WorkerError]] = {}  # topic: (valid until, reason)
-
-    def remember(self, topic: str, reason: WorkerError) -> None:
-        """Keep a reason that was found out now."""
-        self._known[topic] = (time.monotonic() + _REMEMBER_S, reason)
-
-    def of(self, topic: str) -> WorkerError | None:
-        """Return the reason while it is valid."""
-        until_s, reason = self._known.get(topic, (0.0, None))
-        return reason if time.monotonic() < until_s else None
 
 
 def as_outcome(error: WorkerError) -> WorkerError:

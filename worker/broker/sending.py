@@ -4,19 +4,20 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from worker.broker.contract import Outgoing, Receipt
 from worker.broker.deadline import Deadline
-from worker.broker.receipts import Reasons, Refused, Sent, as_outcome, not_sent
+from worker.broker.receipts import Sent, as_outcome, not_sent
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, WorkerError
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # keeps absurd messages off the wire; the topic has its own limit
 METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
-SLICE_S: Final = 0.1
-LAST_ANSWERS_S: Final = 1.0  # for outcomes that are still on their way when a producer is shut down
 RETRY_BACKOFF_MS: Final = 20
+SLICE_S: Final = 0.1
+LAST_ANSWERS_S: Final = 1.0  # for outcomes that are on their way when a producer is shut down
 OPEN_S: Final = 10.0  # for the coordinator to end a transaction that an earlier producer left open
+_REMEMBER_S: Final = 1.0
 
 
 class ClientSink(ABC):
@@ -24,7 +25,7 @@ class ClientSink(ABC):
 
     def __init__(self) -> None:
         self._in_flight: deque[Sent] = deque()
-        self._reasons = Reasons()
+        self._unusable: dict[str, tuple[Deadline, WorkerError]] = {}  # topics that accept nothing: for how long, why
         self._ended = False  # a message failed: nothing is sent until `flush`
         self._closed = False
 
@@ -32,16 +33,12 @@ class ClientSink(ABC):
         """See Sink."""
         self._refuse_if_closed()
         self._drop_done()
-        error = self._reason_against(message)
-        if error is None:
-            receipt = Sent(message, self._serve)
-            try:
-                self._hand_over(message, receipt)
-            except WorkerError as exc:
-                error = exc
+        receipt = Sent(message, self._serve)
+        error = self._reason_against(message) or self._hand_over(message, receipt)
         if error is not None:
             self._end()
-            return Refused(error)
+            receipt.settle(error)
+            return receipt
         self._in_flight.append(receipt)
         # It may have come since: what was in flight at that moment has this outcome already, `receipt` not.
         if (refusal := self._refusal(message.topic)) is not None:
@@ -63,6 +60,22 @@ class ClientSink(ABC):
             self._await_outcomes(timeout_s)
         self._shut_down()
         self._closed = True
+
+    def _reason_against(self, message: Outgoing) -> WorkerError | None:
+        """Return the outcome of a message that cannot be sent, as far as we know without the library."""
+        if message.key is None and message.value is None:
+            return BrokerRefused(f"a message to {message.topic} has neither key nor value: give it one of them")
+        if (refusal := self._refusal(message.topic)) is not None:
+            return refusal
+        if (known := self._unusable.get(message.topic)) is not None and not known[0].over:
+            return known[1]
+        return not_sent(message.topic) if self._ended else None
+
+    def _unusable_topic(self, topic: str, error: WorkerError) -> WorkerError:
+        """Return the outcome of a message to it. The other messages of a batch get it without asking again."""
+        outcome = as_outcome(error)
+        self._unusable[topic] = Deadline(_REMEMBER_S), outcome
+        return outcome
 
     def _await_outcomes(self, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
         deadline = Deadline(timeout_s)
@@ -92,21 +105,6 @@ class ClientSink(ABC):
         while self._in_flight and self._in_flight[0].is_done:
             self._in_flight.popleft()
 
-    def _reason_against(self, message: Outgoing) -> WorkerError | None:
-        """Why this message cannot be sent, as far as we know without the library."""
-        if message.key is None and message.value is None:
-            return BrokerRefused(f"a message to {message.topic} has neither key nor value: give it one of them")
-        if (refusal := self._refusal(message.topic)) is not None:
-            return refusal
-        reason = self._reasons.of(message.topic)
-        return not_sent(message.topic) if reason is None and self._ended else reason
-
-    def _remember(self, topic: str, error: WorkerError) -> WorkerError:
-        """Return the outcome of a message to a topic that accepts none, and give the next ones the same."""
-        outcome = as_outcome(error)
-        self._reasons.remember(topic, outcome)
-        return outcome
-
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise RuntimeError("the sink is closed")
@@ -116,8 +114,8 @@ class ClientSink(ABC):
         """Open the library's producer, and set `_ended` to False."""
 
     @abstractmethod
-    def _hand_over(self, message: Outgoing, receipt: Sent) -> None:
-        """Give the library a message. Raises the error that its receipt is to hold."""
+    def _hand_over(self, message: Outgoing, receipt: Sent) -> WorkerError | None:
+        """Give the library a message. Returns its outcome where the library does not accept it."""
 
     @abstractmethod
     def _refusal(self, topic: str) -> WorkerError | None:
@@ -145,33 +143,22 @@ def no_answer(transactional_id: str) -> BrokerUnavailable:
     return BrokerUnavailable(f"no answer about the transaction of {transactional_id}. Check the broker and the network")
 
 
-class Learning(Protocol):
-    """A sink that passes settings on to the next one."""
-
-    @property
-    def learned(self) -> dict[str, Any]:
-        """Settings that it found out."""
-        ...
+S = TypeVar("S")
 
 
-S = TypeVar("S", bound=Learning)
-
-
-def opener(open_sink: Callable[..., S]) -> Callable[[], S]:
-    """Return what opens one sink after the other, each with what the last one learned.
-
-    No answer is BrokerUnreachable until one sink was opened, BrokerUnavailable later.
-    """
-    last: S | None = None
+def opener(open_sink: Callable[[], S]) -> Callable[[], S]:
+    """Return what opens sinks: no answer is BrokerUnreachable until one was opened, BrokerUnavailable later."""
+    opened = False
 
     def open_next() -> S:
-        nonlocal last
+        nonlocal opened
         try:
-            last = open_sink(**({} if last is None else last.learned))
+            sink = open_sink()
         except BrokerUnavailable as exc:
-            if last is None:
-                raise BrokerUnreachable(str(exc)) from exc
-            raise
-        return last
+            if opened:
+                raise
+            raise BrokerUnreachable(str(exc)) from exc
+        opened = True
+        return sink
 
     return open_next

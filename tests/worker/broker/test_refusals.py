@@ -5,7 +5,7 @@ import ssl
 import pytest
 from kafka.errors import KafkaConnectionError, SaslAuthenticationFailedError
 
-from worker.broker.kafka_python.refusals import refusal_in
+from worker.broker.kafka_python.repairs import refusal_in
 
 
 def alert(name: str) -> KafkaConnectionError:

@@ -9,7 +9,7 @@ from kafka.errors import for_code
 from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
 from worker.broker.deadline import Deadline
 from worker.broker.errors import Code, Needs
-from worker.broker.kafka_python.admin import open_admin, partition_counts
+from worker.broker.kafka_python.client import open_admin, partition_counts
 from worker.broker.kafka_python.errors import translated
 from worker.errors import BrokerUnavailable, BrokerUnreachable, TopicMissing
 

@@ -16,8 +16,8 @@ from worker.broker.deadline import Deadline
 from worker.broker.errors import Code, Needs
 from worker.broker.kafka_python.client import open_client, raise_refusal
 from worker.broker.kafka_python.errors import translated
-from worker.broker.kafka_python.records import to_records
 from worker.broker.kafka_python.repairs import Network, read_any_header_name
+from worker.broker.kafka_python.source import to_records
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 
 _POLL_S: Final = 0.5

@@ -20,7 +20,7 @@ from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
 from worker.broker.contract import TopicPartition
 from worker.broker.deadline import Deadline
 from worker.broker.errors import NOTHING, Code, Needs, to_transact
-from worker.broker.kafka_python.admin import open_admin
+from worker.broker.kafka_python.client import open_admin
 from worker.broker.kafka_python.errors import translated
 from worker.broker.kafka_python.repairs import ask_coordinator, broker_version
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, BrokerUnreachable

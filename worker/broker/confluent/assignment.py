@@ -2,36 +2,29 @@
 
 What the library (2.16) does not do by itself and this file does:
 
-- A partition that is handed over is gone when the callback ends. Here it goes with the next poll. See `on_revoke`.
-- A member that is thrown out while it joins keeps its partitions without any callback. See `on_assign`.
+- A partition that is handed over is gone when the callback ends. Here it goes with the next poll. See `_on_revoke`.
+- A member that is thrown out while it joins keeps its partitions without any callback. See `_on_assign`.
 - A static member whose commit was late takes itself for replaced, and ends. See `come_back`.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from worker.broker.confluent.consumer import Consumer
 from worker.broker.confluent.membership import Membership, member_id_of
-from worker.broker.contract import TopicPartition
+from worker.broker.contract import Polled, TopicPartition
 from worker.broker.errors import broker_error
+from worker.broker.ownership import Ownership
 from worker.broker.reading import Reading
 
 log = logging.getLogger(__name__)
 
 _ANSWER_S: Final = 1.0  # for the group to say which member has our instance id
 _LEAVE_S: Final = 0.2
-
-
-class Changes(NamedTuple):
-    """See `worker.broker.contract.Polled`."""
-
-    lost: frozenset[TopicPartition]
-    revoked: frozenset[TopicPartition]
-    assigned: frozenset[TopicPartition]
 
 
 class Assignment:
@@ -43,22 +36,20 @@ class Assignment:
         self.owned: dict[int, TopicPartition] = {}  # as reported by `changes`
         self.leaving: set[int] = set()  # reported as revoked, or about to be; see `hand_over`
         self.ended = False  # the library believes that another member replaced us, and does nothing more
+        self._ownership = Ownership[int](reading.group_id)
         self._consumer = consumer
         self._admin = admin
         self._reading = reading
         self._forget = forget
-        self._assigned: set[int] = set()  # this and the next two: not reported yet
-        self._revoked: set[int] = set()
-        self._lost: set[int] = set()
         self._membership: Membership | None = None  # as of the last `changes`
         self._membership_is_old = True
         self._member_id = b""
-        consumer.open(self)
+        self._open()
 
     @property
     def staying(self) -> set[int]:
         """The owned partitions that nothing has happened to."""
-        return self.owned.keys() - self._revoked - self._lost
+        return self._ownership.staying
 
     @property
     def membership(self) -> Membership | None:
@@ -71,27 +62,23 @@ class Assignment:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to report."""
-        return bool(self._assigned or self._revoked or self._lost)
+        return self._ownership.has_changes
 
-    def changes(self) -> Changes:
+    def changes(self) -> Polled:
         """Report what has happened since the last call."""
-        before = dict(self.owned)
-        assigned = {number: TopicPartition(self._reading.topic, number) for number in self._assigned}
-        for number in self._lost | self._revoked:
-            del self.owned[number]
-        self.owned |= assigned
-        lost = frozenset(before[number] for number in self._lost)
-        revoked = frozenset(before[number] for number in self._revoked - self._lost)
-        self._assigned, self._revoked, self._lost = set(), set(), set()
+        arrived = set(self._ownership.arriving)
+        lost, revoked = self._ownership.take_gone()
+        self._ownership.report_arrived(arrived)
+        self.owned = {number: TopicPartition(self._reading.topic, number) for number in self._ownership.owned}
         if self._membership_is_old:
             present = self._consumer.membership
             self._membership = present if present.holds else None
             self._membership_is_old = False
-        return Changes(lost, revoked, frozenset(assigned.values()))
+        return Polled(lost=self._named(lost), revoked=self._named(revoked), assigned=self._named(arrived))
 
     def hand_over_reported(self) -> None:
         """Give up what the last `changes` reported as revoked; what a commit has brought since is reported first."""
-        if not self._revoked:
+        if not self._ownership.revoked:
             self.hand_over()
 
     def hand_over(self) -> None:
@@ -102,12 +89,11 @@ class Assignment:
 
     def restart(self, numbers: set[int]) -> None:
         """Report partitions of ours as lost and assigned again."""
-        self._lost |= numbers
-        self._assigned |= numbers
+        self._ownership.assign(numbers)
 
     def lose_all(self) -> None:
         """We were thrown out: the callbacks report that piece by piece, or not at all."""
-        self.on_lost(set(self.owned))
+        self._on_lost(set(self.owned))
 
     def end(self) -> None:
         """A request was refused because another member has our instance id: the library stops for good."""
@@ -133,10 +119,16 @@ class Assignment:
             raise broker_error(replaced.code(), self._reading.reading, replaced.str())
         log.warning("group %s took this member for one that was replaced, wrongly: it joins again", group_id)
         self._consumer.leave(_LEAVE_S)
-        self._consumer.open(self)
+        self._open()
         self.ended = False
 
-    def on_assign(self, numbers: set[int]) -> None:
+    def _open(self) -> None:
+        self._consumer.open(self._on_assign, self._on_revoke, self._on_lost)
+
+    def _named(self, numbers: Iterable[int]) -> frozenset[TopicPartition]:
+        return frozenset(TopicPartition(self._reading.topic, number) for number in numbers)
+
+    def _on_assign(self, numbers: set[int]) -> None:
         """Read on from the committed offsets.
 
         A member that is thrown out while it joins keeps its partitions, without a callback, though another may have had
@@ -150,34 +142,20 @@ class Assignment:
         self._member_id = member_id
         self._consumer.assign(numbers)
         self._forget(numbers)
-        self._lost |= numbers & self.owned.keys()
-        self._assigned |= numbers
+        self._ownership.assign(numbers)
         self._membership_is_old = True
 
-    def on_revoke(self, numbers: set[int]) -> None:
+    def _on_revoke(self, numbers: set[int]) -> None:
         """Keep what was reported as ours until the next poll: the group waits for us that long."""
         if self._consumer.membership.member_id != self._member_id:
             self.lose_all()
         self._membership_is_old = True
         self._forget(numbers)
-        self._assigned -= numbers
-        revoked = numbers & self.owned.keys() - self._lost
-        if not revoked:
-            return
-        self._revoked |= revoked
-        self.leaving = numbers
-        self._consumer.keep_for_now()
+        if self._ownership.revoke(numbers):
+            self.leaving = numbers
+            self._consumer.keep_for_now()
 
-    def on_lost(self, numbers: set[int]) -> None:
-        """Take note."""
+    def _on_lost(self, numbers: set[int]) -> None:
         self._membership_is_old = True
         self._forget(numbers)
-        self._assigned -= numbers
-        if lost := numbers & self.owned.keys() - self._lost:
-            self._lost |= lost
-            log.warning(
-                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, no poll "
-                "came for max_poll_interval_ms, or it takes us for another member",
-                self._reading.group_id,
-                len(lost),
-            )
+        self._ownership.lose(numbers)

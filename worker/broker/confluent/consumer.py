@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import confluent_kafka as ck
 from confluent_kafka import KafkaError, KafkaException
@@ -22,25 +22,11 @@ from worker.broker.reading import Reading
 
 log = logging.getLogger(__name__)
 
+Notify = Callable[[set[int]], None]
+
 _STATISTICS_MS: Final = 1_000
 _IDLE: Final = re.compile(r'"rxidle":(\d+)')  # of each broker, microseconds
 _NO_PARTITION: Final = 2**31 - 1  # no partition has this number
-
-
-class Listener(Protocol):
-    """Notified during `consume` of partitions that come and go."""
-
-    def on_assign(self, numbers: set[int]) -> None:
-        """These are assigned to us; the listener calls `assign` to read them."""
-        ...
-
-    def on_revoke(self, numbers: set[int]) -> None:
-        """These are to be given up; the library does when this returns, unless `keep_for_now` was called."""
-        ...
-
-    def on_lost(self, numbers: set[int]) -> None:
-        """These have been taken."""
-        ...
 
 
 class Commit:
@@ -72,16 +58,20 @@ class Consumer:
         self._commit = Commit({})
         self._opened: ck.Consumer | None = None
 
-    def open(self, listener: Listener) -> None:
-        """Make the next calls of `consume` join the group. Waits for no broker."""
+    def open(self, on_assign: Notify, on_revoke: Notify, on_lost: Notify) -> None:
+        """Make the next calls of `consume` join the group, and notify of partitions that come and go.
+
+        Waits for no broker. What `on_revoke` is called with is given up when it returns, unless it called
+        `keep_for_now`.
+        """
         with translated(f"connecting to {self._settings['bootstrap.servers']}"):
             self._library = ck.Consumer(self._settings)
         self._opened = self._library
         self._library.subscribe(
             [self._reading.topic],
-            on_assign=self._while_open(listener.on_assign),
-            on_revoke=self._while_open(listener.on_revoke),
-            on_lost=self._while_open(listener.on_lost),
+            on_assign=self._while_open(on_assign),
+            on_revoke=self._while_open(on_revoke),
+            on_lost=self._while_open(on_lost),
         )
 
     def leave(self, timeout_s: float) -> None:
@@ -127,7 +117,7 @@ class Consumer:
             self._library.incremental_unassign(self._places(numbers))
 
     def keep_for_now(self) -> None:
-        """For `on_revoke`: the binding gives up nothing itself once it was asked for anything, even the impossible."""
+        """Call in `on_revoke`: after any such request, even for an unknown partition, the binding gives up no other."""
         with contextlib.suppress(KafkaException):
             self._library.incremental_unassign(self._places([_NO_PARTITION]))
 
@@ -165,7 +155,7 @@ class Consumer:
                 ends[place.partition] = end
         return ends
 
-    def _while_open(self, notify: Callable[[set[int]], None]) -> Callable[[ck.Consumer, list[ck.TopicPartition]], None]:
+    def _while_open(self, notify: Notify) -> Callable[[ck.Consumer, list[ck.TopicPartition]], None]:
         """Ignore the callbacks of a consumer that is leaving: they come on another thread, too late."""
 
         def call(library: ck.Consumer, places: list[ck.TopicPartition]) -> None:

@@ -16,8 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from worker.broker.confluent.buffer import Buffer
 from worker.broker.confluent.consumer import Consumer
-from worker.broker.confluent.offset_watch import OffsetWatch
-from worker.broker.confluent.topic_watch import TopicWatch
+from worker.broker.confluent.watches import OffsetWatch, TopicWatch
 from worker.broker.contract import TopicPartition
 from worker.broker.reading import count_deleted
 from worker.errors import BrokerUnavailable

@@ -8,7 +8,7 @@ What the library (2.16) does not do by itself and this file does:
   the oldest has waited, and gives up on all of them. After a refusal it would go on, too, but for the setting
   `enable.gapless.guarantee`; and a producer that has met a refusal is of no more use. `flush` opens another.
 - It blames a batch that is too large for the topic on each message in it, and never splits one. See `_settle_failures`.
-- It reports a missing topic a while after the send. So a topic is looked up before the first. See `_check_partition`.
+- It reports a missing topic a while after the send. So a topic is looked up before the first. See `_why_unknown`.
 - A header whose name is not UTF-8 ends the process. Such a message is refused.
 """
 
@@ -48,11 +48,14 @@ class ConfluentSink(ClientSink):
         linger_ms: int = 1,
         batch_size: int = 262_144,
         delivery_timeout_ms: int = 120_000,
+        learned: dict[str, Any] | None = None,
         transaction: Mapping[str, Any] | None = None,
     ) -> None:
+        """Take `learned` from earlier sinks: how large a batch may be."""
         super().__init__()
         self._connection = connection
-        self._batch_size = batch_size
+        self._learned: dict[str, Any] = {} if learned is None else learned
+        self._learned.setdefault("batch.size", batch_size)
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self._settings: dict[str, Any] = {
             "acks": "all",
@@ -70,11 +73,6 @@ class ConfluentSink(ClientSink):
         self._partitions: dict[str, int] = {}
         self._open()
 
-    @property
-    def learned(self) -> dict[str, Any]:
-        """See `opener`: how large a batch may be."""
-        return {"batch_size": self._batch_size}
-
     def partition_count(self, topic: str) -> int:
         """See Sink."""
         self._refuse_if_closed()
@@ -88,13 +86,14 @@ class ConfluentSink(ClientSink):
 
     def _open(self) -> None:
         self._errors = ReportedErrors()
-        settings = {**settings_of(self._connection, self._errors), **self._settings, "batch.size": self._batch_size}
+        settings = {**settings_of(self._connection, self._errors), **self._settings, **self._learned}
         with translated(f"connecting to {self._connection.bootstrap_servers}"):
             self._producer = Producer(settings)
         self._ended = False
 
-    def _hand_over(self, message: Outgoing, receipt: Sent) -> None:
-        self._check_partition(message)
+    def _hand_over(self, message: Outgoing, receipt: Sent) -> WorkerError | None:
+        if (unknown := self._why_unknown(message)) is not None:
+            return unknown
         try:
             self._producer.produce(
                 message.topic,
@@ -106,21 +105,23 @@ class ConfluentSink(ClientSink):
                 headers=_headers(message.headers),
             )
         except UnicodeEncodeError:
-            raise BrokerRefused(f"a message to {message.topic} has a header whose name is not UTF-8") from None
+            return BrokerRefused(f"a message to {message.topic} has a header whose name is not UTF-8")
         except KafkaException as exc:
-            raise self._outcome(message.topic, exc.args[0]) from exc
+            return self._outcome(message.topic, exc.args[0])
+        return None
 
-    def _check_partition(self, message: Outgoing) -> None:
-        """Raise the outcome of a message whose topic or partition is unknown, also after asking."""
+    def _why_unknown(self, message: Outgoing) -> WorkerError | None:
+        """Return the outcome of a message whose topic or partition is unknown, also after asking."""
         topic, number = message.topic, message.partition or 0
         if number < self._partitions.get(topic, 0):
-            return
+            return None
         try:
             count = self.partition_count(topic)
         except WorkerError as exc:
-            raise self._remember(topic, exc) from exc
-        if number >= count:
-            raise BrokerRefused(f"{topic} has {count} partitions, and none with number {number}")
+            return self._unusable_topic(topic, exc)
+        if number < count:
+            return None
+        return BrokerRefused(f"{topic} has {count} partitions, and none with number {number}")
 
     def _on_delivery(self, receipt: Sent, error: KafkaError | None, message: Delivered) -> None:
         if error is None:
@@ -189,14 +190,14 @@ class ConfluentSink(ClientSink):
         too_large = [partition for _, error, partition in failures if error.code() == KafkaError.MSG_SIZE_TOO_LARGE]
         shared = False
         for receipt, error, partition in failures:
-            alone = receipt.size_bytes > self._batch_size or too_large.count(partition) == 1
+            alone = receipt.size_bytes > self._learned["batch.size"] or too_large.count(partition) == 1
             if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and not alone:
                 shared = True
                 receipt.settle(DeliveryFailed(f"a batch of messages to {receipt.topic} was too large. Send again"))
             else:
                 receipt.settle(self._outcome(receipt.topic, error))
         if shared:
-            self._batch_size = max(1, self._batch_size // _SMALLER)
+            self._learned["batch.size"] = max(1, self._learned["batch.size"] // _SMALLER)
 
     def _outcome(self, topic: str, error: KafkaError) -> WorkerError:
         return as_outcome(translate(error, f"sending to {topic}", needs=to_write(topic), unavailable=DeliveryFailed))

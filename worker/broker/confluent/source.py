@@ -12,6 +12,7 @@ What the library (2.16) does not do by itself and this file does; `assignment` a
 import logging
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from confluent_kafka import KafkaError
@@ -23,7 +24,7 @@ from worker.broker.confluent.client import ReportedErrors, settings_of
 from worker.broker.confluent.consumer import Commit, Consumer
 from worker.broker.confluent.errors import translate
 from worker.broker.confluent.positions import Positions
-from worker.broker.confluent.topic_watch import TopicWatch
+from worker.broker.confluent.watches import TopicWatch
 from worker.broker.connection import Connection
 from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
@@ -66,8 +67,8 @@ class ConfluentSource:
         self._receive(timeout_s, max_records)
         self._errors.raise_refusal(f"reading {self._topic}")
         self._restart_if_recreated()
-        lost, revoked, assigned = self._assignment.changes()
-        self._paused -= lost | revoked
+        polled = self._assignment.changes()
+        self._paused -= polled.lost | polled.revoked
         records = self._take(max_records)
         skipped = 0
         if not self._assignment.leaving:
@@ -76,7 +77,7 @@ class ConfluentSource:
         self._positions.limit_fetching(self._owned)
         if not self._owned:
             self._watch.refuse_if_gone()
-        return Polled(records, lost, revoked, assigned, skipped)
+        return replace(polled, records=records, skipped=skipped)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """See Source."""

@@ -1,17 +1,21 @@
-"""Opening a client of kafka-python, without leaving half of one behind."""
+"""Opening a client of kafka-python, and how many partitions topics have."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from kafka.errors import KafkaError, KafkaTimeoutError, SaslAuthenticationFailedError
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, KafkaTimeoutError, SaslAuthenticationFailedError, for_code
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
-from worker.broker.kafka_python.errors import translate
+from worker.broker.errors import Code, to_describe
+from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.repairs import Network, check_version
 from worker.broker.tokens import read_token
-from worker.errors import BrokerUnreachable, SettingsRejected
+from worker.errors import BrokerUnreachable, SettingsRejected, TopicMissing
 
 
 def open_client(
@@ -42,7 +46,7 @@ def open_client(
         if isinstance(exc, ValueError):
             raise SettingsRejected(f"{what} failed: {exc}. Write host:port[,host:port...]") from exc
         if isinstance(exc, KafkaTimeoutError):
-            failures = [str(network.last_failure) for network in networks if network.last_failure is not None]
+            failures = [str(one.contact.last_failure) for one in networks if one.contact.last_failure is not None]
             text = "; ".join([f"no broker accepted us within {timeout_s:.0f} s", *failures])
             raise translate(exc, what, text=text, unavailable=BrokerUnreachable) from exc
         if isinstance(exc, KafkaError):
@@ -53,8 +57,39 @@ def open_client(
 
 def raise_refusal(network: Network, what: str) -> None:
     """Raise AccessDenied when the cluster has refused this client's login or certificate since it was opened."""
-    if network.refusal is not None:
-        raise translate(network.refusal, what) from network.refusal
+    if (refusal := network.contact.refusal) is not None:
+        raise translate(refusal, what) from refusal
+
+
+@contextmanager
+def open_admin(connection: Connection, timeout_s: float) -> Iterator[Any]:
+    """Open an admin client whose every step is limited to `timeout_s`. Raises as `open_client`."""
+    limited = replace(connection, request_timeout_ms=max(1, round(timeout_s * 1000)))
+    admin, _ = open_client(KafkaAdminClient, limited, timeout_s=timeout_s)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def partition_counts(admin: Any, topics: Collection[str]) -> dict[str, int]:
+    """Ask once how many partitions each topic has.
+
+    Raises TopicMissing, AccessDenied, or BrokerUnavailable where asking again may help.
+    """
+    names = ", ".join(sorted(topics))
+    with translated(f"asking for topics {names}"):
+        described = admin.describe_topics(list(topics))
+    codes = {topic["name"]: topic["error_code"] for topic in described}
+    missing = sorted(name for name, code in codes.items() if code == Code.UNKNOWN_TOPIC_OR_PARTITION)
+    if missing:
+        raise TopicMissing(
+            f"{', '.join(missing)}: no such topic. Create it (`sentiment-worker topics` does); `run` never does"
+        )
+    for name, code in codes.items():
+        if code:
+            raise translate(for_code(code)(), f"asking for topic {name}", needs=to_describe(name))
+    return {topic["name"]: len(topic["partitions"]) for topic in described}
 
 
 def _settings(connection: Connection) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 from kafka import errors as kafka
 
 from worker.broker.errors import NOTHING, Code, Needs, broker_error
-from worker.broker.kafka_python.refusals import BrokerNotTrusted, CertificateRefused
+from worker.broker.kafka_python.repairs import BrokerNotTrusted, CertificateRefused
 from worker.errors import BrokerUnavailable, WorkerError
 
 _DETAIL_CHARS: Final = 300  # the library quotes whole responses

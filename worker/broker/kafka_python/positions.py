@@ -13,6 +13,7 @@ from worker.broker.contract import TopicPartition
 from worker.broker.deadline import Deadline
 from worker.broker.kafka_python.errors import translated
 from worker.broker.kafka_python.repairs import Network, forget_offset_lookups, report_resets
+from worker.broker.ownership import Ownership
 from worker.broker.reading import Reading, count_deleted, log_recreated
 from worker.errors import BrokerUnavailable, TopicMissing, WorkerError
 
@@ -28,36 +29,37 @@ class Positions:
     """Moves the positions of partitions that the consumer is assigned."""
 
     def __init__(self, consumer: Any, network: Network, reading: Reading) -> None:
-        self.from_beginning: set[TopicPartition] = set()  # of a recreated topic: no committed offset is valid
         self._consumer = consumer
         self._network = network
         self._topic = reading.topic
         self._needs = reading.needs
         self._topic_id: object | None = None
+        self._from_beginning: set[TopicPartition] = set()  # of a recreated topic: no committed offset is valid
         self._deleted: dict[KafkaPartition, int] = {}  # the next offset of partitions whose next record was deleted
         self._ends: dict[KafkaPartition, int] = {}  # of partitions that no fetch reports
         self._ask_at_s = 0.0
         self._warn_at_s = 0.0
         report_resets(consumer, self._deleted.__setitem__)
 
-    def restart_if_recreated(self, ours: Collection[TopicPartition]) -> None:
-        """Read partitions of ours from the beginning where the topic is another one of the same name."""
+    def restart_if_recreated(self, ownership: Ownership[TopicPartition]) -> None:
+        """Read our partitions from the beginning where the topic is another one of the same name."""
         topic_id = self._network.cluster.topic_id(self._topic)
         if topic_id is None or topic_id == self._topic_id:
             return
         if self._topic_id is not None:
             log_recreated(self._topic)
-            self.from_beginning.update(ours)
+            ownership.assign(ownership.staying)
+            self._from_beginning |= ownership.arriving
         self._topic_id = topic_id
 
     def place(self, arriving: Collection[TopicPartition]) -> frozenset[TopicPartition]:
         """Move new partitions to their committed offset, and return those for which the broker answered in time."""
-        self.from_beginning.intersection_update(arriving)
+        self._from_beginning.intersection_update(arriving)
         placed = set()
         deadline = Deadline(_PLACE_S)
         for partition in sorted(arriving):
             try:
-                if partition in self.from_beginning:
+                if partition in self._from_beginning:
                     self._consumer.seek_to_beginning(KafkaPartition(*partition))
                 else:
                     self._go_to_committed(partition, deadline)
@@ -66,7 +68,7 @@ class Positions:
                 break
             self._consumer.resume(KafkaPartition(*partition))  # pause flags can outlive an assignment
             placed.add(partition)
-        self.from_beginning -= placed
+        self._from_beginning -= placed
         return frozenset(placed)
 
     def go_to_committed(self, partitions: Collection[TopicPartition], *, timeout_s: float) -> None:

@@ -5,13 +5,16 @@ has a test that fails without it.
 """
 
 import logging
+import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 import kafka
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition, errors
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
@@ -20,10 +23,17 @@ from kafka.net.transport import KafkaTCPTransport
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import MemberState
 
-from worker.broker.kafka_python.refusals import refusal_in
-
 TESTED_VERSION: Final = "3.0.12"
 _CHECK_AGAIN_S: Final = 0.005
+_LOGIN_REFUSED: Final = (
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+)
+# TLS alerts about our identity. Others say that the broker is in trouble or got garbage, which may pass.
+_REFUSING_ALERT: Final = re.compile(
+    "_ALERT_.*(CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED|PROTOCOL_VERSION|INSUFFICIENT_SECURITY)"
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,40 +66,31 @@ class Network(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no type
         super().__init__(net, _Manager(net, **config), **config)
 
     @property
-    def refusal(self) -> Exception | None:
-        """Why the cluster refuses this client; None while it does not, or is only away."""
-        refusal: Exception | None = self._manager.refusal
-        return refusal
+    def contact(self) -> "Contact":
+        """What is known of the cluster."""
+        contact: Contact = self._manager.contact
+        return contact
 
-    @property
-    def last_failure(self) -> Exception | None:
-        """Why the last connection ended, or was never made."""
-        failure: Exception | None = self._manager.last_failure
-        return failure
 
-    @property
-    def heard_s(self) -> float:
-        """When a broker last sent anything, in monotonic seconds; when this client was created, if none did."""
-        heard_s: float = self._manager.heard_s
-        return heard_s
+@dataclass(slots=True)
+class Contact:
+    """What the connections of a client have shown about the cluster."""
 
-    def on_refusal(self, notify: Callable[[Exception], None]) -> None:
-        """Call `notify` once, on the library's thread, when a refusal comes."""
-        self._manager.notify = notify
+    refusal: Exception | None = None  # why it refuses this client; None while it does not, or is only away
+    last_failure: Exception | None = None  # why the last connection ended, or was never made
+    heard_s: float = field(default_factory=time.monotonic)  # when a broker last sent anything, or this was created
+    on_refusal: Callable[[Exception], None] = lambda _: None  # called once, on the library's thread
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     def __init__(self, net: NetworkSelector, **config: Any) -> None:
-        self.refusal: Exception | None = None
-        self.last_failure: Exception | None = None
-        self.notify: Callable[[Exception], None] = lambda _: None
-        self.heard_s = time.monotonic()
+        self.contact = Contact()
         super().__init__(net, **config)
 
     def get_connection(self, node_id: Any, **options: Any) -> KafkaConnection:
         """Raise the refusal instead of trying again: that would lock the account, or fill the broker's log."""
-        if self.refusal is not None:
-            raise self.refusal
+        if self.contact.refusal is not None:
+            raise self.contact.refusal
         known = node_id in self._conns
         connection = super().get_connection(node_id, **options)
         if not known:
@@ -102,14 +103,39 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         return transport
 
     def _on_data(self) -> None:
-        self.heard_s = time.monotonic()
+        self.contact.heard_s = time.monotonic()
 
     def _on_end(self, failure: Exception) -> None:
-        self.last_failure = failure
-        if self.refusal is None:
-            self.refusal = refusal_in(failure, scram=str(self.config["sasl_mechanism"]).startswith("SCRAM"))
-            if self.refusal is not None:
-                self.notify(self.refusal)
+        self.contact.last_failure = failure
+        if self.contact.refusal is None:
+            refusal = refusal_in(failure, scram=str(self.config["sasl_mechanism"]).startswith("SCRAM"))
+            if refusal is not None:
+                self.contact.refusal = refusal
+                self.contact.on_refusal(refusal)
+
+
+class BrokerNotTrusted(errors.SaslAuthenticationFailedError):  # type: ignore[misc]
+    """We do not accept the broker's certificate. A login error to the library, so that it ends a transaction."""
+
+
+class CertificateRefused(errors.SaslAuthenticationFailedError):  # type: ignore[misc]
+    """The broker does not accept our certificate, or asks for one. A login error for the same reason."""
+
+
+def refusal_in(failure: Exception, *, scram: bool) -> Exception | None:
+    """Return the refusal in the failure of a connection; None where a retry may help."""
+    refusal: Exception | None = failure if isinstance(failure, _LOGIN_REFUSED) else None
+    # In SCRAM the broker, too, has to prove that it knows the password. A UnicodeError is an invalid host name.
+    if scram and isinstance(failure, ValueError) and not isinstance(failure, UnicodeError):
+        refusal = errors.SaslAuthenticationFailedError(f"the broker's half of the login is wrong: {failure}")
+    # The library wraps the error of TLS, and keeps it as an argument or as the context.
+    for inner in (*failure.args, failure.__context__):
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            reason = inner.verify_message.rstrip(".")
+            refusal = BrokerNotTrusted(f"the broker's certificate is not accepted: {reason}")
+        elif isinstance(inner, ssl.SSLError) and _REFUSING_ALERT.search(inner.reason or ""):
+            refusal = CertificateRefused(f"the broker ended the TLS handshake: {inner.reason}")
+    return refusal
 
 
 def data_before_end(transport: KafkaTCPTransport, on_data: Callable[[], None]) -> None:
@@ -255,7 +281,7 @@ class TransactionSteps:
 
     def __init__(self, producer: KafkaProducer) -> None:
         self._transactions = producer._transaction_manager
-        self._wake_up = producer._sender.wakeup
+        self._sender = producer._sender
 
     def send_offsets(
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], membership: object, wait_s: float
@@ -268,7 +294,7 @@ class TransactionSteps:
         return self._wait(self._transactions.begin_commit(), wait_s)
 
     def _wait(self, result: Any, wait_s: float) -> bool:
-        self._wake_up()
+        self._sender.wakeup()
         done: bool = result.wait(timeout_ms=wait_s * 1000)
         return done
 

@@ -14,6 +14,7 @@ What the library (3.0.12) does not do by itself and this file does, each seen on
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -30,8 +31,7 @@ from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing
 from worker.broker.deadline import Deadline
 from worker.broker.errors import to_write
-from worker.broker.kafka_python.admin import open_admin, partition_counts
-from worker.broker.kafka_python.client import open_client
+from worker.broker.kafka_python.client import open_admin, open_client, partition_counts
 from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.repairs import stop_sending
 from worker.broker.receipts import Sent, as_outcome, not_sent
@@ -55,10 +55,10 @@ class KafkaSink(ClientSink):
         linger_ms: int = 0,
         batch_size: int = 262_144,
         delivery_timeout_ms: int = 120_000,
-        broker_version: tuple[int, ...] | None = None,
+        learned: dict[str, Any] | None = None,
         transaction: Mapping[str, Any] | None = None,
     ) -> None:
-        """Connect, unless `broker_version` says what the broker speaks: then it may be away.
+        """Connect, unless an earlier sink has `learned` what the broker speaks: then the broker may be away.
 
         Raises BrokerUnreachable, AccessDenied or SettingsRejected.
         """
@@ -79,13 +79,8 @@ class KafkaSink(ClientSink):
             "metrics_enabled": False,  # the library's own, which nothing reads
             **(transaction or {}),
         }
-        self._broker_version = broker_version
+        self._learned = {} if learned is None else learned
         self._open()
-
-    @property
-    def learned(self) -> dict[str, Any]:
-        """See `opener`: the next one opens at once, even while the broker is away."""
-        return {"broker_version": self._broker_version}
 
     def partition_count(self, topic: str) -> int:
         """See Sink."""
@@ -103,14 +98,12 @@ class KafkaSink(ClientSink):
 
     def _open(self) -> None:
         self._refusals: list[Exception] = []
-        self._producer, self._network = open_client(
-            KafkaProducer, self._connection, api_version=self._broker_version, **self._settings
-        )
-        self._broker_version = self._producer.config["api_version"]
-        self._network.on_refusal(self._on_refusal)
+        self._producer, self._network = open_client(KafkaProducer, self._connection, **self._settings | self._learned)
+        self._learned["api_version"] = self._producer.config["api_version"]
+        self._network.contact.on_refusal = self._on_refusal
         self._ended = False
 
-    def _hand_over(self, message: Outgoing, receipt: Sent) -> None:
+    def _hand_over(self, message: Outgoing, receipt: Sent) -> WorkerError | None:
         try:
             future = self._producer.send(
                 message.topic,
@@ -121,17 +114,18 @@ class KafkaSink(ClientSink):
                 message.timestamp_ms,
             )
         except KafkaTimeoutError:
-            raise self._remember(message.topic, self._why_unknown(message.topic)) from None
+            return self._unusable_topic(message.topic, self._why_unknown(message.topic))
         except (KafkaError, ValueError) as exc:
-            raise _why_not_accepted(message.topic, exc) from exc
+            return _why_not_accepted(message.topic, exc)
         except RuntimeError:  # what the library raises when the producer's thread has ended
             if not self._ended:
                 raise
-            raise not_sent(message.topic) from None
-        future.add_both(lambda result: self._settle(receipt, result))
+            return not_sent(message.topic)
+        future.add_both(partial(self._settle, receipt))
+        return None
 
     def _refusal(self, topic: str) -> WorkerError | None:
-        refusal = self._network.refusal
+        refusal = self._network.contact.refusal
         return None if refusal is None else translate(refusal, f"sending to {topic}")
 
     def _on_refusal(self, refusal: Exception) -> None:

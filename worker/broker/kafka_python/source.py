@@ -11,14 +11,14 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import TopicAuthorizationFailedError
 
 from worker.broker.connection import Connection
-from worker.broker.contract import Polled, TopicPartition
+from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
 from worker.broker.kafka_python.assignment import Assignment
 from worker.broker.kafka_python.client import open_client, raise_refusal
 from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.positions import Positions
-from worker.broker.kafka_python.records import to_records
 from worker.broker.kafka_python.repairs import before_poll, keep_joins, read_any_header_name
+from worker.broker.ownership import Ownership
 from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Reading, TopicAbsence, topic_gone
 from worker.errors import AssignmentLost, BrokerUnavailable, WorkerError
 
@@ -43,7 +43,8 @@ class KafkaSource:
         """
         self._reading = Reading(**reading)
         self._topic = self._reading.topic
-        self._assignment = Assignment(self._reading.group_id)
+        self._ownership = Ownership[TopicPartition](self._reading.group_id)
+        self._assignment = Assignment(self._ownership)
         self._absence = TopicAbsence()
         self._closed = False
         self._consumer, self._network = open_client(KafkaConsumer, connection, **_settings(self._reading))
@@ -57,18 +58,18 @@ class KafkaSource:
         """See Source."""
         self._refuse_if_closed()
         raise_refusal(self._network, f"reading {self._topic}")
-        ours = self._assignment
-        if not ours.has_changes:  # the last poll reported what was revoked
-            ours.handing_over = False
+        if not self._assignment.has_notes:  # the last poll reported what was revoked
+            self._assignment.handing_over = False
         batches = self._fetch(timeout_s, max_records)
-        self._positions.restart_if_recreated(ours.owned | ours.arriving)
-        lost, revoked = ours.changes(self._consumer.group_metadata(), self._positions.from_beginning)
+        self._positions.restart_if_recreated(self._ownership)
+        lost, revoked = self._assignment.changes(self._consumer.group_metadata())
         # Before new partitions are placed: what came from one that just changed hands may stem from its old position,
         # and is fetched again.
-        records = to_records({partition: batch for partition, batch in batches.items() if partition in ours.owned})
-        assigned = self._positions.place(ours.arriving)
-        ours.settle(assigned)
-        if not ours.owned:
+        owned = self._ownership.owned
+        records = to_records({partition: batch for partition, batch in batches.items() if partition in owned})
+        assigned = self._positions.place(self._ownership.arriving)
+        self._ownership.report_arrived(assigned)
+        if not owned:
             self._refuse_if_topic_gone()
         return Polled(records, lost, revoked, assigned, self._positions.skipped())
 
@@ -88,7 +89,7 @@ class KafkaSource:
         offsets = {
             KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
             for partition, next_offset in next_offsets.items()
-            if partition in self._assignment.owned or partition in self._assignment.leaving
+            if partition in self._ownership.owned or partition in self._assignment.leaving
         }
         with translated(self._reading.committing, needs=self._reading.needs):
             self._consumer.commit(offsets, timeout_ms=timeout_s * 1000)
@@ -102,17 +103,17 @@ class KafkaSource:
     @property
     def silence_s(self) -> float:
         """See Source. A heartbeat is answered every 3 s at the latest, a fetch several times a second."""
-        return time.monotonic() - self._network.heard_s
+        return time.monotonic() - self._network.contact.heard_s
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source. When it raises, some partitions may be back already: call again."""
         self._refuse_if_closed()
-        self._positions.go_to_committed(self._assignment.owned, timeout_s=timeout_s)
+        self._positions.go_to_committed(self._ownership.owned, timeout_s=timeout_s)
 
     def lag(self) -> Mapping[TopicPartition, int]:
         """See Source."""
         self._refuse_if_closed()
-        return self._positions.lag(self._owned(self._assignment.owned))
+        return self._positions.lag(self._owned(self._ownership.owned))
 
     def close(self, *, timeout_s: float) -> None:
         """See Source."""
@@ -140,7 +141,7 @@ class KafkaSource:
 
     def _owned(self, partitions: Iterable[TopicPartition]) -> list[KafkaPartition]:
         """Those of them that we own, in the library's type."""
-        return [KafkaPartition(*partition) for partition in partitions if partition in self._assignment.owned]
+        return [KafkaPartition(*partition) for partition in partitions if partition in self._ownership.owned]
 
     def _fetch(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
         """Poll until there is news or the time is over: in slices, because the library returns for records alone."""
@@ -148,7 +149,7 @@ class KafkaSource:
         while True:
             before_poll(self._consumer)
             batches = self._poll_once(min(deadline.left_s, SLICE_S), max_records)
-            if batches or self._assignment.has_changes or deadline.over:
+            if batches or self._assignment.has_notes or deadline.over:
                 return batches
 
     def _poll_once(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
@@ -174,6 +175,25 @@ class KafkaSource:
         else:
             self._absence.topic_denied(topic_gone(self._topic))
         self._absence.raise_if_gone()
+
+
+def to_records(batches: Mapping[KafkaPartition, list[Any]]) -> list[Record]:
+    """Translate what a poll returned."""
+    records: list[Record] = []
+    for kafka_partition, batch in batches.items():
+        partition = TopicPartition(*kafka_partition)
+        records += [
+            Record(
+                partition,
+                raw.offset,
+                raw.timestamp if raw.timestamp >= 0 else None,
+                raw.key,
+                raw.value,
+                tuple(raw.headers),
+            )
+            for raw in batch
+        ]
+    return records
 
 
 def _settings(reading: Reading) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import confluent_kafka as ck
 import pytest
 
-from worker.broker.confluent.offset_watch import OffsetWatch
+from worker.broker.confluent.watches import OffsetWatch
 
 
 class Found(NamedTuple):
