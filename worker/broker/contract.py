@@ -118,7 +118,7 @@ class Outgoing(NamedTuple):
 
 
 class Receipt(Protocol):
-    """The outcome of one `Outgoing`. Reading it never blocks."""
+    """The outcome of one `Outgoing`. Subscription it never blocks."""
 
     @property
     def done(self) -> bool:

@@ -18,7 +18,7 @@ _GONE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Subscription:
     """What a source reads, and as which member of which group: its keyword arguments."""
 
     topic: str

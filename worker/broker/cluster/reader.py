@@ -1,4 +1,4 @@
-"""Reading a topic without a group: nothing is committed, and no member loses partitions."""
+"""Subscription a topic without a group: nothing is committed, and no member loses partitions."""
 
 import time
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ from worker.broker.confluent.membership import Membership, member_id_of
 from worker.broker.contract import Polled, TopicPartition
 from worker.broker.errors import broker_error
 from worker.broker.ownership import Ownership
-from worker.broker.reading import Reading
+from worker.broker.reading import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +31,15 @@ class Assignment:
     """Listens to the consumer, and opens it. `forget` drops what is known of the contents of partitions."""
 
     def __init__(
-        self, consumer: Consumer, admin: AdminClient, reading: Reading, *, forget: Callable[[set[int]], None]
+        self, consumer: Consumer, admin: AdminClient, subscription: Subscription, *, forget: Callable[[set[int]], None]
     ) -> None:
         self.owned: dict[int, TopicPartition] = {}  # as reported by `changes`
         self.leaving: set[int] = set()  # reported as revoked, or about to be; see `hand_over`
         self.ended = False  # the library believes that another member replaced us, and does nothing more
-        self._ownership = Ownership[int](reading.group_id)
+        self._ownership = Ownership[int](subscription.group_id)
         self._consumer = consumer
         self._admin = admin
-        self._reading = reading
+        self._subscription = subscription
         self._forget = forget
         self._membership: Membership | None = None  # as of the last `changes`
         self._membership_is_old = True
@@ -69,7 +69,7 @@ class Assignment:
         arrived = set(self._ownership.arriving)
         lost, revoked = self._ownership.take_gone()
         self._ownership.report_arrived(arrived)
-        self.owned = {number: TopicPartition(self._reading.topic, number) for number in self._ownership.owned}
+        self.owned = {number: TopicPartition(self._subscription.topic, number) for number in self._ownership.owned}
         if self._membership_is_old:
             present = self._consumer.membership
             self._membership = present if present.holds else None
@@ -109,14 +109,14 @@ class Assignment:
         While no broker answers, nothing changes: call again. Raises BrokerRefused.
         """
         ours = self._consumer.membership.member_id
-        group_id = self._reading.group_id
+        group_id = self._subscription.group_id
         try:
-            holder = member_id_of(str(self._reading.group_instance_id), self._admin, group_id, timeout_s=_ANSWER_S)
+            holder = member_id_of(str(self._subscription.group_instance_id), self._admin, group_id, timeout_s=_ANSWER_S)
         except LookupError:
             return
         if ours and holder not in (ours, None):  # without a member id we were about to replace any other
             replaced = KafkaError(KafkaError.FENCED_INSTANCE_ID)
-            raise broker_error(replaced.code(), self._reading.reading, replaced.str())
+            raise broker_error(replaced.code(), self._subscription.reading, replaced.str())
         log.warning("group %s took this member for one that was replaced, wrongly: it joins again", group_id)
         self._consumer.leave(_LEAVE_S)
         self._open()
@@ -126,7 +126,7 @@ class Assignment:
         self._consumer.open(self._on_assign, self._on_revoke, self._on_lost)
 
     def _named(self, numbers: Iterable[int]) -> frozenset[TopicPartition]:
-        return frozenset(TopicPartition(self._reading.topic, number) for number in numbers)
+        return frozenset(TopicPartition(self._subscription.topic, number) for number in numbers)
 
     def _on_assign(self, numbers: set[int]) -> None:
         """Read on from the committed offsets.

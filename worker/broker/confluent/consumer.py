@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 from worker.broker.confluent.buffer import Message
 from worker.broker.confluent.errors import translate, translated
 from worker.broker.confluent.membership import Membership
-from worker.broker.reading import Reading
+from worker.broker.reading import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Commit:
 class Consumer:
     """A member of a group, from `open` to `leave`, and again. Use from one thread."""
 
-    def __init__(self, settings: Mapping[str, Any], reading: Reading) -> None:
+    def __init__(self, settings: Mapping[str, Any], subscription: Subscription) -> None:
         self.heard_s = time.monotonic()  # when a broker last sent anything, updated once a second
-        self._reading = reading
+        self._subscription = subscription
         self._settings = {
             **settings,
             "statistics.interval.ms": _STATISTICS_MS,
@@ -68,7 +68,7 @@ class Consumer:
             self._library = ck.Consumer(self._settings)
         self._opened = self._library
         self._library.subscribe(
-            [self._reading.topic],
+            [self._subscription.topic],
             on_assign=self._while_open(on_assign),
             on_revoke=self._while_open(on_revoke),
             on_lost=self._while_open(on_lost),
@@ -82,23 +82,24 @@ class Consumer:
         closing.join(timeout_s)
         if closing.is_alive():
             log.warning(
-                "leaving group %s takes too long; the group will notice when the session ends", self._reading.group_id
+                "leaving group %s takes too long; the group will notice when the session ends",
+                self._subscription.group_id,
             )
 
     @property
     def membership(self) -> Membership:
         """Our present membership."""
-        return Membership.of(self._library, self._reading.group_id)
+        return Membership.of(self._library, self._subscription.group_id)
 
     def consume(self, count: int, timeout_s: float) -> list[Message]:
         """Wait for `count` messages; errors and ends of partitions are messages too."""
-        with self._translated(self._reading.reading):
+        with self._translated(self._subscription.reading):
             return self._library.consume(count, timeout_s)
 
     def commit(self, offsets: Mapping[int, int]) -> Commit:
         """Send a commit. Only the answer to the last one is noted."""
         self._commit = Commit(offsets)
-        with self._translated(self._reading.committing):
+        with self._translated(self._subscription.committing):
             self._library.commit(offsets=self._at(offsets), asynchronous=True)
         return self._commit
 
@@ -108,12 +109,12 @@ class Consumer:
 
     def assign(self, numbers: Iterable[int]) -> None:
         """Read these, from their committed offsets."""
-        with self._translated(f"taking partitions of group {self._reading.group_id}"):
+        with self._translated(f"taking partitions of group {self._subscription.group_id}"):
             self._library.incremental_assign(self._places(numbers))
 
     def give_up(self, numbers: Iterable[int]) -> None:
         """Stop reading these. If they were revoked, the next member may have them."""
-        with self._translated(f"giving partitions back to group {self._reading.group_id}"):
+        with self._translated(f"giving partitions back to group {self._subscription.group_id}"):
             self._library.incremental_unassign(self._places(numbers))
 
     def keep_for_now(self) -> None:
@@ -124,7 +125,7 @@ class Consumer:
     def move(self, offsets: Mapping[int, int]) -> None:
         """Read partitions of ours from these offsets. To the library they are given up and assigned again."""
         places = self._at(offsets)
-        with self._translated(f"going to other offsets of {self._reading.topic}"):
+        with self._translated(f"going to other offsets of {self._subscription.topic}"):
             self._library.incremental_unassign(places)
             self._library.incremental_assign(places)
 
@@ -138,12 +139,12 @@ class Consumer:
 
     def committed(self, numbers: Iterable[int], timeout_s: float) -> dict[int, int]:
         """Look up the committed offsets: negative where there is none."""
-        what = f"looking up the committed offsets of group {self._reading.group_id}"
+        what = f"looking up the committed offsets of group {self._subscription.group_id}"
         with self._translated(what):
             found = self._library.committed(self._places(numbers), timeout_s)
         for place in found:
             if place.error is not None:
-                raise translate(place.error, what, needs=self._reading.needs)
+                raise translate(place.error, what, needs=self._subscription.needs)
         return {place.partition: place.offset for place in found}
 
     def ends(self, numbers: Iterable[int]) -> dict[int, int]:
@@ -173,11 +174,11 @@ class Consumer:
             self.heard_s = max(self.heard_s, time.monotonic() - min(idle_us) / 1e6)
 
     def _translated(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return translated(what, needs=self._reading.needs)
+        return translated(what, needs=self._subscription.needs)
 
     def _places(self, numbers: Iterable[int]) -> list[ck.TopicPartition]:
         """Partitions in the library's type."""
-        return [ck.TopicPartition(self._reading.topic, number) for number in numbers]
+        return [ck.TopicPartition(self._subscription.topic, number) for number in numbers]
 
     def _at(self, offsets: Mapping[int, int]) -> list[ck.TopicPartition]:
-        return [ck.TopicPartition(self._reading.topic, number, offset) for number, offset in offsets.items()]
+        return [ck.TopicPartition(self._subscription.topic, number, offset) for number, offset in offsets.items()]

@@ -28,7 +28,7 @@ from worker.broker.confluent.watches import TopicWatch
 from worker.broker.connection import Connection
 from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
-from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Reading, log_recreated
+from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Subscription, log_recreated
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, Fatal
 
 log = logging.getLogger(__name__)
@@ -43,20 +43,20 @@ class ConfluentSource:
     Opening it waits for no broker: `worker.broker.cluster.admin.require_topics` finds out first whether we may connect.
     """
 
-    def __init__(self, connection: Connection, **reading: Any) -> None:
-        """Take the fields of `Reading`. The first polls join the group."""
-        self._reading = Reading(**reading)
-        self._topic = self._reading.topic
+    def __init__(self, connection: Connection, **subscription: Any) -> None:
+        """Take the fields of `Subscription`. The first polls join the group."""
+        self._subscription = Subscription(**subscription)
+        self._topic = self._subscription.topic
         self._paused: set[TopicPartition] = set()
         self._closed = False
         self._errors = ReportedErrors()
         common = settings_of(connection, self._errors)
         admin = AdminClient(dict(common))
-        self._consumer = Consumer(common | _settings(self._reading), self._reading)
+        self._consumer = Consumer(common | _settings(self._subscription), self._subscription)
         self._buffer = Buffer()
-        self._watch = TopicWatch(admin, self._reading)
+        self._watch = TopicWatch(admin, self._subscription)
         self._positions = Positions(self._consumer, self._buffer, self._watch, admin, self._topic)
-        self._assignment = Assignment(self._consumer, admin, self._reading, forget=self._positions.forget)
+        self._assignment = Assignment(self._consumer, admin, self._subscription, forget=self._positions.forget)
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """See Source."""
@@ -100,7 +100,7 @@ class ConfluentSource:
         }
         if not offsets:
             return
-        what = self._reading.committing
+        what = self._subscription.committing
         if self._assignment.ended or not self._consumer.membership.holds:
             raise AssignmentLost(f"{what} failed: the group has thrown us out")
         commit = self._consumer.commit(offsets)
@@ -111,7 +111,7 @@ class ConfluentSource:
             self._assignment.come_back()
             raise AssignmentLost(f"{what} failed: the group takes us for another member")
         if commit.error is not None:
-            raise translate(commit.error, what, needs=self._reading.needs)
+            raise translate(commit.error, what, needs=self._subscription.needs)
 
     @property
     def membership(self) -> object | None:
@@ -153,9 +153,9 @@ class ConfluentSource:
     def _await_commit(self, commit: Commit, deadline: Deadline) -> None:
         while not commit.done and not self._assignment.ended:
             if deadline.over:
+                what = self._subscription.committing
                 raise BrokerUnavailable(
-                    f"{self._reading.committing}: no answer within {deadline.budget_s:g} s. Check the broker and the "
-                    "network"
+                    f"{what}: no answer within {deadline.budget_s:g} s. Check the broker and the network"
                 )
             self._keep(self._consumer.consume(1, min(deadline.left_s, SLICE_S)))
             self._positions.limit_fetching(self._owned)
@@ -187,12 +187,12 @@ class ConfluentSource:
             self._assignment.lose_all()
             return False
         if error.code() == KafkaError._FATAL:
-            if self._reading.group_instance_id is None:
+            if self._subscription.group_instance_id is None:
                 raise BrokerRefused(f"reading {self._topic} has ended: {error.str()}. Start the worker again")
             self._assignment.end()
             return False
         self._errors(error)
-        ours = translate(error, self._reading.reading, needs=self._reading.needs)
+        ours = translate(error, self._subscription.reading, needs=self._subscription.needs)
         if isinstance(ours, Fatal) and not self._errors.topic_missed:
             raise ours
         log.info("%s", ours)
@@ -218,22 +218,22 @@ class ConfluentSource:
             raise RuntimeError(f"the source of {self._topic} is closed")
 
 
-def _settings(reading: Reading) -> dict[str, Any]:
+def _settings(subscription: Subscription) -> dict[str, Any]:
     settings = {
-        "group.id": reading.group_id,
-        "group.instance.id": reading.group_instance_id,
-        "session.timeout.ms": reading.session_timeout_ms,
-        "heartbeat.interval.ms": reading.heartbeat_ms,
-        "max.poll.interval.ms": reading.max_poll_interval_ms,
+        "group.id": subscription.group_id,
+        "group.instance.id": subscription.group_instance_id,
+        "session.timeout.ms": subscription.session_timeout_ms,
+        "heartbeat.interval.ms": subscription.heartbeat_ms,
+        "max.poll.interval.ms": subscription.max_poll_interval_ms,
         "enable.auto.commit": False,
         "auto.offset.reset": "error",  # reported, and handled here
         "isolation.level": "read_committed",
         "enable.partition.eof": True,  # says where a partition ends whose last offsets are marks of transactions
         "partition.assignment.strategy": "cooperative-sticky",
         "fetch.wait.max.ms": FETCH_WAIT_MS,
-        "fetch.max.bytes": reading.fetch_max_bytes,
-        "fetch.message.max.bytes": reading.partition_fetch_max_bytes,
-        "queued.max.messages.kbytes": reading.fetch_max_bytes // 1024,
+        "fetch.max.bytes": subscription.fetch_max_bytes,
+        "fetch.message.max.bytes": subscription.partition_fetch_max_bytes,
+        "queued.max.messages.kbytes": subscription.fetch_max_bytes // 1024,
         "fetch.queue.backoff.ms": 5,  # with the default of 1,000 a full queue runs empty
         "topic.metadata.refresh.interval.ms": METADATA_MAX_AGE_MS,
         "topic.metadata.propagation.max.ms": _PROPAGATION_MS,

@@ -15,7 +15,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCol
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from worker.broker.confluent.errors import translate
-from worker.broker.reading import METADATA_MAX_AGE_MS, Reading, TopicAbsence, topic_gone
+from worker.broker.reading import METADATA_MAX_AGE_MS, Subscription, TopicAbsence, topic_gone
 
 _TOPIC_EVERY_S: Final = METADATA_MAX_AGE_MS / 1000
 _TOPIC_AGAIN_S: Final = 0.5
@@ -25,11 +25,11 @@ _OFFSETS_EVERY_S: Final = 1.0
 class TopicWatch:
     """Whether the topic still exists, and is still the same one."""
 
-    def __init__(self, admin: AdminClient, reading: Reading) -> None:
+    def __init__(self, admin: AdminClient, subscription: Subscription) -> None:
         self.answered_s = 0.0  # when the last answered question was asked, in monotonic seconds
         self._admin = admin
-        self._topic = reading.topic
-        self._needs = reading.needs
+        self._topic = subscription.topic
+        self._needs = subscription.needs
         self._absence = TopicAbsence()
         self._answer: Future[Any] | None = None
         self._asked_s = 0.0

@@ -14,7 +14,7 @@ from worker.broker.deadline import Deadline
 from worker.broker.kafka_python.errors import translated
 from worker.broker.kafka_python.repairs import Network, forget_offset_lookups, report_resets
 from worker.broker.ownership import Ownership
-from worker.broker.reading import Reading, count_deleted, log_recreated
+from worker.broker.reading import Subscription, count_deleted, log_recreated
 from worker.errors import BrokerUnavailable, TopicMissing, WorkerError
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,11 @@ _WARN_EVERY_S: Final = 10.0
 class Positions:
     """Moves the positions of partitions that the consumer is assigned."""
 
-    def __init__(self, consumer: Any, network: Network, reading: Reading) -> None:
+    def __init__(self, consumer: Any, network: Network, subscription: Subscription) -> None:
         self._consumer = consumer
         self._network = network
-        self._topic = reading.topic
-        self._needs = reading.needs
+        self._topic = subscription.topic
+        self._needs = subscription.needs
         self._topic_id: object | None = None
         self._from_beginning: set[TopicPartition] = set()  # of a recreated topic: no committed offset is valid
         self._deleted: dict[KafkaPartition, int] = {}  # the next offset of partitions whose next record was deleted

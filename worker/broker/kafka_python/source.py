@@ -19,7 +19,7 @@ from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.positions import Positions
 from worker.broker.kafka_python.repairs import before_poll, keep_joins, read_any_header_name
 from worker.broker.ownership import Ownership
-from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Reading, TopicAbsence, topic_gone
+from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Subscription, TopicAbsence, topic_gone
 from worker.errors import AssignmentLost, BrokerUnavailable, WorkerError
 
 log = logging.getLogger(__name__)
@@ -36,21 +36,21 @@ class KafkaSource:
     second while a topic is missing, and its DEBUG lines show keys, values and passwords.
     """
 
-    def __init__(self, connection: Connection, **reading: Any) -> None:
-        """Connect, with the fields of `Reading`; the first polls join the group.
+    def __init__(self, connection: Connection, **subscription: Any) -> None:
+        """Connect, with the fields of `Subscription`; the first polls join the group.
 
         Raises BrokerUnreachable, AccessDenied or SettingsRejected.
         """
-        self._reading = Reading(**reading)
-        self._topic = self._reading.topic
-        self._ownership = Ownership[TopicPartition](self._reading.group_id)
+        self._subscription = Subscription(**subscription)
+        self._topic = self._subscription.topic
+        self._ownership = Ownership[TopicPartition](self._subscription.group_id)
         self._assignment = Assignment(self._ownership)
         self._absence = TopicAbsence()
         self._closed = False
-        self._consumer, self._network = open_client(KafkaConsumer, connection, **_settings(self._reading))
+        self._consumer, self._network = open_client(KafkaConsumer, connection, **_settings(self._subscription))
         read_any_header_name()
         keep_joins(self._consumer, lambda: self._assignment.handing_over)
-        self._positions = Positions(self._consumer, self._network, self._reading)
+        self._positions = Positions(self._consumer, self._network, self._subscription)
         self._consumer.subscribe([self._topic], listener=self._assignment)
         self._await_metadata()
 
@@ -91,7 +91,7 @@ class KafkaSource:
             for partition, next_offset in next_offsets.items()
             if partition in self._ownership.owned or partition in self._assignment.leaving
         }
-        with translated(self._reading.committing, needs=self._reading.needs):
+        with translated(self._subscription.committing, needs=self._subscription.needs):
             self._consumer.commit(offsets, timeout_ms=timeout_s * 1000)
 
     @property
@@ -122,7 +122,7 @@ class KafkaSource:
         self._closed = True
         self._assignment.handing_over = False
         try:
-            with translated(f"leaving group {self._reading.group_id}"):
+            with translated(f"leaving group {self._subscription.group_id}"):
                 self._consumer.close(autocommit=False, timeout_ms=timeout_s * 1000)
         except WorkerError as exc:
             log.warning("%s; the group will notice when the session ends", exc)
@@ -154,7 +154,7 @@ class KafkaSource:
 
     def _poll_once(self, timeout_s: float, max_records: int) -> Mapping[KafkaPartition, list[Any]]:
         try:
-            with translated(self._reading.reading, needs=self._reading.needs):
+            with translated(self._subscription.reading, needs=self._subscription.needs):
                 batches: Mapping[KafkaPartition, list[Any]] = self._consumer.poll(
                     timeout_ms=timeout_s * 1000, max_records=max_records
                 )
@@ -171,7 +171,7 @@ class KafkaSource:
             self._absence.topic_seen()
         elif self._topic in cluster.unauthorized_topics:
             denial = TopicAuthorizationFailedError()
-            self._absence.topic_denied(translate(denial, f"reading {self._topic}", needs=self._reading.needs))
+            self._absence.topic_denied(translate(denial, f"reading {self._topic}", needs=self._subscription.needs))
         else:
             self._absence.topic_denied(topic_gone(self._topic))
         self._absence.raise_if_gone()
@@ -196,21 +196,21 @@ def to_records(batches: Mapping[KafkaPartition, list[Any]]) -> list[Record]:
     return records
 
 
-def _settings(reading: Reading) -> dict[str, Any]:
+def _settings(subscription: Subscription) -> dict[str, Any]:
     return {
-        "group_id": reading.group_id,
-        "group_instance_id": reading.group_instance_id,
-        "session_timeout_ms": reading.session_timeout_ms,
-        "heartbeat_interval_ms": reading.heartbeat_ms,
-        "max_poll_interval_ms": reading.max_poll_interval_ms,
+        "group_id": subscription.group_id,
+        "group_instance_id": subscription.group_instance_id,
+        "session_timeout_ms": subscription.session_timeout_ms,
+        "heartbeat_interval_ms": subscription.heartbeat_ms,
+        "max_poll_interval_ms": subscription.max_poll_interval_ms,
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         "partition_assignment_strategy": [CooperativeStickyAssignor],
         "fetch_max_wait_ms": FETCH_WAIT_MS,
-        "fetch_max_bytes": reading.fetch_max_bytes,
-        "max_partition_fetch_bytes": reading.partition_fetch_max_bytes,
+        "fetch_max_bytes": subscription.fetch_max_bytes,
+        "max_partition_fetch_bytes": subscription.partition_fetch_max_bytes,
         "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "metrics_enabled": False,  # the library's own, which nothing reads
     }
