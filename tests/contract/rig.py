@@ -11,7 +11,7 @@ LIMIT_S = 30.0
 
 
 class BrokerRig(Protocol):
-    """One broker, with a way in and out that owes nothing to the code under test."""
+    """One broker, with a way in and out that does not use the code under test."""
 
     def topic(self, *, partitions: int = 1, max_message_bytes: int | None = None) -> str:
         """Create a topic with a name of its own."""
@@ -59,7 +59,7 @@ class BrokerRig(Protocol):
 
 
 class Reader:
-    """A source, and what its polls told so far."""
+    """A source, and what its polls have returned."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -80,7 +80,7 @@ class Reader:
         """Poll once, and hold the source to what every poll promises."""
         polled = self.source.poll(timeout_s=0.05, max_records=max_records)
         assert not polled.lost & polled.revoked, "what was lost cannot be handed over"
-        assert polled.lost | polled.revoked <= self.owned, "taken what was never told to be ours"
+        assert polled.lost | polled.revoked <= self.owned, "taken what was never reported as ours"
         self.owned -= polled.lost | polled.revoked
         assert not polled.assigned & self.owned, "assigned what is ours already"
         self.owned |= polled.assigned
@@ -106,7 +106,7 @@ class Reader:
         return self.records[before:]
 
     def own(self, count: int) -> None:
-        """Poll until so many partitions are ours."""
+        """Poll until `count` partitions are ours."""
         self.poll_until(lambda: len(self.owned) == count, f"{count} partitions of our own")
 
 

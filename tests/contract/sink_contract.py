@@ -19,7 +19,7 @@ class SinkContract:
 
     # What is stored
 
-    def test_messages_of_a_partition_are_stored_in_the_order_sent_each_once(self, rig: BrokerRig, sink: Sink) -> None:
+    def test_messages_of_a_partition_are_stored_once_and_in_the_order_sent(self, rig: BrokerRig, sink: Sink) -> None:
         topic = rig.topic(partitions=2)
         receipts = [sink.send(Outgoing(topic, None, b"%d" % n, partition=n % 2)) for n in range(1000)]
         _all_stored(sink, receipts)
@@ -76,8 +76,8 @@ class SinkContract:
         while True:
             receipts = {n: sink.send(Outgoing(topic, b"k", value, partition=n % 2)) for n, value in left.items()}
             sink.flush(timeout_s=LIMIT_S)
-            # A producer may fail with the refused message: its neighbours are then to be sent again, and so is it where
-            # the broker refused them all at once.
+            # A producer may fail with the refused message: the others then have to be sent again, and so does it where
+            # the broker refused the whole batch.
             others = [receipt for n, receipt in receipts.items() if n != 7]
             assert all(receipt.error is None or isinstance(receipt.error, DeliveryFailed) for receipt in others)
             stored |= {left.pop(n) for n, receipt in receipts.items() if receipt.error is None}
@@ -96,10 +96,10 @@ class SinkContract:
         assert [message.value for message in rig.stored(topic)] == [b"first", b"second"]
 
     def test_what_is_sent_after_a_failure_is_not_stored_before_a_flush(self, rig: BrokerRig, sink: Sink) -> None:
-        """The one that failed may be sent again, and must not come behind those that were sent after it."""
+        """The one that failed may be sent again, and must not be stored behind those sent after it."""
         topic = rig.topic(max_message_bytes=10_000)
         refused = sink.send(Outgoing(topic, b"k", b"x" * 20_000))
-        until(lambda: refused.done, LIMIT_S, "its fate is known")
+        until(lambda: refused.done, LIMIT_S, "its outcome is known")
         later = sink.send(Outgoing(topic, b"k", b"later"))
         sink.flush(timeout_s=LIMIT_S)
         assert isinstance(later.error, DeliveryFailed)
@@ -143,14 +143,14 @@ class SinkContract:
         assert all(receipt.done and receipt.error is None for receipt in receipts)
         assert len(rig.stored(topic)) == 100
 
-    def test_after_close_every_receipt_tells(self, rig: BrokerRig, sink: Sink) -> None:
+    def test_after_close_every_receipt_has_an_outcome(self, rig: BrokerRig, sink: Sink) -> None:
         topic = rig.topic()
         receipts = [sink.send(Outgoing(topic, None, b"%d" % n)) for n in range(100)]
         sink.close(timeout_s=0)
         assert all(receipt.done for receipt in receipts)
         assert all(receipt.error is None or isinstance(receipt.error, DeliveryFailed) for receipt in receipts)
 
-    def test_a_closed_sink_refuses_everything_but_to_be_closed(self, rig: BrokerRig, sink: Sink) -> None:
+    def test_a_closed_sink_refuses_everything_but_another_close(self, rig: BrokerRig, sink: Sink) -> None:
         topic = rig.topic()
         sink.close(timeout_s=LIMIT_S)
         sink.close(timeout_s=LIMIT_S)

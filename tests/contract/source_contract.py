@@ -13,7 +13,7 @@ from worker.errors import AssignmentLost, TopicMissing
 
 
 class SourceContract:
-    """Needs the fixtures `rig` and `group_id` (a group that nobody used before)."""
+    """Needs the fixtures `rig` and `group_id` (a group without members or offsets)."""
 
     @pytest.fixture
     def open_reader(self, rig: BrokerRig, group_id: str) -> Callable[[str], Reader]:
@@ -44,7 +44,7 @@ class SourceContract:
         second.read(3)
         assert second.values == [b"2", b"3", b"4"]
 
-    # What a poll brings
+    # What a poll returns
 
     def test_records_of_a_partition_come_in_order_and_all_of_them(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
@@ -58,7 +58,7 @@ class SourceContract:
             assert [record.offset for record in ours] == list(range(100))
             assert [record.value for record in ours] == [b"%d" % number for number in range(partition, 300, 3)]
 
-    def test_a_record_is_brought_as_it_was_written(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
+    def test_a_record_is_returned_as_it_was_written(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
         topic = rig.topic(partitions=2)
         headers = (("trace", b"\x00\xff"), ("empty", b""), ("trace", b"again"))
         rig.produce(topic, [Message(b"v", b"k", headers, partition=1, timestamp_ms=1_600_000_000_123)])
@@ -87,7 +87,7 @@ class SourceContract:
 
     # Pausing
 
-    def test_a_paused_partition_brings_nothing_while_the_others_go_on(
+    def test_a_paused_partition_returns_nothing_while_the_others_go_on(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic(partitions=2)
@@ -170,7 +170,7 @@ class SourceContract:
         assert rig.committed(group_id, topic) == {0: 0}
         assert rig.committed(group_id, other.topic) == {}
 
-    def test_who_was_thrown_out_of_the_group_cannot_commit(
+    def test_a_member_that_was_thrown_out_of_the_group_cannot_commit(
         self, rig: BrokerRig, group_id: str, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic()
@@ -184,7 +184,7 @@ class SourceContract:
 
     # Rewinding
 
-    def test_rewind_brings_everything_after_the_committed_offset_again(
+    def test_rewind_returns_everything_after_the_committed_offset_again(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic(partitions=2)
@@ -214,7 +214,7 @@ class SourceContract:
 
     # The group
 
-    def test_an_assignment_is_told_once(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
+    def test_an_assignment_is_reported_once(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
         topic = rig.topic(partitions=3)
         rig.produce(topic, numbered(9, partitions=3))
         reader = open_reader(topic)
@@ -239,7 +239,7 @@ class SourceContract:
         assert sorted(moved) == sorted(second.owned)
         assert not any(polled.assigned for polled in first.polls[before:])
 
-    def test_who_takes_a_partition_over_reads_on_from_its_committed_offset(
+    def test_a_member_that_takes_a_partition_over_reads_on_from_its_committed_offset(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic(partitions=2)
@@ -277,21 +277,23 @@ class SourceContract:
             second.read(3 - len(second.records))
         assert [record.offset for record in second.records] == [7, 8, 9]
 
-    def test_there_is_proof_of_membership_while_the_group_rests(
+    def test_there_is_proof_of_membership_while_the_group_is_stable(
         self, open_reader: Callable[[str], Reader], rig: BrokerRig
     ) -> None:
         reader = open_reader(rig.topic())
         reader.own(1)
         reader.poll_until(lambda: reader.source.membership is not None, "a membership")
 
-    def test_who_leaves_gives_the_partitions_back(self, rig: BrokerRig, open_reader: Callable[[str], Reader]) -> None:
+    def test_a_member_that_leaves_gives_its_partitions_back(
+        self, rig: BrokerRig, open_reader: Callable[[str], Reader]
+    ) -> None:
         topic = rig.topic(partitions=4)
         first, second = open_reader(topic), open_reader(topic)
         _settle([first, second], {2})
         first.source.close(timeout_s=LIMIT_S)
         second.own(4)
 
-    def test_who_was_thrown_out_comes_back_and_reads_on_from_the_committed_offset(
+    def test_a_member_that_was_thrown_out_comes_back_and_reads_on_from_the_committed_offset(
         self, rig: BrokerRig, group_id: str, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic(partitions=2)
@@ -302,7 +304,7 @@ class SourceContract:
         reader.source.pause(reader.owned)
         rig.evict(reader.source, group_id)
         before = len(reader.polls)
-        # Some calls must notice that the broker has forgotten us; a real heartbeat is seconds away.
+        # A commit notices that the broker has removed us; a heartbeat would take seconds.
         with pytest.raises(AssignmentLost):
             reader.source.commit({TopicPartition(topic, 0): 5}, timeout_s=LIMIT_S)
         again = sorted((record.partition.partition, record.offset) for record in reader.read(8))
@@ -311,16 +313,16 @@ class SourceContract:
 
     # Silence
 
-    def test_a_broker_that_is_there_is_heard_again_and_again(
+    def test_a_broker_that_is_there_is_never_silent_for_long(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         reader = open_reader(rig.topic())
-        heard = []
+        silences = []
         reader.poll_until(lambda: bool(reader.owned), "a partition")
         for _ in range(20):
             reader.poll()
-            heard.append(reader.source.silence_s)
-        assert max(heard) < 5  # s; worker.monitoring.health allows ten
+            silences.append(reader.source.silence_s)
+        assert max(silences) < 5  # s; worker.monitoring.health allows ten
 
     # Lag
 
@@ -338,11 +340,11 @@ class SourceContract:
         for partition, lag in fetched.items():
             assert lag == 10 - sum(record.partition == partition for record in reader.records[:5])
 
-    def test_lag_of_a_topic_without_records_is_none_at_all(self, rig: BrokerRig, group_id: str) -> None:
-        for number in range(10):  # fetches tell its end or do not, as it happens
+    def test_lag_of_a_topic_without_records_is_zero(self, rig: BrokerRig, group_id: str) -> None:
+        for number in range(10):  # whether a fetch reports its end differs
             source = rig.source(rig.topic(partitions=4), group_id=f"{group_id}-{number}")
             reader = Reader(source)
-            reader.poll_until(lambda source=source: list(source.lag().values()) == [0] * 4, "the lag is told")  # type: ignore[misc]
+            reader.poll_until(lambda source=source: list(source.lag().values()) == [0] * 4, "the lag is known")  # type: ignore[misc]
 
     def test_lag_grows_with_a_topic_that_is_not_read(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
@@ -358,7 +360,7 @@ class SourceContract:
         reader.read(7)
         reader.poll_until(lambda: reader.source.lag() == {TopicPartition(topic, 0): 0}, "no lag")
 
-    # What is not there any more
+    # Deleted records and topics
 
     @staticmethod
     def _all_committed(rig: BrokerRig, open_reader: Callable[[str], Reader]) -> tuple[str, TopicPartition, Reader]:
@@ -371,14 +373,14 @@ class SourceContract:
         reader.source.commit({partition: 5}, timeout_s=LIMIT_S)
         return topic, partition, reader
 
-    def test_records_that_were_deleted_before_they_were_read_are_passed_over_and_counted(
+    def test_records_that_were_deleted_before_they_were_read_are_skipped_and_counted(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic, partition, reader = self._all_committed(rig, open_reader)
         reader.source.pause([partition])
         rig.produce(topic, numbered(20, start=5))
         rig.delete_records(partition, before=12)
-        reader.source.rewind(timeout_s=LIMIT_S)  # whatever was fetched ahead is forgotten
+        reader.source.rewind(timeout_s=LIMIT_S)  # discards what was fetched ahead
         reader.source.resume([partition])
         assert [record.offset for record in reader.read(13)] == list(range(12, 25))
         assert sum(polled.skipped for polled in reader.polls) == 7
@@ -386,7 +388,7 @@ class SourceContract:
         assert reader.owned == {partition}
 
     @pytest.mark.parametrize("count", [3, 9], ids=["shorter", "longer"])
-    def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+    def test_a_recreated_topic_is_read_from_its_beginning(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader], count: int
     ) -> None:
         topic, partition, reader = self._all_committed(rig, open_reader)
@@ -395,8 +397,8 @@ class SourceContract:
         rig.produce(topic, numbered(count, start=100))
         reader.poll_until(lambda: b"100" in reader.values, "the first record of the new topic")
         reader.poll_until(lambda: reader.values[-1] == b"%d" % (99 + count), "its last record")
-        anew = reader.values.index(b"100")
-        assert reader.values[anew:] == [b"%d" % number for number in range(100, 100 + count)]
+        recreated = reader.values.index(b"100")
+        assert reader.values[recreated:] == [b"%d" % number for number in range(100, 100 + count)]
         assert partition in frozenset().union(*(polled.lost for polled in reader.polls[before:]))
         assert sum(polled.skipped for polled in reader.polls) == 0
 
@@ -408,9 +410,9 @@ class SourceContract:
         reader.own(1)
         rig.delete_topic(topic)
         with pytest.raises(TopicMissing, match=topic):
-            reader.poll_until(lambda: False, "the topic being missed")
+            reader.poll_until(lambda: False, "the error")
 
-    def test_a_closed_source_refuses_everything_but_to_be_closed(
+    def test_a_closed_source_refuses_everything_but_another_close(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic()
@@ -436,7 +438,7 @@ class SourceContract:
     ) -> None:
         open_reader(rig.topic()).source.close(timeout_s=LIMIT_S)
 
-    def test_offsets_ascend_across_polls_whatever_is_paused(
+    def test_offsets_ascend_across_polls_while_partitions_are_paused(
         self, rig: BrokerRig, open_reader: Callable[[str], Reader]
     ) -> None:
         topic = rig.topic(partitions=3)

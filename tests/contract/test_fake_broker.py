@@ -101,7 +101,7 @@ def broker() -> FakeBroker:
     return broker
 
 
-def test_gaps_in_a_log_are_passed_over(broker: FakeBroker) -> None:
+def test_gaps_in_a_log_are_skipped(broker: FakeBroker) -> None:
     for n in range(6):
         broker.append(RAW[0], b"%d" % n)
     broker.compact(RAW[0], {0, 2, 3, 5})
@@ -127,7 +127,7 @@ def test_partitions_move_to_the_member_that_a_test_names(broker: FakeBroker) -> 
     second.own(2)
 
 
-def test_an_evicted_member_is_told_of_both_its_loss_and_its_return(broker: FakeBroker) -> None:
+def test_an_evicted_member_loses_its_partitions_and_gets_them_again(broker: FakeBroker) -> None:
     source = broker.source("raw", group_id="g")
     reader = Reader(source)
     reader.own(2)
@@ -138,7 +138,7 @@ def test_an_evicted_member_is_told_of_both_its_loss_and_its_return(broker: FakeB
     assert polled.lost == polled.assigned == frozenset(RAW)
 
 
-def test_a_commit_fails_as_often_as_it_was_told_to(broker: FakeBroker) -> None:
+def test_a_commit_fails_with_each_error_that_a_test_has_queued(broker: FakeBroker) -> None:
     source = broker.source("raw", group_id="g")
     Reader(source).own(2)
     source.commit_errors += [AssignmentLost("a"), BrokerUnavailable("b")]

@@ -50,7 +50,7 @@ from worker.errors import (
 )
 
 pytestmark = pytest.mark.broker
-# What takes ten seconds and more is asked of the second client at night.
+# Tests that take ten seconds or more run with the second client at night only.
 second_client_at_night = pytest.mark.parametrize("client_name", SECOND_AT_NIGHT)
 
 
@@ -158,13 +158,13 @@ class TestKafkaTransactionalSink(TransactionContract):
 # Joining and leaving
 
 
-def test_a_member_that_never_waits_in_its_polls_joins_all_the_same(rig: KafkaRig, group_id: str) -> None:
+def test_a_member_whose_polls_never_wait_joins(rig: KafkaRig, group_id: str) -> None:
     source = rig.source(rig.topic(partitions=2), group_id=group_id)
     until(lambda: source.poll(timeout_s=0, max_records=1).assigned, LIMIT_S, "an assignment")
 
 
 @second_client_at_night
-def test_new_partitions_are_read_by_a_member_that_never_waits_in_its_polls(rig: KafkaRig, group_id: str) -> None:
+def test_a_member_whose_polls_never_wait_reads_new_partitions(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     source = rig.source(topic, group_id=group_id)
     owned: set[TopicPartition] = set()
@@ -239,7 +239,7 @@ def test_a_static_member_that_comes_back_in_time_moves_nothing(rig: KafkaRig, gr
     assert not any(polled.assigned or polled.revoked or polled.lost for polled in first.polls[polls_before:])
 
 
-def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group_id: str) -> None:
+def test_a_static_member_that_was_replaced_is_stopped(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     first = Reader(rig.source(topic, group_id=group_id, group_instance_id="same"))
     first.own(1)
@@ -249,11 +249,11 @@ def test_a_static_member_whose_name_another_took_is_stopped(rig: KafkaRig, group
         first.source.commit({TopicPartition(topic, 0): 0}, timeout_s=LIMIT_S)
 
 
-# Where librdkafka alone would not go on
+# What librdkafka does not do by itself
 
 
 @pytest.mark.parametrize("client_name", ["confluent"])
-def test_a_static_member_that_reads_and_never_commits_is_stopped_as_well(rig: KafkaRig, group_id: str) -> None:
+def test_a_static_member_that_was_replaced_is_stopped_though_it_never_commits(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     settings: dict[str, Any] = {"group_instance_id": "same", "session_timeout_ms": 6_000}
     first = Reader(rig.source(topic, group_id=group_id, **settings))
@@ -265,7 +265,7 @@ def test_a_static_member_that_reads_and_never_commits_is_stopped_as_well(rig: Ka
 
 
 @pytest.mark.parametrize("client_name", ["confluent"])
-def test_a_transaction_under_an_older_id_is_refused_as_one_of_an_assignment_that_is_over(
+def test_a_transaction_with_an_older_member_id_is_refused_as_one_of_a_lost_assignment(
     rig: KafkaRig, group_id: str
 ) -> None:
     topic = rig.topic()
@@ -281,9 +281,7 @@ def test_a_transaction_under_an_older_id_is_refused_as_one_of_an_assignment_that
 
 
 @pytest.mark.parametrize("client_name", ["confluent"])
-def test_what_a_commit_hears_to_be_handed_over_is_ours_until_the_poll_after_the_one_that_tells_it(
-    rig: KafkaRig, group_id: str
-) -> None:
+def test_a_revocation_during_a_commit_takes_effect_one_poll_after_it_is_reported(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic(partitions=2)
     rig.produce(topic, numbered(20, partitions=2))
     first = Reader(rig.source(topic, group_id=group_id))
@@ -304,27 +302,25 @@ def test_what_a_commit_hears_to_be_handed_over_is_ours_until_the_poll_after_the_
 
 
 @pytest.mark.parametrize("client_name", ["confluent"])
-def test_a_partition_whose_committed_offset_the_library_did_not_learn_is_read_all_the_same(
-    rig: KafkaRig, group_id: str
-) -> None:
+def test_a_partition_whose_committed_offset_the_library_did_not_learn_is_read(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     source: Any = rig.source(topic, group_id=group_id)
     reader = Reader(source)
     reader.own(1)
     rig.produce(topic, numbered(3))
-    # As it leaves one when it was told that the coordinator is loading: assigned, not fetched; it says so once.
+    # The state after the coordinator was loading: assigned, not fetched, and reported once.
     source._consumer.move({0: ck.OFFSET_END})
     source._consumer.pause({0})
-    source._stock.forget({0})
+    source._buffer.forget({0})
     source._positions._stopped.add(0)
-    source._is_of_a_partition(_Told(ck.KafkaError(ck.KafkaError.NOT_COORDINATOR)))
+    source._is_of_a_partition(_ErrorMessage(ck.KafkaError(ck.KafkaError.NOT_COORDINATOR)))
     assert [record.offset for record in reader.read(3)] == [0, 1, 2]
 
 
 # What is read
 
 
-def test_records_of_aborted_transactions_are_passed_over(rig: KafkaRig, group_id: str) -> None:
+def test_records_of_aborted_transactions_are_skipped(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     for value, commit in ((b"a", True), (b"b", False), (b"c", True)):
         produce_in_transaction(rig.address, topic, [Message(value)], commit=commit)
@@ -343,8 +339,8 @@ def test_a_message_of_five_megabytes_is_read(rig: KafkaRig, group_id: str) -> No
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_what_is_stored_compressed_is_read(rig: KafkaRig, group_id: str, codec: str) -> None:
-    """The broker compresses here, as the Java client does: no library of Python's has a say in it."""
+def test_compressed_records_are_read(rig: KafkaRig, group_id: str, codec: str) -> None:
+    """The broker compresses here, as the Java client does, not a Python library."""
     topic = rig.topic(max_message_bytes=6_000_000)
     set_topic_config(rig.address, topic, "compression.type", codec)
     values = [b"small", b"large" * 200_000, b"last"]
@@ -378,9 +374,7 @@ def test_a_header_whose_name_is_not_utf8_is_passed_on_as_it_is(rig: KafkaRig, gr
 
 
 @pytest.mark.parametrize("client_name", ["confluent"])
-def test_the_second_client_drops_headers_with_such_a_name_and_refuses_to_write_one(
-    rig: KafkaRig, group_id: str
-) -> None:
+def test_confluent_drops_headers_whose_name_is_not_utf8_and_refuses_to_write_one(rig: KafkaRig, group_id: str) -> None:
     topic = rig.topic()
     odd, fine = ((RawName.of(b"\xff"), b"1"), ("fine", b"2")), (("é", b"e"),)
     messages = [Message(b"odd", headers=odd), Message(b"odd", headers=odd[::-1])] * 100  # the interpreter warms up
@@ -455,10 +449,10 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(
 
 
 @second_client_at_night
-def test_a_static_member_whose_commit_waited_for_the_broker_longer_than_its_session_joins_anew(
+def test_a_static_member_whose_commit_outlived_its_session_joins_again(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
-    """librdkafka sends that commit when the broker is back, under no id, and takes the refusal for a twin's doing."""
+    """librdkafka sends that commit when the broker is back, without a member id, and takes us for replaced."""
     with closing(KafkaRig(own_broker.address, client)) as rig:
         topic = rig.topic()
         rig.produce(topic, numbered(5))
@@ -500,7 +494,7 @@ def test_a_transaction_that_finds_no_broker_is_given_up_in_time(
 
 
 @second_client_at_night
-def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_broker(
+def test_a_message_without_an_answer_fails_in_time_and_a_new_sink_needs_no_broker(
     own_broker: Broker, client: Client
 ) -> None:
     with closing(KafkaRig(own_broker.address, client)) as rig:
@@ -511,7 +505,7 @@ def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_b
         sink.partition_count(topic)
         own_broker.pause()  # connections stay open: nothing but our own limits ends the waiting
         receipt = sink.send(Outgoing(topic, None, b"lost"))
-        until(lambda: receipt.done, LIMIT_S, "the fate of a message")
+        until(lambda: receipt.done, LIMIT_S, "the outcome of a message")
         assert isinstance(receipt.error, DeliveryFailed)
         sink.close(timeout_s=0)
 
@@ -525,7 +519,7 @@ def test_what_a_broker_does_not_answer_in_time_is_told_and_a_new_sink_needs_no_b
         sink.close(timeout_s=LIMIT_S)
 
 
-def test_an_unreachable_broker_is_told_in_one_line_and_leaves_nothing_behind() -> None:
+def test_an_unreachable_broker_is_reported_in_one_line_and_leaves_nothing_behind() -> None:
     threads = threading.active_count()
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         for address in ("127.0.0.1:1", f"127.0.0.1:{silent.getsockname()[1]}"):
@@ -537,13 +531,13 @@ def test_an_unreachable_broker_is_told_in_one_line_and_leaves_nothing_behind() -
     assert threading.active_count() == threads
 
 
-class _Told(NamedTuple):
+class _ErrorMessage(NamedTuple):
     """A message of the library that is an error."""
 
-    what: ck.KafkaError
+    content: ck.KafkaError
 
     def error(self) -> ck.KafkaError:
-        return self.what
+        return self.content
 
 
 def _shares(*readers: Reader) -> list[int]:
@@ -578,7 +572,7 @@ def _stored(sink: Sink, topic: str) -> Receipt | None:
 
 
 @second_client_at_night
-def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
+def test_an_offset_lookup_that_timed_out_does_not_answer_a_later_one(
     own_broker: Broker, client: Client, group_id: str
 ) -> None:
     with closing(KafkaRig(own_broker.address, client)) as rig:
@@ -588,7 +582,7 @@ def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
         reader.read(5)
         reader.source.commit({TopicPartition(topic, 0): 2}, timeout_s=LIMIT_S)
         own_broker.pause()
-        until(lambda: not _rewound(reader), LIMIT_S, "the broker to stand still")
+        until(lambda: not _rewound(reader), LIMIT_S, "the broker to hang")
         own_broker.resume()
         reader.source.commit({TopicPartition(topic, 0): 4}, timeout_s=LIMIT_S)
         reader.source.rewind(timeout_s=LIMIT_S)
@@ -596,9 +590,7 @@ def test_a_look_up_of_offsets_that_timed_out_does_not_answer_a_later_one(
 
 
 @pytest.mark.parametrize("client_name", ["kafka-python"])
-def test_a_message_that_another_one_fails_under_is_refused_like_those_after_it(
-    rig: KafkaRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_message_sent_while_another_one_fails_is_refused(rig: KafkaRig, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = rig.sink()
     assert isinstance(sink, KafkaSink)
     hand_over = sink._producer.send

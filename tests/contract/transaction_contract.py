@@ -10,7 +10,7 @@ from worker.errors import AssignmentLost, Fenced
 
 
 class TransactionContract:
-    """Needs the fixtures `rig` and `group_id` (a group that nobody used before)."""
+    """Needs the fixtures `rig` and `group_id` (a group without members or offsets)."""
 
     @pytest.fixture
     def open_sink(self, rig: BrokerRig, group_id: str) -> Callable[[], TransactionalSink]:
@@ -37,7 +37,7 @@ class TransactionContract:
         assert sorted(message.value or b"" for message in rig.stored(target)) == values
         assert rig.committed(group_id, _topic(reader)) == {0: 9}
 
-    def test_what_was_not_committed_is_never_seen(
+    def test_what_was_not_committed_is_never_readable(
         self, rig: BrokerRig, group_id: str, reader: Reader, open_sink: Callable[[], TransactionalSink]
     ) -> None:
         target = rig.topic()
@@ -50,7 +50,7 @@ class TransactionContract:
         assert [message.value for message in rig.stored(target)] == [b"seen"]
         assert rig.committed(group_id, _topic(reader)) == {0: 1}
 
-    def test_who_had_the_name_before_is_fenced(
+    def test_an_earlier_sink_of_the_same_id_is_fenced(
         self, rig: BrokerRig, group_id: str, reader: Reader, open_sink: Callable[[], TransactionalSink]
     ) -> None:
         target = rig.topic()
@@ -64,7 +64,7 @@ class TransactionContract:
         assert [message.value for message in rig.stored(target)] == [b"of its successor"]
         assert rig.committed(group_id, _topic(reader)) == {0: 5}
 
-    def test_who_is_no_member_any_more_can_store_nothing(
+    def test_a_member_that_was_thrown_out_can_store_nothing(
         self, rig: BrokerRig, group_id: str, reader: Reader, open_sink: Callable[[], TransactionalSink]
     ) -> None:
         sink, target = open_sink(), rig.topic()

@@ -91,7 +91,7 @@ class FakeBroker:
         log.begin = before
 
     def log_of(self, partition: TopicPartition) -> "_Log":
-        """The log; another one once its topic was made anew."""
+        """The log; another one after its topic was recreated."""
         return self._logs[partition]
 
     def read(self, partition: TopicPartition, next_offset: int, max_records: int) -> list[Record]:
@@ -134,7 +134,7 @@ class FakeBroker:
         owner.group.wanted.update(dict.fromkeys(partitions, owner))
 
     def evict(self, member: "FakeSource") -> None:
-        """Throw a member out, as for a missed heartbeat. It learns of it, and joins again, with its next poll."""
+        """Throw a member out, as for a missed heartbeat. It notices, and joins again, with its next poll."""
         member.group.remove(member)
 
 
@@ -191,13 +191,13 @@ class FakeSource:
     def __init__(self, broker: FakeBroker, group: _Group, committed: dict[TopicPartition, int]) -> None:
         self.group = group
         self.commit_errors: deque[WorkerError] = deque()  # each is raised by one commit
-        self.rebalancing = False  # set by a test: until the next poll, which tells what moved, offsets are refused
+        self.rebalancing = False  # set by a test: offsets are refused until the next poll, which reports what moved
         self.paused: set[TopicPartition] = set()
         self.closed = False
         self._broker = broker
         self._committed = committed
         self._leaving: frozenset[TopicPartition] = frozenset()  # handed over with the next poll
-        self._positions: dict[TopicPartition, int] = {}  # of what it owns, as told by `poll`
+        self._positions: dict[TopicPartition, int] = {}  # of what it owns, as reported by `poll`
         self._logs: dict[TopicPartition, _Log] = {}  # where those positions mean something
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:  # noqa: ARG002  # nothing to wait for
@@ -286,7 +286,7 @@ class FakeSource:
             raise BrokerUnavailable(f"no answer within {timeout_s:g} s")
 
     def _let_go(self) -> tuple[frozenset[TopicPartition], frozenset[TopicPartition]]:
-        """Drop what was taken from us or made anew, and what the group wants for another."""
+        """Drop what was taken or recreated, and what the group wants for another member."""
         owners, wanted = self.group.owners, self.group.wanted
         for partition in self._positions:
             if self._broker.log_of(partition) is not self._logs[partition] and owners.get(partition) is self:
@@ -307,7 +307,7 @@ class FakeSource:
                 del self.group.owners[partition]
 
     def _take_over(self) -> frozenset[TopicPartition]:
-        """Own what the group gives us and nobody holds."""
+        """Own what the group gives us and no member holds."""
         new = frozenset(
             partition
             for partition, owner in self.group.wanted.items()
@@ -350,7 +350,7 @@ class FakeReceipt:
         self.error: WorkerError | None = None
 
     def settle(self, error: WorkerError | None = None) -> None:
-        """Make the fate known."""
+        """Set the outcome."""
         self.error = error
         self.done = True
 

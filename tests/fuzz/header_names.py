@@ -1,4 +1,4 @@
-"""Names of headers: other clients can write any bytes. See repair 5 in `worker.broker.kafka_python.repairs`.
+"""Names of headers that other clients may write: any bytes. See `read_any_header_name` in `repairs.py`.
 
 An input holds the header names of one record, one in a line. A plain record comes before it and after it.
 """

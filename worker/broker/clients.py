@@ -1,9 +1,12 @@
-"""Which client library carries the reviews: of two packages of the same form one is chosen."""
+"""Which client library reads and writes Kafka: one of two packages with the same classes."""
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, get_args
+from functools import partial
+from typing import Any, Final, Literal, NamedTuple, get_args
 
+from worker.broker.connection import Connection
 from worker.broker.contract import Sink, Source, TransactionalSink
+from worker.broker.sending import opener
 from worker.errors import SettingsRejected
 
 ClientName = Literal["kafka-python", "confluent"]
@@ -11,30 +14,36 @@ CLIENTS: Final[tuple[ClientName, ...]] = get_args(ClientName)
 
 
 class Client(NamedTuple):
-    """What opens the sources and sinks of one library; the arguments are the same in both."""
+    """The classes of one library; their arguments are the same in both."""
 
     source: Callable[..., Source]
-    sink_opener: Callable[..., Callable[[], Sink]]
-    transactional_sink_opener: Callable[..., Callable[[], TransactionalSink]]
+    sink: Callable[..., Sink]
+    transactional_sink: Callable[..., TransactionalSink]
+
+    def sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], Sink]:
+        """Return what opens sinks, each with what the earlier ones learned. See `worker.broker.sending.opener`."""
+        return opener(partial(self.sink, connection, learned={}, **settings))
+
+    def transactional_sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], TransactionalSink]:
+        """Return what opens transactional sinks, as `sink_opener` does."""
+        return opener(partial(self.transactional_sink, connection, learned={}, **settings))
 
 
 def client_named(name: ClientName) -> Client:
     """Return the client. Raises SettingsRejected where it is not installed."""
+    # Imported when chosen: commands that need no Kafka start faster.
     if name == "kafka-python":
-        # Imported when chosen: commands that need no Kafka start without.
-        from worker.broker.kafka_python import sink, source, transactions
+        from worker.broker.kafka_python.sink import KafkaSink
+        from worker.broker.kafka_python.source import KafkaSource
+        from worker.broker.kafka_python.transactions import KafkaTransactionalSink
 
-        return Client(source.KafkaSource, sink.sink_opener, transactions.transactional_sink_opener)
+        return Client(KafkaSource, KafkaSink, KafkaTransactionalSink)
     try:
-        from worker.broker.confluent import sink as confluent_sink
-        from worker.broker.confluent import source as confluent_source
-        from worker.broker.confluent import transactions as confluent_transactions
+        from worker.broker.confluent.sink import ConfluentSink
+        from worker.broker.confluent.source import ConfluentSource
+        from worker.broker.confluent.transactions import ConfluentTransactionalSink
     except ImportError as exc:
         raise SettingsRejected(
             f"client = {name} needs confluent-kafka ({exc}): pip install 'sentiment-worker[confluent]', or leave it out"
         ) from exc
-    return Client(
-        confluent_source.ConfluentSource,
-        confluent_sink.sink_opener,
-        confluent_transactions.transactional_sink_opener,
-    )
+    return Client(ConfluentSource, ConfluentSink, ConfluentTransactionalSink)

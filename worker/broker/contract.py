@@ -1,7 +1,7 @@
 """What the worker needs of a broker: a `Source` to read from and a `Sink` to write to.
 
-`offset` is what was read; `next_offset` is what is committed (last finished + 1), as Kafka counts it.
-Both protocols have two real implementations (`worker.broker.kafka_python`, `worker.broker.confluent`) and a fake
+`offset` is that of a record; `next_offset` is what is committed (last finished + 1), as Kafka counts it.
+Each protocol has two real implementations (`worker.broker.kafka_python`, `worker.broker.confluent`) and a fake
 (`tests/fakes`), held to one contract suite.
 """
 
@@ -22,7 +22,7 @@ class TopicPartition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One message as it was read. A named tuple is made in a fifth of the time of a frozen dataclass."""
+    """One message as it was read. A named tuple is created in a fifth of the time of a frozen dataclass."""
 
     partition: TopicPartition
     offset: int
@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """What holding this record costs."""
+        """Bytes of key, value and headers: what holding this record costs."""
         size_bytes = len(self.key or b"") + len(self.value or b"")
         for name, value in self.headers:
             size_bytes += len(name) + len(value or b"")
@@ -42,30 +42,29 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What one poll brought. Apply `lost` first and `records` last."""
+    """What one poll returned. Apply `lost` first and `records` last."""
 
     records: Sequence[Record] = ()  # ascending offsets within a partition; only of partitions owned now
-    lost: frozenset[TopicPartition] = frozenset()  # taken by force: others may read them already
-    revoked: frozenset[TopicPartition] = frozenset()  # handed over: nobody else reads them before the next poll
+    lost: frozenset[TopicPartition] = frozenset()  # taken away: other members may read them already
+    revoked: frozenset[TopicPartition] = frozenset()  # handed over: no other member reads them before the next poll
     assigned: frozenset[TopicPartition] = frozenset()  # new to us, reading from the committed offset
     skipped: int = 0  # records that were deleted from the topic before they were read
 
 
 class Source(Protocol):
-    """A member of a consumer group. Use from one thread; every call but `poll` is expected to be short."""
+    """A member of a consumer group. Use it from one thread; every call but `poll` should be short."""
 
     def poll(self, *, timeout_s: float, max_records: int) -> Polled:
         """Wait up to `timeout_s` for records; return at once when there are some or the assignment changed.
 
-        A partition that was taken and came back within one poll stands in `lost` and in `assigned` and reads on
-        from its committed offset; so does, from its beginning, one whose topic was deleted and made anew. A broker
-        that is away is waited for: the poll returns empty.
-        Raises Fatal where no retry can help (access denied, topic deleted).
+        A partition that was taken and came back within one poll is in `lost` and in `assigned`, and reads on from its
+        committed offset. So is one whose topic was deleted and recreated, but it reads from its beginning. While the
+        broker is away, polls return nothing. Raises Fatal where no retry can help (access denied, topic deleted).
         """
         ...
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
-        """Stop fetching these; polling goes on and keeps the membership. What is not ours is ignored."""
+        """Stop fetching these; polls still keep the membership. Partitions that are not ours are ignored."""
         ...
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
@@ -75,23 +74,23 @@ class Source(Protocol):
     def commit(self, next_offsets: Mapping[TopicPartition, int], *, timeout_s: float) -> None:
         """Store the offsets for the group and return when the broker has them.
 
-        Partitions that the last poll told to be `revoked` are still ours here; others that are not are left out.
-        Raises AssignmentLost: a rebalance came first; nothing was stored. Poll, and drop what was revoked.
-        Raises BrokerUnavailable: not known whether stored; committing the same or more again is safe.
+        Partitions that the last poll reported as `revoked` are still ours here; others that are not ours are ignored.
+        Raises AssignmentLost when a rebalance came first: nothing was stored. Poll, and drop what was revoked.
+        Raises BrokerUnavailable when it is unknown whether they were stored: commit the same or later ones again.
         """
         ...
 
     @property
     def membership(self) -> object | None:
-        """Proof that we are a member, as of the last poll, for `TransactionalSink.commit`.
+        """Proof of our membership, as of the last poll, for `TransactionalSink.commit`.
 
-        None while the group rebalances: offsets would be refused.
+        None while the group rebalances, because offsets would be refused.
         """
         ...
 
     @property
     def silence_s(self) -> float:
-        """How long no broker has said anything. While one is there, a member hears from it every few seconds."""
+        """Seconds since a broker last sent anything. A broker that is there answers every few seconds."""
         ...
 
     def rewind(self, *, timeout_s: float) -> None:
@@ -99,7 +98,7 @@ class Source(Protocol):
         ...
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """Records between what was read and the end of each owned partition, as far as fetches have told."""
+        """Records between what was read and the end of each owned partition, where the end is known."""
         ...
 
     def close(self, *, timeout_s: float) -> None:
@@ -108,7 +107,7 @@ class Source(Protocol):
 
 
 class Outgoing(NamedTuple):
-    """One message to be written."""
+    """One message to write."""
 
     topic: str
     key: bytes | None
@@ -119,11 +118,11 @@ class Outgoing(NamedTuple):
 
 
 class Receipt(Protocol):
-    """The fate of one `Outgoing`. Reading it never blocks."""
+    """The outcome of one `Outgoing`. Subscription it never blocks."""
 
     @property
     def done(self) -> bool:
-        """Whether the fate is known."""
+        """Whether the outcome is known."""
         ...
 
     @property
@@ -136,21 +135,21 @@ class Receipt(Protocol):
 
 
 class Sink(Protocol):
-    """Writes messages, many in flight. Use from one thread.
+    """Writes messages, many in flight. Use it from one thread.
 
     Messages of one partition are stored in the order sent, each at most once per `send` (idempotent producer,
-    acknowledged by all in-sync replicas). After one that failed, none is stored until `flush` was called: what comes
-    later must not get in before it.
+    acknowledged by all in-sync replicas). After one that failed, none is stored until `flush` was called, because later
+    messages must not be stored before it.
     """
 
     def send(self, message: Outgoing) -> Receipt:
-        """Hand over one message without waiting for the broker; refusals are told by the receipt."""
+        """Hand over one message without waiting for the broker; the receipt holds a refusal."""
         ...
 
     def flush(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
         """Wait until every receipt is done.
 
-        Raises BrokerUnavailable when some are not by then, or soon after it became `hurried`.
+        Raises BrokerUnavailable when some are not by then, or soon after `hurried` returns True.
         """
         ...
 
@@ -159,26 +158,26 @@ class Sink(Protocol):
         ...
 
     def close(self, *, timeout_s: float) -> None:
-        """Send what is buffered, for at most `timeout_s`, and let go; receipts tell the rest. Idempotent."""
+        """Send what is buffered, for at most `timeout_s`, and close; receipts that are left fail. Idempotent."""
         ...
 
 
 class TransactionalSink(Sink, Protocol):
-    """A sink whose messages become readable together with the offsets that they finish, or not at all.
+    """A sink whose messages become readable together with the offsets of the records they come from, or not at all.
 
-    Opening one ends whatever an earlier one of the same transactional id has left open, and stops that one.
-    An open transaction cannot be taken back by itself: close the sink and open another.
+    Opening one aborts the transaction that an earlier one of the same transactional id left open, and fences that one.
+    An open transaction cannot be aborted by itself: close the sink and open another.
     """
 
     def begin(self) -> None:
-        """Open a transaction: every `send` from here to `commit` belongs to it."""
+        """Begin a transaction: every `send` until `commit` belongs to it."""
         ...
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:
-        """Store what was sent since `begin` and the offsets of the group as one. Every receipt must be done and good.
+        """Store what was sent since `begin` and the offsets of the group as one. Every receipt must be without error.
 
-        After an error the sink is of no more use. Raises AssignmentLost (the membership is over; nothing was stored),
-        Fenced, AccessDenied, BrokerRefused, DeliveryFailed; and BrokerUnavailable: not known whether stored, the
-        committed offsets will tell.
+        After an error the sink cannot be used any more. Raises AssignmentLost (the membership is over; nothing was
+        stored), Fenced, AccessDenied, BrokerRefused, DeliveryFailed; and BrokerUnavailable when it is unknown whether
+        they were stored: the committed offsets show it.
         """
         ...

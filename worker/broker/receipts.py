@@ -1,41 +1,42 @@
-"""The fates of messages that are the same whichever client sends them."""
+"""Receipts of both clients: the outcome of each message that was sent."""
 
 import time
-from typing import Final
+from collections.abc import Callable
 
+from worker.broker.contract import Outgoing
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed, TopicMissing, WorkerError
 
-_REMEMBER_S: Final = 1.0
+
+class Sent:
+    """The receipt of a message. The first outcome stands."""
+
+    __slots__ = ("_serve", "error", "is_done", "sent_s", "size_bytes", "topic")
+
+    def __init__(self, message: Outgoing, serve: Callable[[], None]) -> None:
+        """`serve` asks the library for outcomes that it has not reported yet."""
+        self.topic = message.topic
+        self.size_bytes = len(message.key or b"") + len(message.value or b"")
+        self.sent_s = time.monotonic()
+        self.is_done = False  # `done` without asking
+        self.error: WorkerError | None = None
+        self._serve = serve
+
+    @property
+    def done(self) -> bool:
+        """See Receipt."""
+        if not self.is_done:
+            self._serve()
+        return self.is_done
+
+    def settle(self, error: WorkerError | None) -> None:
+        """Record the outcome, on any thread; None: the message is stored."""
+        if not self.is_done:
+            self.error = error
+            self.is_done = True  # last: a thread that sees it must see the error
 
 
-class Refused:
-    """The receipt of a message that was never sent."""
-
-    __slots__ = ("error",)
-    done = True
-
-    def __init__(self, error: WorkerError) -> None:
-        self.error = error
-
-
-class Reasons:
-    """Why a topic takes nothing, as found out a moment ago: a batch of messages must not wait for each to find out."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[float, WorkerError]] = {}  # topic: (stands until, why)
-
-    def remember(self, topic: str, why: WorkerError) -> None:
-        """What was found out now."""
-        self._known[topic] = (time.monotonic() + _REMEMBER_S, why)
-
-    def of(self, topic: str) -> WorkerError | None:
-        """The reason, while it stands."""
-        until_s, why = self._known.get(topic, (0.0, None))
-        return why if time.monotonic() < until_s else None
-
-
-def as_fate(error: WorkerError) -> WorkerError:
-    """Make of what befell a topic what a receipt may tell: see `worker.broker.contract.Receipt`."""
+def as_outcome(error: WorkerError) -> WorkerError:
+    """Turn what happened to a topic into what a receipt may hold: see `worker.broker.contract.Receipt`."""
     if isinstance(error, TopicMissing):
         return BrokerRefused(str(error))
     if isinstance(error, BrokerUnavailable | BrokerUnreachable):
@@ -43,13 +44,6 @@ def as_fate(error: WorkerError) -> WorkerError:
     return error
 
 
-def not_sent(topic: str, why: str = "") -> DeliveryFailed:
-    """What becomes of a message that comes after one that failed."""
-    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it{why}")
-
-
-def unanswered(count: int, waited_s: float) -> BrokerUnavailable:
-    """What a flush says of messages that have no fate yet."""
-    return BrokerUnavailable(
-        f"{count} messages are without an answer after {waited_s:.1f} s. Check the broker and the network"
-    )
+def not_sent(topic: str, detail: str = "") -> DeliveryFailed:
+    """Return the outcome of a message that comes after one that failed."""
+    return DeliveryFailed(f"a message to {topic} was not sent: another one failed before it{detail}")

@@ -1,29 +1,22 @@
-"""Tokens for OAUTHBEARER: a file that something else keeps fresh."""
+"""Tokens for OAUTHBEARER, read from a file that another program keeps fresh."""
 
 import re
 from pathlib import Path
 from typing import Final
 
-from kafka.errors import SaslAuthenticationFailedError
-from kafka.net.sasl.oauth import AbstractTokenProvider
-
-# As RFC 6750 has it; anything else could end the token early and add to the login what nobody meant.
+# As RFC 6750 defines it; any other character could end the token early and inject fields into the login.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
-class TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types
-    """Reads the token at each login. The file must be replaced as a whole (renamed over), never half written."""
+def read_token(path: str) -> str:
+    """Return what the file holds. Replace the file as a whole (rename over it): it is read at each login.
 
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = Path(path)
-
-    def token(self) -> str:
-        """Return what the file holds. Raises SaslAuthenticationFailedError, for the library to tell."""
-        try:
-            token = self._path.read_text("utf-8", errors="replace").strip()
-        except OSError as exc:
-            raise SaslAuthenticationFailedError(f"{self._path} cannot be read: {exc.strerror}") from exc
-        if not _TOKEN.fullmatch(token):
-            raise SaslAuthenticationFailedError(f"{self._path} does not hold a token and nothing else")
-        return token
+    Raises ValueError where it cannot be read or holds anything but a token; the message never shows the content.
+    """
+    try:
+        token = Path(path).read_text("utf-8", errors="replace").strip()
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be read: {exc.strerror}") from exc
+    if not _TOKEN.fullmatch(token):
+        raise ValueError(f"{path} does not hold a token and nothing else")
+    return token

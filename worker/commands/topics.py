@@ -3,7 +3,7 @@
 import click
 
 from worker.broker.cluster.admin import create_topics, require_topics
-from worker.broker.kafka_python.sink import MAX_MESSAGE_BYTES
+from worker.broker.sending import MAX_MESSAGE_BYTES
 from worker.commands.terminal import echo_json
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings

@@ -1,4 +1,4 @@
-"""A client is chosen by its name, and one that is not installed is refused with what to install."""
+"""The client is chosen by name. Where it is not installed, the error says what to install."""
 
 import sys
 
@@ -18,9 +18,9 @@ def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("worker.broker.confluent", raising=False)
 
 
-def test_both_clients_have_the_same_openers() -> None:
-    for opener in client_named("kafka-python")._fields:
-        names = {getattr(client_named(name), opener).__module__ for name in CLIENTS}
+def test_each_client_has_its_own_classes() -> None:
+    for field in client_named("kafka-python")._fields:
+        names = {getattr(client_named(name), field).__module__ for name in CLIENTS}
         assert len(names) == 2
 
 
@@ -31,7 +31,7 @@ def test_a_client_that_is_not_installed_is_refused_with_what_to_install() -> Non
 
 
 @pytest.mark.usefixtures("not_installed")
-def test_a_worker_does_not_begin_without_its_client() -> None:
+def test_a_worker_does_not_start_without_its_client() -> None:
     with pytest.raises(SettingsRejected, match="confluent-kafka"):
         run(Settings(client="confluent", http_port=0))
 

@@ -18,7 +18,7 @@ LIMIT_S = 1.0
 
 @contextmanager
 def listening(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Somebody who does this with each connection, one after the other."""
+    """A server that does this with each connection, one after the other."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -48,35 +48,35 @@ def hang_up(_connection: socket.socket) -> None:
     """Say nothing."""
 
 
-def hear_out(connection: socket.socket) -> None:
+def read_to_the_end(connection: socket.socket) -> None:
     """Read to the end, and say nothing."""
     while connection.recv(100):
         pass
 
 
-def test_a_name_that_nobody_knows_is_told() -> None:
+def test_an_unknown_host_name_is_reported() -> None:
     found = reach("no-such-host.invalid:9092", timeout_s=LIMIT_S)
     assert found.name_error
     assert found.port_error is None
 
 
-def test_a_name_that_cannot_be_one_is_told() -> None:
+def test_an_invalid_host_name_is_reported() -> None:
     assert reach(f"{'a' * 64}.example:9092", timeout_s=LIMIT_S).name_error
 
 
-def test_a_port_where_nobody_listens_is_told() -> None:
+def test_a_port_without_a_listener_is_reported() -> None:
     found = reach(f"127.0.0.1:{free_ports(1)[0]}", timeout_s=LIMIT_S)
     assert found.port_error == "Connection refused"
 
 
 @pytest.mark.parametrize("tls_first", [True, False])
-def test_what_hangs_up_without_a_word_is_silence(tls_first: bool) -> None:
+def test_a_server_that_closes_the_connection_is_silence(tls_first: bool) -> None:
     with listening(hang_up) as address:
         assert reach(address, timeout_s=LIMIT_S, tls_first=tls_first).spoken == "silence"
 
 
-def test_what_never_answers_is_silence_after_the_time_is_over() -> None:
-    with listening(hear_out) as address:
+def test_a_server_that_never_answers_is_silence_after_the_time_limit() -> None:
+    with listening(read_to_the_end) as address:
         assert reach(address, timeout_s=0.2).spoken == "silence"
 
 
@@ -86,7 +86,7 @@ def test_a_web_server_is_something_else() -> None:
 
 
 @pytest.mark.parametrize("wants_certificate", [True, False])
-def test_tls_is_recognized_whoever_it_is_and_whatever_it_wants(tmp_path: Path, wants_certificate: bool) -> None:
+def test_tls_is_recognized_whatever_its_certificate_and_its_demands(tmp_path: Path, wants_certificate: bool) -> None:
     authority = Authority(tmp_path, "nobody-trusts")
     own = authority.sign("broker", dns_name="localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,10 +1,14 @@
-"""The fate of a message is its own, not that of another in the same transaction."""
+"""The outcome of a message is its own, not that of another in the same transaction."""
+
+from typing import Any
 
 import pytest
 from kafka.errors import TopicAuthorizationFailedError
 
-from worker.broker.kafka_python.sink import _Receipt
-from worker.broker.receipts import as_fate
+from worker.broker.connection import Connection
+from worker.broker.contract import Outgoing
+from worker.broker.kafka_python.sink import KafkaSink
+from worker.broker.receipts import Sent, as_outcome
 from worker.errors import (
     AccessDenied,
     BrokerRefused,
@@ -16,31 +20,48 @@ from worker.errors import (
 )
 
 
-def ignore() -> None:
-    """No producer has to end."""
+def nothing() -> None:
+    """No library has to be asked."""
 
 
-def test_a_refusal_is_told_of_the_topic_that_it_names_whichever_message_meets_it_first() -> None:
-    refusals: list[BaseException] = []
-    result, dead_letter = _Receipt("scored", refusals, ignore), _Receipt("dlq", refusals, ignore)
-    refusal = TopicAuthorizationFailedError({"dlq"})
-    result.settle(refusal)
-    dead_letter.settle(refusal)
+def sent(topic: str) -> Sent:
+    return Sent(Outgoing(topic, None, b"v"), nothing)
+
+
+@pytest.fixture
+def sink(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A sink without a producer."""
+    monkeypatch.setattr(KafkaSink, "_open", lambda self: setattr(self, "_refusals", []))
+    monkeypatch.setattr(KafkaSink, "_stop_sending", lambda _: None)
+    return KafkaSink(Connection("localhost:1"))
+
+
+def test_a_denied_topic_is_the_outcome_of_its_own_messages_alone(sink: Any) -> None:
+    result, dead_letter = sent("scored"), sent("dlq")
+    denied = TopicAuthorizationFailedError({"dlq"})
+    sink._settle(result, denied)
+    sink._settle(dead_letter, denied)
     assert isinstance(result.error, DeliveryFailed)
     assert isinstance(dead_letter.error, AccessDenied)
     assert "Write on topic dlq" in str(dead_letter.error)
 
 
-def test_the_first_fate_stands() -> None:
-    receipt = _Receipt("scored", [], ignore)
-    receipt.settle(object())
-    receipt.settle(TopicAuthorizationFailedError({"scored"}))
+def test_the_first_outcome_stands(sink: Any) -> None:
+    receipt = sent("scored")
+    sink._settle(receipt, object())
+    sink._settle(receipt, TopicAuthorizationFailedError({"scored"}))
     assert receipt.done
     assert receipt.error is None
 
 
+def test_asking_whether_a_message_is_done_may_bring_its_outcome() -> None:
+    receipt = Sent(Outgoing("scored", None, b"v"), lambda: receipt.settle(None))
+    assert not receipt.is_done
+    assert receipt.done
+
+
 @pytest.mark.parametrize(
-    ("befell", "fate"),
+    ("error", "outcome"),
     [
         (TopicMissing, BrokerRefused),
         (BrokerUnavailable, DeliveryFailed),
@@ -48,9 +69,9 @@ def test_the_first_fate_stands() -> None:
         (AccessDenied, AccessDenied),
     ],
 )
-def test_what_befell_a_topic_is_told_of_a_message_as_something_that_sending_again_helps_or_does_not(
-    befell: type[WorkerError], fate: type[WorkerError]
+def test_the_error_of_a_topic_becomes_an_outcome_that_says_whether_sending_again_helps(
+    error: type[WorkerError], outcome: type[WorkerError]
 ) -> None:
-    told = as_fate(befell("scored is not there"))
-    assert type(told) is fate
-    assert str(told) == "scored is not there"
+    found = as_outcome(error("scored is not there"))
+    assert type(found) is outcome
+    assert str(found) == "scored is not there"

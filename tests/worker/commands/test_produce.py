@@ -144,7 +144,7 @@ def test_a_rate_changes_nothing_but_the_time(rig: Rig) -> None:
 
 
 def test_the_client_of_the_settings_publishes(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    opened = Client(FakeSource, lambda *_, **__: lambda: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
+    opened = Client(FakeSource, lambda *_, **__: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
     monkeypatch.setattr(produce, "client_named", {"confluent": opened}.__getitem__)
     monkeypatch.setattr(produce, "require_topics", lambda *_: {})
     (tmp_path / "r.txt").write_text("a\nb\n")

@@ -1,1 +1,1 @@
-"""What is asked of a cluster beside the stream of reviews: topics, groups, offsets, permissions."""
+"""Questions to a cluster besides reading and writing records: topics, groups, offsets, permissions."""

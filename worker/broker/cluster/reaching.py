@@ -1,7 +1,7 @@
-"""How far an address lets us come, layer by layer: name, port, and what is spoken there.
+"""What can be reached at an address, layer by layer: its name, its port, and the protocol spoken there.
 
-The client library knows only that it could not get in. Here sockets are asked, with the smallest request of Kafka's
-protocol and with a TLS handshake that trusts everybody: what is spoken is in question, not by whom.
+The client library knows only that it could not connect. Here plain sockets send the smallest request of Kafka's
+protocol, and a TLS handshake that trusts any certificate: the question is what is spoken, not by which broker.
 """
 
 import socket
@@ -20,7 +20,7 @@ _LARGEST_ANSWER: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What was found at one address; each field only where the one before it is good."""
+    """What was found at one address; a field is set only where the ones before it are good."""
 
     address: str
     name_error: str | None = None
@@ -29,7 +29,7 @@ class Reach:
 
 
 def reach(address: str, *, timeout_s: float, tls_first: bool = False) -> Reach:
-    """Find out what is at "host:port". `tls_first` where TLS is expected: the broker's log then stays clean."""
+    """Find out what is at "host:port". With `tls_first`, for a broker that speaks TLS, its log stays clean."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
@@ -43,9 +43,9 @@ def reach(address: str, *, timeout_s: float, tls_first: bool = False) -> Reach:
     except OSError as exc:
         return Reach(address, port_error=_reason(exc))
     asked = (_speaks_tls, _speaks_plaintext) if tls_first else (_speaks_plaintext, _speaks_tls)
-    heard = [ask(place, timeout_s) for ask in asked]
-    spoken = next((one for one in heard if one in ("plaintext", "tls")), None)
-    return Reach(address, spoken=spoken or ("something else" if "something else" in heard else "silence"))
+    answers = [ask(place, timeout_s) for ask in asked]
+    spoken = next((one for one in answers if one in ("plaintext", "tls")), None)
+    return Reach(address, spoken=spoken or ("something else" if "something else" in answers else "silence"))
 
 
 def _speaks_plaintext(place: tuple[str, int], timeout_s: float) -> Spoken:
@@ -73,7 +73,7 @@ def _speaks_tls(place: tuple[str, int], timeout_s: float) -> Spoken:
             trusting.wrap_socket(connection, server_hostname=place[0]),
         ):
             return "tls"
-    except ssl.SSLError as exc:  # an alert is TLS, too: of a listener that wants a certificate, say
+    except ssl.SSLError as exc:  # an alert is TLS too, for example of a listener that asks for a certificate
         return "tls" if "ALERT" in (exc.reason or "") else "silence"
     except OSError:
         return "silence"

@@ -1,20 +1,23 @@
-"""Reading a topic from outside any group: nothing is committed, nobody loses partitions."""
+"""Subscription a topic without a group: nothing is committed, and no member loses partitions."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Final
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as KafkaPartition
-from kafka.errors import TopicAuthorizationFailedError
 
 from worker.broker.cluster.admin import require_topics
-from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection, open_client, raise_refusal
-from worker.broker.contract import Record, TopicPartition
+from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
+from worker.broker.contract import Record
+from worker.broker.deadline import Deadline
+from worker.broker.errors import Code, Needs
+from worker.broker.kafka_python.client import open_client, raise_refusal
 from worker.broker.kafka_python.errors import translated
-from worker.broker.kafka_python.network import Network
-from worker.broker.kafka_python.repairs import read_any_header_name
+from worker.broker.kafka_python.repairs import Network, read_any_header_name
+from worker.broker.kafka_python.source import to_records
 from worker.errors import BrokerUnavailable, BrokerUnreachable
 
 _POLL_S: Final = 0.5
@@ -22,18 +25,18 @@ _POLL_S: Final = 0.5
 
 @contextmanager
 def read_topic(connection: Connection, topic: str, *, from_beginning: bool) -> Iterator[Iterator[Record]]:
-    """Yield the records of every partition, for ever; a broker that goes away is waited for.
+    """Yield the records of every partition, for ever; wait for a broker that goes away.
 
-    What is stored after the block was entered is not missed. Ordered within a partition; partitions added later
-    are not read. Raises TopicMissing, AccessDenied, BrokerUnreachable.
+    Everything stored after the block was entered is read, in order within a partition. Partitions added later are not
+    read. Raises TopicMissing, AccessDenied, BrokerUnreachable.
     """
     with _consumer_of(connection, topic) as (consumer, network, partitions):
         consumer.assign(partitions)
         (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*partitions)
         for partition in partitions:
-            # A seek alone takes effect at the first poll: too late to call it the end as of now.
+            # A seek takes effect at the first poll, which is too late for the end as of now.
             _position(consumer, partition)
-        yield _records(consumer, network, topic)
+        yield chain.from_iterable(_polls(consumer, network, topic))
 
 
 def newest_records(
@@ -43,15 +46,15 @@ def newest_records(
 
     Raises TopicMissing, AccessDenied, BrokerUnreachable.
     """
-    deadline_s = time.monotonic() + timeout_s
+    deadline = Deadline(timeout_s)
     with _consumer_of(connection, topic) as (consumer, network, partitions):
         consumer.assign(partitions)
-        with translated(f"finding the place to read {topic} from", unavailable=BrokerUnreachable):
+        with translated(f"finding where to read {topic} from", unavailable=BrokerUnreachable):
             first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         for partition in partitions:
             consumer.seek(partition, max(first[partition], ends[partition] - each))
         polls, found = _polls(consumer, network, topic), []
-        while time.monotonic() < deadline_s and any(_position(consumer, one) < ends[one] for one in partitions):
+        while not deadline.over and any(_position(consumer, one) < ends[one] for one in partitions):
             found += next(polls)
         return found
 
@@ -77,7 +80,7 @@ def _consumer_of(connection: Connection, topic: str) -> Iterator[tuple[Any, Netw
 
 
 def _position(consumer: Any, partition: KafkaPartition) -> int:
-    what = f"finding the place to read {partition.topic} from"
+    what = f"finding where to read {partition.topic} from"
     with translated(what, unavailable=BrokerUnreachable):
         position: int | None = consumer.position(partition, timeout_ms=BOOTSTRAP_TIMEOUT_S * 1000)
     if position is None:
@@ -85,14 +88,9 @@ def _position(consumer: Any, partition: KafkaPartition) -> int:
     return position
 
 
-def _records(consumer: Any, network: Network, topic: str) -> Iterator[Record]:
-    for batch in _polls(consumer, network, topic):
-        yield from batch
-
-
 def _polls(consumer: Any, network: Network, topic: str) -> Iterator[list[Record]]:
-    """Yield what each poll brings, for ever; a broker that goes away is waited for."""
-    needs = {TopicAuthorizationFailedError: f"Read on topic {topic}"}
+    """Yield the records of each poll, for ever; wait for a broker that goes away."""
+    needs: Needs = {Code.TOPIC_AUTHORIZATION_FAILED: f"Read on topic {topic}"}
     while True:
         raise_refusal(network, f"reading {topic}")
         try:
@@ -101,8 +99,4 @@ def _polls(consumer: Any, network: Network, topic: str) -> Iterator[list[Record]
         except BrokerUnavailable:
             time.sleep(_POLL_S)  # the library raised instead of waiting
             batches = {}
-        yield [
-            Record(TopicPartition(*partition), raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers))
-            for partition, batch in batches.items()
-            for raw in batch
-        ]
+        yield to_records(batches)

@@ -1,7 +1,7 @@
-"""What a cluster tells about itself, its topics and a group, asked from outside and without changing anything.
+"""What a cluster says about itself, its topics and a group. Asking changes nothing.
 
-kafka-python's admin client answers in dictionaries and numbers; here they become what a check, or a table of the lag,
-has to know.
+kafka-python's admin client answers in dictionaries and numbers; here they become the types that checks and the table of
+lags use.
 """
 
 import time
@@ -11,32 +11,35 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
 from kafka import TopicPartition as KafkaPartition
-from kafka import errors as kafka
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import GroupAuthorizationFailedError, for_code
 from kafka.protocol.consumer import HeartbeatRequest
 from kafka.protocol.producer import EndTxnRequest
 
-from worker.broker.cluster.admin import open_admin
 from worker.broker.connection import BOOTSTRAP_TIMEOUT_S, Connection
 from worker.broker.contract import TopicPartition
-from worker.broker.kafka_python.errors import NOTHING, Needs, translated
+from worker.broker.deadline import Deadline
+from worker.broker.errors import NOTHING, Code, Needs, to_transact
+from worker.broker.kafka_python.client import open_admin
+from worker.broker.kafka_python.errors import translated
+from worker.broker.kafka_python.repairs import ask_coordinator, broker_version
 from worker.errors import AccessDenied, BrokerRefused, BrokerUnavailable, BrokerUnreachable
 
 T = TypeVar("T")
 Visibility = Literal["there", "missing", "denied"]
 
 _ASK_AGAIN_S: Final = 0.2
-_NOBODY: Final = "sentiment-worker-doctor"  # a member that no group has
-_NO_PRODUCER: Final = 2**63 - 1  # a number that no producer has
-_TRANSACTION: Final = 1  # the kind of coordinator, as the protocol counts them
+_NO_MEMBER: Final = "sentiment-worker-doctor"  # a member id that no group has
+_NO_PRODUCER: Final = 2**63 - 1  # a producer id that no producer has
+_GROUP, _TRANSACTION = 0, 1  # kinds of coordinators in the protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Who answers."""
+    """The brokers, and what they speak."""
 
-    version: tuple[int, ...]  # of the protocol's level, as far as the library can tell
-    brokers: tuple[str, ...]  # "host:port", as they are advertised
+    version: tuple[int, ...]  # of the protocol
+    brokers: tuple[str, ...]  # "host:port", as advertised
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class Topic:
     partitions: int = 0
     replicas: int = 0  # of the partition that has fewest
     in_sync: int = 0  # likewise
-    leaderless: int = 0  # partitions that nobody can read or write now
-    operations: frozenset[str] | None = None  # "READ", "WRITE", ...: what we may do; None where the broker does not say
+    leaderless: int = 0  # partitions that cannot be read or written now
+    operations: frozenset[str] | None = None  # what we may do: "READ", "WRITE", ...; None where the broker does not say
     configs: Mapping[str, str] | None = None  # in force; None where we may not read them
 
 
@@ -65,11 +68,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group; one that never was has the state Dead."""
+    """A consumer group; one that does not exist has the state Dead."""
 
     name: str
     state: str
-    protocol: str  # how its members share the partitions
+    protocol: str  # the assignor of its members
     members: tuple[Member, ...]
 
 
@@ -81,16 +84,16 @@ class Survey:
         self._timeout_s = timeout_s
 
     def cluster(self) -> Cluster:
-        """Return what answers there."""
+        """Return the version and the brokers."""
         found = self._ask("asking for the cluster", self._admin.describe_cluster)
         brokers = tuple(f"{broker['host']}:{broker['port']}" for broker in found["brokers"])
-        return Cluster(tuple(self._admin._manager.broker_version), brokers)
+        return Cluster(broker_version(self._admin), brokers)
 
     def clock(self) -> float | None:
-        """Return the time that the cluster's controller has, in epoch seconds; None where we are not told."""
+        """Return the time of the cluster's controller, in epoch seconds; None where the cluster does not say."""
         try:
             quorum = self._ask("asking for the controllers", self._admin.describe_metadata_quorum)
-        except (AccessDenied, BrokerRefused):  # without Describe on the cluster, or older than such questions
+        except (AccessDenied, BrokerRefused):  # without Describe on the cluster, or too old a broker
             return None
         [partition] = quorum["topics"][0]["partitions"]
         # The leader counts itself as caught up now.
@@ -103,7 +106,7 @@ class Survey:
         return stamp_ms / 1000 if stamp_ms > 0 else None
 
     def topics(self, names: Collection[str]) -> dict[str, Topic]:
-        """Return each topic by its name, also those that are missing or hidden from us."""
+        """Return each topic by its name, also those that are missing or denied."""
         described = self._ask("asking for topics", lambda: self._admin.describe_topics(list(names)))
         topics = {topic["name"]: _topic(topic) for topic in described}
         seen = [name for name in names if topics[name].visibility == "there"]
@@ -116,26 +119,26 @@ class Survey:
         def ask() -> Any:
             found = self._admin.describe_groups([name])[name]
             if "GroupAuthorizationFailed" in (found["error"] or ""):
-                raise kafka.GroupAuthorizationFailedError(name)
+                raise GroupAuthorizationFailedError(name)
             return found
 
         found = self._ask(f"asking for group {name}", ask, _describe_group(name))
         return Group(name, found["group_state"], found["protocol_data"], tuple(map(_member, found["members"])))
 
     def check_may_join(self, group: str) -> None:
-        """Ask for the permission to read as `group`, by the heartbeat of a member that does not exist.
+        """Check the permission to read as `group`, by the heartbeat of a member that does not exist.
 
         Raises AccessDenied where it is missing.
         """
-        request = HeartbeatRequest(group_id=group, generation_id=0, member_id=_NOBODY, group_instance_id=None)
-        needs = {kafka.GroupAuthorizationFailedError: f"Read on group {group}"}
-        expected = (kafka.UnknownMemberIdError, kafka.IllegalGenerationError, kafka.RebalanceInProgressError)
-        self._ask_coordinator(f"asking for the rights on group {group}", group, 0, request, expected, needs)
+        request = HeartbeatRequest(group_id=group, generation_id=0, member_id=_NO_MEMBER, group_instance_id=None)
+        needs: Needs = {Code.GROUP_AUTHORIZATION_FAILED: f"Read on group {group}"}
+        permitted = (Code.UNKNOWN_MEMBER_ID, Code.ILLEGAL_GENERATION, Code.REBALANCE_IN_PROGRESS)
+        self._ask_coordinator(f"asking for the rights on group {group}", group, _GROUP, request, permitted, needs)
 
     def check_may_transact(self, transactional_id: str) -> None:
-        """Ask for the permission to write under an id, by ending a transaction of a producer that does not exist.
+        """Check the permission to write under an id, by ending a transaction of a producer that does not exist.
 
-        So nobody who works under it is fenced. Raises AccessDenied where it is missing.
+        So no producer that uses the id is fenced. Raises AccessDenied where the permission is missing.
         """
         request = EndTxnRequest(
             transactional_id=transactional_id,
@@ -144,10 +147,9 @@ class Survey:
             committed=False,
             max_version=4,
         )
-        needs = {kafka.TransactionalIdAuthorizationFailedError: f"Write on transactional id {transactional_id}"}
         what = f"asking for the rights on transactional id {transactional_id}"
-        expected = (kafka.InvalidProducerIdMappingError, kafka.InvalidProducerEpochError)
-        self._ask_coordinator(what, transactional_id, _TRANSACTION, request, expected, needs)
+        permitted = (Code.INVALID_PRODUCER_ID_MAPPING, Code.INVALID_PRODUCER_EPOCH)
+        self._ask_coordinator(what, transactional_id, _TRANSACTION, request, permitted, to_transact(transactional_id))
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Return the next offset of each partition of `topic` that the group has committed."""
@@ -159,7 +161,7 @@ class Survey:
         return {place.partition: stored.offset for place, stored in offsets.items() if place.topic == topic}
 
     def bounds(self, topic: str, partitions: int) -> dict[int, tuple[int, int]]:
-        """Return for each partition the offset of its oldest record, and the one that its next record will have."""
+        """Return for each partition the offset of its oldest record, and of its next one."""
         places = [KafkaPartition(topic, number) for number in range(partitions)]
 
         def ask(spec: OffsetSpec) -> Mapping[KafkaPartition, Any]:
@@ -172,7 +174,7 @@ class Survey:
         return {place.partition: (first[place].offset, last[place].offset) for place in places}
 
     def _configs(self, names: Collection[str]) -> dict[str, dict[str, str]]:
-        """Those that we may read: of the others the broker tells nothing."""
+        """Return those that we may read; the broker leaves out the others."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, name, None) for name in names]
         found = self._ask(
             "asking for the settings of topics",
@@ -185,39 +187,26 @@ class Survey:
         }
 
     def _ask_coordinator(
-        self,
-        what: str,
-        key: str,
-        kind: int,
-        request: Any,
-        expected: tuple[type[Exception], ...],
-        needs: Needs,
+        self, what: str, key: str, kind: int, request: Any, permitted: Collection[Code], needs: Needs
     ) -> None:
-        """Send a request that changes nothing; `expected` errors are what those hear who have the right."""
-        manager = self._admin._manager
-
-        async def send() -> int:
-            coordinator = await self._admin._find_coordinator_id(key, kind)
-            answer = await manager.send(request, node_id=coordinator)
-            code: int = answer.error_code
-            return code
+        """Send a request that changes nothing. Only a user with the permission gets one of the `permitted` errors."""
 
         def ask() -> None:
-            error = kafka.for_code(manager.run(send))
-            if error is not kafka.NoError and not issubclass(error, expected):
-                raise error()
+            code = ask_coordinator(self._admin, key, kind, request)
+            if code not in (Code.NONE, *permitted):
+                raise for_code(code)()
 
         self._ask(what, ask, needs)
 
     def _ask(self, what: str, question: Callable[[], T], needs: Needs = NOTHING) -> T:
-        """Ask again for a while where that may help: a coordinator is found late on a new cluster."""
-        deadline_s = time.monotonic() + self._timeout_s
+        """Ask again for a while where that may help: a new cluster takes time to find a coordinator."""
+        deadline = Deadline(self._timeout_s)
         while True:
             try:
                 with translated(what, needs=needs):
                     return question()
             except BrokerUnavailable as exc:
-                if time.monotonic() >= deadline_s:
+                if deadline.over:
                     raise BrokerUnreachable(str(exc)) from exc
             time.sleep(_ASK_AGAIN_S)
 
@@ -230,17 +219,17 @@ def open_survey(connection: Connection, *, timeout_s: float = BOOTSTRAP_TIMEOUT_
 
 
 def _describe_group(name: str) -> Needs:
-    return {kafka.GroupAuthorizationFailedError: f"Describe on group {name} (Read includes it)"}
+    return {Code.GROUP_AUTHORIZATION_FAILED: f"Describe on group {name} (Read includes it)"}
 
 
 def _topic(described: Mapping[str, Any]) -> Topic:
-    error = kafka.for_code(described["error_code"])
-    if error is kafka.UnknownTopicOrPartitionError:
+    code = described["error_code"]
+    if code == Code.UNKNOWN_TOPIC_OR_PARTITION:
         return Topic(described["name"], "missing")
-    if error is kafka.TopicAuthorizationFailedError:
+    if code == Code.TOPIC_AUTHORIZATION_FAILED:
         return Topic(described["name"], "denied")
-    if error is not kafka.NoError:
-        raise error(described["name"])
+    if code:
+        raise for_code(code)(described["name"])
     partitions, operations = described["partitions"], described["authorized_operations"]
     return Topic(
         described["name"],

@@ -1,72 +1,55 @@
-"""What the group gave us and took, as whom we have it, and what of that was told.
+"""Which partitions a member owns, on librdkafka, and what of that was reported.
 
 What the library (2.16) does not do by itself and this file does:
 
-- A partition that is handed over is gone when the callback ends. Here it goes with the next poll. See `on_revoke`.
-- A member that is thrown out while it joins keeps its partitions without a word. See `on_assign`.
+- A partition that is handed over is gone when the callback ends. Here it goes with the next poll. See `_on_revoke`.
+- A member that is thrown out while it joins keeps its partitions without any callback. See `_on_assign`.
 - A static member whose commit was late takes itself for replaced, and ends. See `come_back`.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from worker.broker.confluent.consumer import Consumer
-from worker.broker.confluent.membership import Membership, holder_of
-from worker.broker.contract import TopicPartition
-from worker.broker.kafka_python.errors import of_code, translate
+from worker.broker.confluent.membership import Membership, member_id_of
+from worker.broker.contract import Polled, TopicPartition
+from worker.broker.errors import broker_error
+from worker.broker.ownership import Ownership
+from worker.broker.reading import Subscription
 
 log = logging.getLogger(__name__)
 
-_HOLDER_S: Final = 1.0  # for the group to tell who has our name
+_ANSWER_S: Final = 1.0  # for the group to say which member has our instance id
 _LEAVE_S: Final = 0.2
-
-
-class Changes(NamedTuple):
-    """See `worker.broker.contract.Polled`."""
-
-    lost: frozenset[TopicPartition]
-    revoked: frozenset[TopicPartition]
-    assigned: frozenset[TopicPartition]
 
 
 class Assignment:
     """Listens to the consumer, and opens it. `forget` drops what is known of the contents of partitions."""
 
     def __init__(
-        self,
-        consumer: Consumer,
-        admin: AdminClient,
-        *,
-        topic: str,
-        group_id: str,
-        instance_id: str | None,
-        forget: Callable[[set[int]], None],
+        self, consumer: Consumer, admin: AdminClient, subscription: Subscription, *, forget: Callable[[set[int]], None]
     ) -> None:
-        self.owned: dict[int, TopicPartition] = {}  # as told by `changes`
-        self.leaving: set[int] = set()  # told to be revoked, or about to be; see `hand_over`
-        self.ended = False  # the library takes our name for another's, and does nothing more
+        self.owned: dict[int, TopicPartition] = {}  # as reported by `changes`
+        self.leaving: set[int] = set()  # reported as revoked, or about to be; see `hand_over`
+        self.ended = False  # the library believes that another member replaced us, and does nothing more
+        self._ownership = Ownership[int](subscription.group_id)
         self._consumer = consumer
         self._admin = admin
-        self._topic = topic
-        self._group_id = group_id
-        self._instance_id = instance_id
+        self._subscription = subscription
         self._forget = forget
-        self._assigned: set[int] = set()  # this and the next two: not told yet
-        self._revoked: set[int] = set()
-        self._lost: set[int] = set()
         self._membership: Membership | None = None  # as of the last `changes`
         self._membership_is_old = True
         self._member_id = b""
-        consumer.open(self)
+        self._open()
 
     @property
     def staying(self) -> set[int]:
-        """Those of the owned ones that nothing has happened to."""
-        return self.owned.keys() - self._revoked - self._lost
+        """The owned partitions that nothing has happened to."""
+        return self._ownership.staying
 
     @property
     def membership(self) -> Membership | None:
@@ -78,28 +61,24 @@ class Assignment:
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is anything to be told."""
-        return bool(self._assigned or self._revoked or self._lost)
+        """Whether there is anything to report."""
+        return self._ownership.has_changes
 
-    def changes(self) -> Changes:
-        """What has happened since the last call; from here on it is as told."""
-        before = dict(self.owned)
-        assigned = {number: TopicPartition(self._topic, number) for number in self._assigned}
-        for number in self._lost | self._revoked:
-            del self.owned[number]
-        self.owned |= assigned
-        lost = frozenset(before[number] for number in self._lost)
-        revoked = frozenset(before[number] for number in self._revoked - self._lost)
-        self._assigned, self._revoked, self._lost = set(), set(), set()
+    def changes(self) -> Polled:
+        """Report what has happened since the last call."""
+        arrived = set(self._ownership.arriving)
+        lost, revoked = self._ownership.take_gone()
+        self._ownership.report_arrived(arrived)
+        self.owned = {number: TopicPartition(self._subscription.topic, number) for number in self._ownership.owned}
         if self._membership_is_old:
             present = self._consumer.membership
             self._membership = present if present.holds else None
             self._membership_is_old = False
-        return Changes(lost, revoked, frozenset(assigned.values()))
+        return Polled(lost=self._named(lost), revoked=self._named(revoked), assigned=self._named(arrived))
 
-    def hand_over_what_was_told(self) -> None:
-        """Give up what the last `changes` told to be revoked; what a commit has heard of since is told first."""
-        if not self._revoked:
+    def hand_over_reported(self) -> None:
+        """Give up what the last `changes` reported as revoked; what a commit has brought since is reported first."""
+        if not self._ownership.revoked:
             self.hand_over()
 
     def hand_over(self) -> None:
@@ -108,45 +87,52 @@ class Assignment:
         if leaving:
             self._consumer.give_up(leaving)
 
-    def begin_anew(self, numbers: set[int]) -> None:
-        """Tell partitions of ours to be lost and to have come back."""
-        self._lost |= numbers
-        self._assigned |= numbers
+    def restart(self, numbers: set[int]) -> None:
+        """Report partitions of ours as lost and assigned again."""
+        self._ownership.assign(numbers)
 
     def lose_all(self) -> None:
-        """We were thrown out: the callbacks tell that piece by piece, or not at all."""
-        self.on_lost(set(self.owned))
+        """We were thrown out: the callbacks report that piece by piece, or not at all."""
+        self._on_lost(set(self.owned))
 
     def end(self) -> None:
-        """A request was refused since our name is another's: the library stops for good, and we hold nothing more."""
+        """A request was refused because another member has our instance id: the library stops for good."""
         self.ended = True
         self.leaving = set()
         self.lose_all()
 
     def come_back(self) -> None:
-        """Join anew, unless another member has our name: the library does not look what id it was refused under.
+        """Join again, unless another member has our instance id: the library does not check what it was refused for.
 
-        When a session ends while the broker is away, it forgets its id, and a commit that waited for the broker is sent
-        under none. That is refused like one of a member that was replaced.
-        While no broker answers, we stay as we are: call again. Raises BrokerRefused.
+        When a session ends while the broker is away, the library forgets its member id, and sends a commit that waited
+        for the broker under none. That is refused like one of a member that was replaced.
+        While no broker answers, nothing changes: call again. Raises BrokerRefused.
         """
         ours = self._consumer.membership.member_id
+        group_id = self._subscription.group_id
         try:
-            holder = holder_of(str(self._instance_id), self._admin, self._group_id, timeout_s=_HOLDER_S)
+            holder = member_id_of(str(self._subscription.group_instance_id), self._admin, group_id, timeout_s=_ANSWER_S)
         except LookupError:
             return
-        if ours and holder not in (ours, None):  # without an id we were about to take the name, whoever has it
-            raise translate(of_code(KafkaError.FENCED_INSTANCE_ID), f"reading {self._topic} as group {self._group_id}")
-        log.warning("group %s took this member for a twin that it has not: it joins anew", self._group_id)
+        if ours and holder not in (ours, None):  # without a member id we were about to replace any other
+            replaced = KafkaError(KafkaError.FENCED_INSTANCE_ID)
+            raise broker_error(replaced.code(), self._subscription.reading, replaced.str())
+        log.warning("group %s took this member for one that was replaced, wrongly: it joins again", group_id)
         self._consumer.leave(_LEAVE_S)
-        self._consumer.open(self)
+        self._open()
         self.ended = False
 
-    def on_assign(self, numbers: set[int]) -> None:
+    def _open(self) -> None:
+        self._consumer.open(self._on_assign, self._on_revoke, self._on_lost)
+
+    def _named(self, numbers: Iterable[int]) -> frozenset[TopicPartition]:
+        return frozenset(TopicPartition(self._subscription.topic, number) for number in numbers)
+
+    def _on_assign(self, numbers: set[int]) -> None:
         """Read on from the committed offsets.
 
         A member that is thrown out while it joins keeps its partitions, without a callback, though another may have had
-        them meanwhile: its new name gives that away, and it starts them anew.
+        them meanwhile: its new member id gives that away, and it starts them again.
         """
         self.hand_over()  # the library went on already: what `move` does looks to it like this
         member_id = self._consumer.membership.member_id
@@ -156,34 +142,20 @@ class Assignment:
         self._member_id = member_id
         self._consumer.assign(numbers)
         self._forget(numbers)
-        self._lost |= numbers & self.owned.keys()
-        self._assigned |= numbers
+        self._ownership.assign(numbers)
         self._membership_is_old = True
 
-    def on_revoke(self, numbers: set[int]) -> None:
-        """Keep what was told to be ours until the next poll: the group waits for us so long."""
+    def _on_revoke(self, numbers: set[int]) -> None:
+        """Keep what was reported as ours until the next poll: the group waits for us that long."""
         if self._consumer.membership.member_id != self._member_id:
             self.lose_all()
         self._membership_is_old = True
         self._forget(numbers)
-        self._assigned -= numbers
-        revoked = numbers & self.owned.keys() - self._lost
-        if not revoked:
-            return
-        self._revoked |= revoked
-        self.leaving = numbers
-        self._consumer.keep_for_now()
+        if self._ownership.revoke(numbers):
+            self.leaving = numbers
+            self._consumer.keep_for_now()
 
-    def on_lost(self, numbers: set[int]) -> None:
-        """Take note."""
+    def _on_lost(self, numbers: set[int]) -> None:
         self._membership_is_old = True
         self._forget(numbers)
-        self._assigned -= numbers
-        if lost := numbers & self.owned.keys() - self._lost:
-            self._lost |= lost
-            log.warning(
-                "group %s took %d partitions away: no heartbeat reached the broker for session_timeout_ms, no poll "
-                "came for max_poll_interval_ms, or it takes us for another member",
-                self._group_id,
-                len(lost),
-            )
+        self._ownership.lose(numbers)

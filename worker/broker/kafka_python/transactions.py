@@ -2,33 +2,32 @@
 
 What the library (3.0.12) does not do by itself and this file does:
 
-- Its waits for the coordinator have no end. Here each has a limit. See `_wait`.
+- Its waits for the coordinator have no limit. Here each has one. See `commit`.
 - A request to the coordinator without an answer in time ends the producer with an error that reads like a refusal.
   Here it is BrokerUnavailable. See `_translated`.
 - Offsets that were given to a transaction leak into the next one after an abort, and a message that expires inside a
-  transaction is missing from what is committed. So one that went wrong is never used again: whoever commits has asked
-  every receipt, and after an error opens another sink, which ends what this one has left open.
+  transaction is missing from what is committed. So a sink is never used again after an error: the caller checks every
+  receipt before it commits, and opens another sink, which ends what this one left open.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from kafka import OffsetAndMetadata
 from kafka import TopicPartition as KafkaPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from worker.broker.connection import Connection, raise_refusal
+from worker.broker.connection import Connection
 from worker.broker.contract import TopicPartition
-from worker.broker.kafka_python.errors import Needs, to_read, to_transact, translated
-from worker.broker.kafka_python.sink import KafkaSink, remembering_version, why_ended
-from worker.errors import BrokerUnavailable, BrokerUnreachable
+from worker.broker.deadline import Deadline
+from worker.broker.errors import Needs, to_read, to_transact
+from worker.broker.kafka_python.client import raise_refusal
+from worker.broker.kafka_python.errors import translated
+from worker.broker.kafka_python.repairs import TransactionSteps
+from worker.broker.kafka_python.sink import KafkaSink, why_ended
+from worker.broker.sending import OPEN_S, no_answer
 
-S = TypeVar("S")
-
-_OPEN_S: Final = 10.0  # for the coordinator to end what an earlier producer has left open
 _NO_ANSWER: Final = "Could not execute transactional request for unknown reasons: [Error 7]"
 
 
@@ -38,7 +37,7 @@ class KafkaTransactionalSink(KafkaSink):
     def __init__(
         self, connection: Connection, *, transactional_id: str, transaction_timeout_ms: int, **settings: Any
     ) -> None:
-        """Take the transactional id over from whoever had it."""
+        """Take the transactional id over from any earlier producer."""
         self._name = transactional_id
         self._needs = to_transact(transactional_id)
         transaction = {"transactional_id": transactional_id, "transaction_timeout_ms": transaction_timeout_ms}
@@ -62,44 +61,38 @@ class KafkaTransactionalSink(KafkaSink):
     def commit(self, next_offsets: Mapping[TopicPartition, int], membership: object, *, timeout_s: float) -> None:
         """See TransactionalSink."""
         self._refuse_if_closed()
-        deadline_s = time.monotonic() + timeout_s
-        transactions: Any = self._producer._transaction_manager
+        deadline = Deadline(timeout_s)
         group: Any = membership
         offsets = {
             KafkaPartition(*partition): OffsetAndMetadata(next_offset, "", -1)
             for partition, next_offset in next_offsets.items()
         }
+        what = f"committing a transaction of {self._name}"
         needs = {**self._needs, **to_read(", ".join({topic for topic, _ in next_offsets}), group.group_id)}
-        with _translated(f"committing a transaction of {self._name}", needs=needs):
-            self._wait(transactions.send_offsets_to_transaction(offsets, membership), deadline_s)
-            self._wait(transactions.begin_commit(), deadline_s)
+        steps = TransactionSteps(self._producer)
+        with _translated(what, needs=needs):
+            if steps.send_offsets(offsets, membership, deadline.left_s) and steps.commit(deadline.left_s):
+                return
+        raise_refusal(self._network, what)
+        raise no_answer(self._name)
 
     def _recover(self) -> None:
-        """A transaction that met a refusal cannot be mended: what is sent after it fails."""
+        """A transaction that met a refusal cannot be repaired: everything sent after it fails."""
 
     def _take_over(self) -> None:
         """Become the one producer of this id; what another has left open is aborted."""
-        deadline_s = time.monotonic() + _OPEN_S
-        with _translated(f"taking over the transactional id {self._name}", needs=self._needs):
+        what = f"taking over the transactional id {self._name}"
+        deadline = Deadline(OPEN_S)
+        with _translated(what, needs=self._needs):
             while True:
                 try:
                     self._producer.init_transactions()
                 except KafkaTimeoutError:
-                    raise_refusal(self._network, f"taking over the transactional id {self._name}")
-                    if time.monotonic() >= deadline_s:
+                    raise_refusal(self._network, what)
+                    if deadline.over:
                         raise
                 else:
                     return
-
-    def _wait(self, result: Any, deadline_s: float) -> None:
-        """Wait for one step. Raises what ended it, and BrokerUnavailable when the time is over."""
-        self._producer._sender.wakeup()
-        left_s = max(0.0, deadline_s - time.monotonic())
-        if not result.wait(timeout_ms=left_s * 1000):
-            raise_refusal(self._network, f"committing a transaction of {self._name}")
-            raise BrokerUnavailable(
-                f"no answer about the transaction of {self._name}. Check the broker and the network"
-            )
 
 
 @contextmanager
@@ -111,26 +104,3 @@ def _translated(what: str, *, needs: Needs) -> Iterator[None]:
             if _NO_ANSWER in str(exc):
                 raise KafkaTimeoutError(str(exc)) from exc
             raise
-
-
-def unreachable_at_first(open_sink: Callable[[], S]) -> Callable[[], S]:
-    """Return what opens a sink: no answer is BrokerUnreachable until it was opened once, BrokerUnavailable later."""
-    opened = False
-
-    def open_it() -> S:
-        nonlocal opened
-        try:
-            sink = open_sink()
-        except BrokerUnavailable as exc:
-            if not opened:
-                raise BrokerUnreachable(str(exc)) from exc
-            raise
-        opened = True
-        return sink
-
-    return open_it
-
-
-def transactional_sink_opener(connection: Connection, **settings: Any) -> Callable[[], KafkaTransactionalSink]:
-    """Return what opens a KafkaTransactionalSink. See `unreachable_at_first` and `remembering_version`."""
-    return unreachable_at_first(remembering_version(partial(KafkaTransactionalSink, connection, **settings)))

@@ -8,13 +8,13 @@ from typing import Final
 from model.errors import ModelError
 from model.predictor import Predictor
 from model.self_test import self_test
+from worker.broker.clients import client_named
 from worker.broker.cluster.admin import require_topics
 from worker.broker.cluster.reaching import reach
 from worker.broker.cluster.reader import newest_records
 from worker.broker.cluster.survey import Survey, open_survey
 from worker.broker.connection import Connection
 from worker.broker.contract import Record
-from worker.broker.kafka_python.transactions import transactional_sink_opener
 from worker.commands.doctor import machine, machine_checks
 from worker.commands.doctor.clock_checks import check_clock, check_stamps
 from worker.commands.doctor.findings import Finding, Severity
@@ -107,7 +107,7 @@ def _transactions(settings: Settings, connection: Connection, survey: Survey) ->
         seen = f"Write on transactional id {name}; not tried, because a worker may use it"
         yield Finding.ok("transactions", seen)
         return
-    open_sink = transactional_sink_opener(
+    open_sink = client_named("kafka-python").transactional_sink_opener(
         connection, transactional_id=name, transaction_timeout_ms=settings.transaction_timeout_ms
     )
     sink = open_sink()

@@ -1,4 +1,4 @@
-"""Where partitions begin or end is asked without waiting, and an answer is as old as its question."""
+"""The watch asks where partitions begin or end without waiting, and dates each answer by its question."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import confluent_kafka as ck
 import pytest
 
-from worker.broker.confluent.offset_watch import OffsetWatch
+from worker.broker.confluent.watches import OffsetWatch
 
 
 class Found(NamedTuple):
-    """As the library tells it."""
+    """An answer of the library."""
 
     offset: int
 
@@ -58,7 +58,7 @@ def test_there_is_one_question_a_second_and_none_while_one_is_open(admin: Admin,
     assert len(admin.questions) == 2
 
 
-def test_nothing_is_asked_of_no_partitions(admin: Admin, watch: OffsetWatch) -> None:
+def test_without_partitions_there_is_no_question(admin: Admin, watch: OffsetWatch) -> None:
     watch.look((), 10.0)
     assert admin.questions == []
 
@@ -71,7 +71,7 @@ def test_an_answer_is_as_old_as_its_question(admin: Admin, watch: OffsetWatch) -
     assert watch.offset(0, since_s=11.0) is None
 
 
-def test_a_broker_that_does_not_tell_leaves_the_last_answer(admin: Admin, watch: OffsetWatch) -> None:
+def test_without_an_answer_the_last_one_stands(admin: Admin, watch: OffsetWatch) -> None:
     watch.look({0}, 10.0)
     admin.questions[0][0].set_result(Found(7))
     watch.look({0}, 12.0)

@@ -1,4 +1,4 @@
-"""What was fetched and is not told yet, and how far each partition was told. Does no I/O."""
+"""Messages that were fetched and not returned by a poll yet, and the position of each partition. Does no I/O."""
 
 import logging
 from collections import Counter
@@ -12,41 +12,41 @@ from worker.broker.contract import Headers, Record, TopicPartition
 
 Message = Any  # its types allow for None wherever a message of another kind has nothing
 
-# Not message.headers(): where that is called often the interpreter (3.11) looks no more whether it failed, and a name
-# that cannot be decoded would be a null pointer in our hands.
+# Not message.headers(): once that call is specialized, the interpreter (3.11) no longer checks whether it failed, and a
+# name that cannot be decoded would be a null pointer in our hands.
 _READ_HEADERS: Final = methodcaller("headers")
 
 log = logging.getLogger(__name__)
 
 
-class Stock:
-    """Messages in the order in which they came; among records, those that tell where a partition ends or breaks off."""
+class Buffer:
+    """Messages in the order they came: records, and events that say where a partition ends or breaks off."""
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self.positions: dict[int, int] = {}  # offset of the next record to be told
+        self.positions: dict[int, int] = {}  # offset of the next record to be returned
         self.resets: dict[int, tuple[int, float]] = {}  # where reading could not go on, and since when
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Put them behind what is there."""
+        """Append them."""
         self._messages += messages
 
-    def heights(self) -> Mapping[int, int]:
-        """How many messages of each partition wait."""
+    def counts(self) -> Mapping[int, int]:
+        """Return how many messages of each partition are buffered."""
         return Counter(message.partition() for message in self._messages)
 
     def forget(self, numbers: Collection[int]) -> None:
-        """Drop what is known of these partitions."""
+        """Drop the messages and positions of these partitions."""
         self._messages = [message for message in self._messages if message.partition() not in numbers]
         for number in numbers:
             self.positions.pop(number, None)
             self.resets.pop(number, None)
 
     def has_any(self, owned: Mapping[int, TopicPartition], paused: Collection[TopicPartition]) -> bool:
-        """Whether anything waits that may be told now."""
+        """Whether there is a message that may be returned now."""
         return any(owned.get(message.partition()) not in paused for message in self._messages)
 
     def take(
@@ -57,7 +57,7 @@ class Stock:
         max_records: int,
         now_s: float,
     ) -> list[Record]:
-        """Take out records, and act on what stands between them; what is not ours any more is dropped."""
+        """Remove and return records, and act on the events between them; drop what is no longer ours."""
         records: list[Record] = []
         left: list[Message] = []
         for message in self._messages:
@@ -88,7 +88,7 @@ def _record(message: Message, partition: TopicPartition) -> Record:
 def _headers(message: Message) -> Headers:
     try:
         headers = _READ_HEADERS(message)
-    except (SystemError, UnicodeDecodeError):  # of a name the binding (2.16) can make no string, as it says or not
+    except (SystemError, UnicodeDecodeError):  # the binding (2.16) cannot decode a name; it may not say so
         log.warning(
             "the headers of record %s-%d-%d are dropped: a name among them is not UTF-8",
             message.topic(),
