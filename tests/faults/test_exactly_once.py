@@ -50,15 +50,6 @@ def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its
     assert stage.faults() == []
 
 
-def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
-    """What it has finished can be read and is committed when it has ended."""
-    assert stage.busy().stop() == 0
-    so_far = stage.committed()
-    assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
-    assert so_far != stage.committed()
-    assert stage.faults() == []
-
-
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:
     """Thawed, its transaction is refused; it goes back to what is committed and works on."""
     worker = stage.busy(transaction_timeout_ms=2_000)
