@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka.broker import Broker, NoBroker, NotOurs, StartFailed
+from deploy.kafka.broker import NoBroker, NotOurs, StartFailed
 from deploy.kafka.launcher import choose_broker
 
 NO_DAEMON = "unix:///nonexistent/docker.sock"
@@ -83,8 +83,3 @@ def test_without_docker_the_local_kafka_is_used_and_the_line_says_why(monkeypatc
         assert broker.kind == "local"
         assert broker.description.count("\n") == 0
         assert "no address given; docker: " in broker.description
-
-
-@pytest.mark.broker
-def test_the_session_broker_serves_topics_of_a_test_s_own(broker: Broker) -> None:
-    assert broker.address in broker.description

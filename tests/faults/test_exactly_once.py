@@ -50,15 +50,6 @@ def test_the_open_transaction_of_a_killed_worker_blocks_readers_until_its_timeou
     assert stage.faults() == []
 
 
-def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
-    """When it has ended, everything it finished is readable and committed."""
-    assert stage.busy().stop() == 0
-    so_far = stage.committed()
-    assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
-    assert so_far != stage.committed()
-    assert stage.faults() == []
-
-
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:
     """When it resumes, its transaction is refused; it rewinds to the committed offsets and goes on."""
     worker = stage.busy(transaction_timeout_ms=2_000)
