@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,13 +13,12 @@ import numpy as np
 from model.artifact import Artifact, load_artifact
 from model.artifact_parts import config_to_json
 from model.comparison import Floats, compare, mcnemar, only_one_right
-from model.errors import ModelError
 from model.predictor import Predictor, score_texts
 from model.self_test import self_test
 from worker.commands.review_files import FileFormat, Progress, ReviewRow, readable
 from worker.commands.terminal import echo_json, open_reviews, printable
 from worker.errors import ModelUnusable
-from worker.scoring.opening import open_predictor
+from worker.scoring.opening import model_unusable, open_predictor
 from worker.settings.schema import Settings
 
 CHUNK_REVIEWS: Final = 256
@@ -30,7 +28,7 @@ _LABELS: Final = {"1": 1, "positive": 1, "pos": 1, "0": 0, "negative": 0, "neg":
 
 def inspect(directory: Path, *, as_json: bool) -> None:
     """Print an artifact's digest, configuration and the head of its card. Raises ModelUnusable."""
-    with _model_unusable():
+    with model_unusable():
         artifact = load_artifact(directory)
     _print_artifact(artifact, as_json=as_json)
 
@@ -41,7 +39,7 @@ def verify(settings: Settings, directory: Path, *, as_json: bool) -> None:
     Raises ModelUnusable if a file or a score is wrong.
     """
     predictor = _open(settings, directory)
-    with _model_unusable():
+    with model_unusable():
         difference = self_test(predictor)
     info = predictor.info
     if as_json:
@@ -60,22 +58,13 @@ def import_notebook(
     except ModuleNotFoundError as exc:
         raise ModelUnusable(f"{exc.name} is not installed: `pip install 'sentiment-worker[torch]'`") from exc
 
-    with _model_unusable():
+    with model_unusable():
         artifact = notebook.import_notebook(state_dict, vocab, out, name=name, version=version, max_tokens=max_tokens)
     _print_artifact(artifact, as_json=as_json)
 
 
 def _open(settings: Settings, directory: Path) -> Predictor:
     return open_predictor(settings.model_copy(update={"model": directory}))
-
-
-@contextmanager
-def _model_unusable() -> Iterator[None]:
-    """Raise a ModelError as ModelUnusable, which has an exit status."""
-    try:
-        yield
-    except ModelError as exc:
-        raise ModelUnusable(str(exc)) from exc
 
 
 def _print_artifact(artifact: Artifact, *, as_json: bool) -> None:
@@ -145,7 +134,7 @@ def compare_rows(rows: Iterator[ReviewRow], models: tuple[Predictor, Predictor],
         ids += [row.review.review_id or f"line-{row.line}" for row in chunk]
         labels += map(_label, chunk)
         texts = [row.review.text for row in chunk]
-        with _model_unusable():
+        with model_unusable():
             scores.append(np.stack([score_texts(model, texts).probabilities.astype(np.float64) for model in models]))
         progress.advance(len(chunk))
     first, second = np.concatenate(scores, axis=1)

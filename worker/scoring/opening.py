@@ -1,5 +1,8 @@
 """Loading the model that the settings name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from model.engines import load_predictor
 from model.errors import ModelError
 from model.predictor import Predictor
@@ -9,7 +12,7 @@ from worker.settings.schema import Settings
 
 def open_predictor(settings: Settings) -> Predictor:
     """Load the artifact and the engine that the settings name. Raises ModelUnusable."""
-    try:
+    with model_unusable():
         return load_predictor(
             settings.model,
             engine=settings.engine,
@@ -17,5 +20,12 @@ def open_predictor(settings: Settings) -> Predictor:
             precision=settings.precision,
             threads=settings.threads,
         )
+
+
+@contextmanager
+def model_unusable() -> Iterator[None]:
+    """Raise a ModelError as ModelUnusable, which has an exit status."""
+    try:
+        yield
     except ModelError as exc:
         raise ModelUnusable(str(exc)) from exc

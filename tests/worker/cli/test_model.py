@@ -110,7 +110,7 @@ def test_name_version_and_width_are_the_users(state_dict: Path, vocab: Path, tmp
 def test_the_card_claims_only_what_the_import_knows(state_dict: Path, vocab: Path, tmp_path: Path) -> None:
     run_import(state_dict, vocab, tmp_path / "out")
     card = load_artifact(tmp_path / "out").card
-    assert "unknown to this program" in card
+    assert "not known to this program" in card
     assert str(tmp_path) not in card
 
 
@@ -152,7 +152,7 @@ def test_code_in_a_state_dict_is_not_run(vocab: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (lambda network: network, "it is not a file of weights only"),
+        (lambda network: network, "it is not a file of weights alone"),
         (lambda _: [1, 2], "it is not a state dict"),
         (lambda _: {"epoch": 3, "embedding.weight": torch.zeros(6, 6)}, "it is not a state dict"),
         (lambda _: {}, "it has no embedding.weight"),
@@ -185,7 +185,7 @@ def test_a_truncated_state_dict_is_refused(state_dict: Path, vocab: Path, tmp_pa
     state_dict.write_bytes(state_dict.read_bytes()[:size])
     result = run_import(state_dict, vocab, tmp_path / "out")
     assert result.exit_code == 6
-    assert "it is not a file of weights only" in result.output
+    assert "it is not a file of weights alone" in result.output
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ FLAGS: Final = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_bf16", "amx_int8"
 )  # fmt: skip
 PACKAGES: Final = ("torch", "onnxruntime", "kafka-python", "confluent-kafka", "numpy")
-BUSY_LOAD_PER_CORE: Final = 0.25
 
 
 def machine_facts() -> dict[str, object]:
@@ -40,17 +39,6 @@ def _version(package: str) -> str:
 def usable_cores() -> int:
     """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0))
-
-
-def is_busy(load_average_1min: float, cores: int) -> bool:
-    """Return whether other programs distort single figures; ratios within a round still hold."""
-    return load_average_1min > BUSY_LOAD_PER_CORE * cores
-
-
-def resident_mib(pid: int) -> float:
-    """Return the resident memory of a process, in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(_field(status, "VmRSS").removesuffix("kB")) / 1024
 
 
 def _field(text: str, name: str) -> str:
