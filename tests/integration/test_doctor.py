@@ -1,7 +1,6 @@
 """`doctor` names the cause of each of these problems. Those with TLS and logins are in tests/security."""
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from kafka.admin import ACLOperation, ResourceType
 
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
+from tests.support.artifacts import damaged_copy
 from tests.support.doctor import doctor, doctor_when
 from tests.support.kafka_io import (
     MakeTopics,
@@ -170,14 +170,10 @@ def test_a_permission_that_is_missing(
 
 
 def test_an_artifact_that_was_damaged(settings: Settings, tiny_artifact: Path, tmp_path: Path) -> None:
-    damaged = shutil.copytree(tiny_artifact, tmp_path / "damaged")
-    weights = damaged / "weights.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
+    damaged = damaged_copy(tiny_artifact, tmp_path / "damaged")
     report = doctor(settings | {"model": damaged})
     assert (report.status, report.failed()) == (11, {"model"})
-    assert f"{weights}: its sha256 is not the one in manifest.json" in report.about("model")
+    assert f"{damaged}/weights.safetensors: its sha256 is not the one in manifest.json" in report.about("model")
 
 
 def test_a_port_that_is_taken(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from model.engines import load_predictor
 from model.errors import ModelError
@@ -10,11 +11,11 @@ from worker.errors import ModelUnusable
 from worker.settings.schema import Settings
 
 
-def open_predictor(settings: Settings) -> Predictor:
-    """Load the artifact and the engine that the settings name. Raises ModelUnusable."""
+def open_predictor(settings: Settings, artifact: Path | None = None) -> Predictor:
+    """Load an artifact, or None for that of the settings, into the engine of the settings. Raises ModelUnusable."""
     with model_unusable():
         return load_predictor(
-            settings.model,
+            artifact or settings.model,
             engine=settings.engine,
             device=settings.device,
             precision=settings.precision,

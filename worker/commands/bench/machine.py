@@ -3,7 +3,7 @@
 import os
 import platform
 import re
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ def machine_facts() -> dict[str, object]:
     """Return processor, memory, versions, and the load of the machine so far."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     flags = set(_field(cpuinfo, "flags").split())
+    versions = {package.name: package.version for package in distributions()}
     return {
         "cpu": _field(cpuinfo, "model name"),
         "cores": usable_cores(),
@@ -24,16 +25,9 @@ def machine_facts() -> dict[str, object]:
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": {package: _version(package) for package in PACKAGES},
+        "versions": {package: versions.get(package, "not installed") for package in PACKAGES},
         "load_average_before": os.getloadavg(),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def usable_cores() -> int:

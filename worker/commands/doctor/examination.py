@@ -103,10 +103,8 @@ def _transactions(settings: Settings, connection: Connection, survey: Survey) ->
     if settings.group_instance_id or settings.transactional_id:
         yield ok("transactions", f"Write on transactional id {name}; not tried, because a worker may use it")
         return
-    open_sink = transactional_sink_opener(
-        connection, transactional_id=name, transaction_timeout_ms=settings.transaction_timeout_ms
-    )
-    sink = open_sink()
+    timeout_ms = settings.transaction_timeout_ms
+    sink = transactional_sink_opener(connection, transactional_id=name, transaction_timeout_ms=timeout_ms)()
     try:
         sink.begin()
     finally:

@@ -21,7 +21,7 @@ def print_report(findings: Iterable[Finding], *, as_json: bool) -> list[str]:
     for finding in findings:
         printed.append(finding)
         if not as_json:
-            click.echo(lines(finding))
+            _print(finding)
     verdicts = [finding.verdict for finding in printed]
     counts = {verdict: verdicts.count(verdict) for verdict in Verdict}
     if as_json:
@@ -31,8 +31,8 @@ def print_report(findings: Iterable[Finding], *, as_json: bool) -> list[str]:
     return list(dict.fromkeys(finding.check for finding in printed if finding.verdict is Verdict.FAILURE))
 
 
-def lines(finding: Finding) -> str:
-    """Return one line for what was seen and, if there is something to do, one for that."""
+def _print(finding: Finding) -> None:
     verdict = click.style(f"{finding.verdict:<8}", fg=_COLORS[finding.verdict])
-    seen = f"{verdict} {finding.check}: {printable(finding.seen)}"
-    return f"{seen}\n{'':8} -> {printable(finding.advice)}" if finding.advice else seen
+    click.echo(f"{verdict} {finding.check}: {printable(finding.seen)}")
+    if finding.advice:
+        click.echo(f"{'':8} -> {printable(finding.advice)}")

@@ -27,10 +27,8 @@ def check_topics(topics: WorkerTopics) -> Iterator[Finding]:
     yield _partitions(topics)
     yield from _permissions(topics)
     yield from map(_replicas, topics)
-    if hidden := [topic.name for topic in topics if topic.configs is None]:
-        seen = (
-            f"this user may not read the settings of {', '.join(hidden)}: sizes, retention and replicas are not checked"
-        )
+    if hidden := ", ".join(topic.name for topic in topics if topic.configs is None):
+        seen = f"this user may not read the settings of {hidden}: sizes, retention and replicas are not checked"
         advice = "Run doctor as a user with DescribeConfigs on the topics; the worker itself does not need it"
         yield skipped("topic settings", seen, advice)
         return
@@ -103,13 +101,11 @@ def _sizes(topics: WorkerTopics) -> Finding:
     if dlq_bytes >= input_bytes + HEADERS_BYTES:
         return ok("message sizes", seen)
     advice = f"Raise max.message.bytes of {topics.dlq.name} to {input_bytes + HEADERS_BYTES} or more"
-    if dlq_bytes < input_bytes:
-        seen += (
-            ": a large record that is not a review would be too large as a dead letter, and stop the worker (status 8)"
-        )
-        return failure("message sizes", seen, advice)
-    seen += ": a dead letter has more headers than its record, so it may be too large"
-    return warning("message sizes", seen, advice)
+    if dlq_bytes >= input_bytes:
+        why = "a dead letter has more headers than its record, so it may be too large"
+        return warning("message sizes", f"{seen}: {why}", advice)
+    why = "a large record that is not a review would be too large as a dead letter, and stop the worker (status 8)"
+    return failure("message sizes", f"{seen}: {why}", advice)
 
 
 def _retention(topic: Topic) -> Finding:
