@@ -34,7 +34,7 @@ from model.artifact_parts import FORMAT_VERSION
 from model.errors import ArtifactError
 from model.network_config import NetworkConfig
 from model.tokenizer import ReferenceTokenizer, WordTokenizer
-from tests.support.artifacts import WORDS, tiny_bilstm, tiny_reference
+from tests.support.artifacts import WORDS, Bomb, tiny_bilstm, tiny_reference
 
 FILES = (MANIFEST, CONFIG, TOKENIZER, WEIGHTS, CARD)
 every_file = pytest.mark.parametrize("name", FILES)
@@ -347,16 +347,6 @@ def test_a_reformatted_manifest_is_refused(directory: Path, change: Callable[[di
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     with pytest.raises(ArtifactError, match=f"{MANIFEST}: "):
         load_artifact(directory)
-
-
-class Bomb:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 def test_code_in_the_weights_is_not_run(directory: Path, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.machine import resident_mib
 from tests.support.worker_process import WorkerProcess
-from worker.commands.bench.machine import resident_mib
 
 
 class Sample(NamedTuple):

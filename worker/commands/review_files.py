@@ -55,11 +55,9 @@ class Progress(Protocol):
 
     def advance(self, reviews: int) -> None:
         """Add this many reviews to those that are done."""
-        ...
 
     def fail(self, row: UnreadableRow) -> None:
         """Count a row that failed, and report its line number and why."""
-        ...
 
 
 def readable(rows: Iterable[FileRow], progress: Progress) -> Iterator[ReviewRow]:
@@ -99,23 +97,16 @@ def _recognized(stream: io.BufferedReader) -> FileFormat:
 
 
 def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[FileRow]:
-    for number, line in _lines(stream):
-        if line is None:
-            yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
-        elif line.strip():
-            yield _row(number, line, to_value)
-
-
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
-    """Yield number and content of each line; the content of one that is too long is skipped, and None."""
     number = 0
     while line := stream.readline(MAX_ROW_BYTES):
         number += 1
-        too_long = False
-        while len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
-            too_long = True
-            line = stream.readline(MAX_ROW_BYTES)
-        yield number, None if too_long else line.removeprefix(_BOM if number == 1 else b"")
+        content: bytes | None = line.removeprefix(_BOM if number == 1 else b"")
+        while len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):  # skip the rest of a line that is too long
+            content, line = None, stream.readline(MAX_ROW_BYTES)
+        if content is None:
+            yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
+        elif content.strip():
+            yield _row(number, content, to_value)
 
 
 def _value_of_text(line: bytes) -> bytes:

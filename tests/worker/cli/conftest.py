@@ -4,7 +4,10 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.kafka_io import MakeTopics, Topics
+from tests.support.stage import make_stage, stage
 from tests.support.worker_process import set_environment
+
+__all__ = ["make_stage", "stage"]
 
 
 @pytest.fixture(autouse=True)

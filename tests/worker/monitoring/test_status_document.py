@@ -23,7 +23,7 @@ from tests.support.status_example import (
     standing,
 )
 from worker.broker.contract import TopicPartition
-from worker.commands.schema import status_schema
+from worker.commands.schema import document_of
 from worker.monitoring.health import Health, State
 from worker.monitoring.observer import Moment
 from worker.monitoring.status.history import SLOT_S, SLOTS
@@ -54,7 +54,7 @@ def test_a_worker_that_has_just_started_has_an_empty_document(recorder: Recorder
 
 @pytest.mark.parametrize("recorder_of", [lambda: Recorder(BEGAN_S, keeps_reviews=False), busy_recorder])
 def test_the_document_matches_its_schema(recorder_of: Callable[[], Recorder]) -> None:
-    Draft202012Validator(status_schema()).validate(json.loads(document(recorder_of()).model_dump_json()))
+    Draft202012Validator(document_of("status")).validate(json.loads(document(recorder_of()).model_dump_json()))
 
 
 def test_a_stuck_loop_is_shown_as_stalled_though_it_records_nothing(recorder: Recorder) -> None:

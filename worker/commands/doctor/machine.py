@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from model.predictor import Predictor
-from worker.commands.doctor.machine_checks import Memory, Port, Speed
+from worker.commands.doctor.machine_checks import WORDS, Memory, Port
 
-WORDS: Final = 230  # the mean of film reviews
 _SENTENCE: Final = "it was a fine film with great actors and a rather bad ending that nobody will remember for long "
 _BATCH: Final = 64
 _MEASURE_S: Final = 1.0
@@ -19,8 +18,8 @@ _LARGEST_PAGE: Final = 1_000_000
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def measure_speed(predictor: Predictor) -> Speed:
-    """Warm up, then score made-up reviews for about a second."""
+def measure_speed(predictor: Predictor) -> float:
+    """Warm up, then score reviews of WORDS words for about a second. Return how many it scored in one."""
     words = (_SENTENCE * WORDS).split()[:WORDS]
     rows = predictor.tokenize([" ".join(words)] * _BATCH)
     predictor.predict(rows)
@@ -28,7 +27,7 @@ def measure_speed(predictor: Predictor) -> Speed:
     while (took_s := time.perf_counter() - begun_s) < _MEASURE_S:
         predictor.predict(rows)
         scored += _BATCH
-    return Speed(scored / took_s, WORDS)
+    return scored / took_s
 
 
 def memory() -> Memory | None:
