@@ -10,11 +10,11 @@ from rich.console import Console
 
 from deploy.demo.errors import DemoFailed
 from deploy.demo.interrupts import Interrupted, Shielded, raise_on_signals
-from deploy.demo.picture import Picture
+from deploy.demo.picture import pictured
 from deploy.demo.run import RunResult, run
 from deploy.demo.sample import read_sample, repeated
 from deploy.demo.stage import set_up
-from deploy.demo.view import View, open_view, summary
+from deploy.demo.view import Frame, show, summary
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker
 from worker.errors import WorkerError
@@ -51,10 +51,8 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
     def report(line: str) -> None:
         _say(console, line)
 
-    @contextmanager
-    def view_and_picture() -> Iterator[View]:
-        with open_view(console) as view:
-            yield Picture(svg, view) if svg else view
+    def show_and_draw(frames: Iterator[Frame]) -> None:
+        show(pictured(frames, svg) if svg else frames, console)
 
     sample = read_sample()
     reviews = list(repeated(sample, count))
@@ -65,7 +63,7 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
         report(f"broker: {broker.description}")
         stage = set_up(broker, reviews, report=report, stack=stack)
     report(f"publishing {len(reviews):,} reviews")
-    result = run(stage, len(reviews), view_and_picture)
+    result = run(stage, len(reviews), show_and_draw)
     console.print(summary(result.last, sample_size=len(sample), drained=result.drained))
     return result
 

@@ -3,13 +3,12 @@
 from collections import Counter
 from random import Random
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import NOW_S, SLICE_S, Answer, Prediction, Published, Scoreboard, Snapshot, percentile
+from deploy.demo.scoreboard import NOW_S, SLICE_S, Answer, Prediction, Published, Scoreboard, Snapshot
 from worker.broker.contract import TopicPartition
 
 SCORED = TopicPartition("reviews.scored", 0)
@@ -160,9 +159,3 @@ def test_an_id_that_is_published_twice_is_refused() -> None:
 def test_complaints_give_number_and_kind() -> None:
     shot = board_of({"id0": 0, "id1": 1}, entries_of([("id0", 0, 1.0), ("id0", 0, 1.0)])).snapshot(START_S + 2)
     assert shot.complaints() == ["1 lost (published and never answered)", "1 duplicated (answered more than once)"]
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(0, 100))
-def test_percentiles_are_those_of_numpy(values: list[float], percent: int) -> None:
-    expected = np.percentile(np.array(values), percent, method="inverted_cdf")
-    assert percentile(sorted(values), percent) == expected
