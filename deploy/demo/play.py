@@ -3,13 +3,13 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from deploy.demo.errors import DemoFailed
-from deploy.demo.interrupts import Interrupted, Shielded, raise_on_signals
+from deploy.demo.interrupts import Interrupted, raise_on_signals, shielded_stack
 from deploy.demo.picture import pictured
 from deploy.demo.run import RunResult, run
 from deploy.demo.sample import read_sample, repeated
@@ -28,8 +28,12 @@ def play(*, reviews: int, bootstrap_servers: str | None, svg: Path | None) -> in
     complaints: list[str] = []
     try:
         raise_on_signals()
-        with Shielded() as stack, _interruption_reported(console):
-            complaints += _play(reviews, bootstrap_servers, svg, console, stack).complaints
+        with shielded_stack() as stack:
+            try:
+                complaints += _play(reviews, bootstrap_servers, svg, console, stack).complaints
+            except Interrupted:
+                _say(console, "interrupted: stopping what was started")  # this may take seconds
+                raise
     except Interrupted as interrupted:
         for note in _notes(interrupted):
             _say(console, f"FAILED: {note}", style="bold red")
@@ -71,15 +75,6 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
 def _notes(error: BaseException) -> Sequence[str]:
     """The problems of the cleanup while the error was raised."""
     return getattr(error, "__notes__", ())
-
-
-@contextmanager
-def _interruption_reported(console: Console) -> Iterator[None]:
-    try:
-        yield
-    except Interrupted:
-        _say(console, "interrupted: stopping what was started")  # this may take seconds
-        raise
 
 
 def _say(console: Console, line: str, style: str = "") -> None:
