@@ -17,7 +17,7 @@ from typing import Final
 from deploy.demo.sample import SAMPLE
 from tests.bench.texts import load_texts
 from worker.commands.bench.figures import percentile
-from worker.scoring.batcher import Batch, Batcher, BatchLimits
+from worker.scoring.batcher import Batch, Batcher
 from worker.scoring.inference import CAPACITY
 from worker.scoring.pricing import Prices, Pricing
 from worker.settings.schema import Settings
@@ -61,8 +61,9 @@ class Simulation:
     def __init__(self, rows: list[Row], *, target_s: float | None, pays_padding: bool) -> None:
         settings = Settings()
         self._holds_at_most = settings.max_inflight_records
-        limits = BatchLimits(settings.max_batch_reviews, linger_s=0, max_wait_s=settings.max_wait_ms / 1000)
-        self._batcher: Batcher[Row] = Batcher(limits)
+        self._batcher: Batcher[Row] = Batcher(
+            max_reviews=settings.max_batch_reviews, linger_s=0, max_wait_s=settings.max_wait_ms / 1000
+        )
         self._pricing = Pricing(max_tokens=settings.max_batch_tokens, target_s=target_s)
         self._pays_padding = pays_padding
         self._arriving = deque(rows)

@@ -39,12 +39,10 @@ class Observed(Scorable, Protocol):
     @property
     def record(self) -> Record:
         """The record that has the review."""
-        ...
 
     @property
     def generation(self) -> int:
         """The generation of the assignment of its partition. Its outcome has the same one."""
-        ...
 
 
 W = TypeVar("W", bound=Observed)

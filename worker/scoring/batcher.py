@@ -21,12 +21,10 @@ class Waiting(Protocol):
     @property
     def tokens(self) -> int:
         """Number of tokens that the network reads."""
-        ...
 
     @property
     def arrived_s(self) -> float:
         """When it was read, in seconds, on the clock of `take`."""
-        ...
 
 
 W = TypeVar("W", bound=Waiting)
@@ -40,15 +38,6 @@ class Trigger(StrEnum):
     DEADLINE = "deadline"  # the engine is idle and the oldest has waited for `max_wait_s`
     IDLE = "idle"  # the engine is idle and the oldest has waited for `linger_s`
     DRAIN = "drain"  # the worker is stopping
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """When a batch is full and how long a review may wait."""
-
-    max_reviews: int
-    linger_s: float  # an idle engine waits this long for reviews that join the oldest
-    max_wait_s: float  # a review that has waited this long comes before those that have not
 
 
 @dataclass(frozen=True)  # without slots, for cached_property
@@ -81,8 +70,11 @@ class Batcher(Generic[W]):
     overdue reviews and at those that leave.
     """
 
-    def __init__(self, limits: BatchLimits) -> None:
-        self._limits = limits
+    def __init__(self, *, max_reviews: int, linger_s: float, max_wait_s: float) -> None:
+        """A batch has at most `max_reviews`. An idle engine waits for `linger_s` for reviews that join the oldest."""
+        self._max_reviews = max_reviews
+        self._linger_s = linger_s
+        self._max_wait_s = max_wait_s
         self._numbers = count()
         self._waiting: dict[int, W] = {}  # by number; oldest first
         self._by_length: dict[int, deque[int]] = {}
@@ -159,10 +151,10 @@ class Batcher(Generic[W]):
     @property
     def _lingered_s(self) -> float:
         """When the oldest has waited for `linger_s`."""
-        return self._oldest.arrived_s + self._limits.linger_s
+        return self._oldest.arrived_s + self._linger_s
 
     def _is_overdue(self, row: W, now_s: float) -> bool:
-        return now_s - row.arrived_s >= self._limits.max_wait_s
+        return now_s - row.arrived_s >= self._max_wait_s
 
     def _choose(self, now_s: float, max_tokens: int) -> tuple[list[int], Trigger | None]:
         """Return the numbers of the rows to take, and what makes the batch full; None if it is not full."""
@@ -174,7 +166,7 @@ class Batcher(Generic[W]):
             if numbers and (len(numbers) + 1) * longest > max_tokens:
                 return numbers, Trigger.TOKENS
             numbers.append(number)
-            if len(numbers) == self._limits.max_reviews:
+            if len(numbers) == self._max_reviews:
                 return numbers, Trigger.SIZE
         return numbers, None
 

@@ -7,7 +7,7 @@ Results belong to one model: call `clear` when the model changes.
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol
+from typing import Final, Generic
 
 from model.predictor import TokenizedText
 from worker.scoring.inference import W
@@ -29,51 +29,27 @@ class Lookup(Generic[W]):
     misses: int = 0
 
 
-class Cache(Protocol[W]):
-    """Answers reviews whose text was seen before."""
+class Cache(Generic[W]):
+    """Answers reviews whose text was seen before. This class keeps nothing, so that every row is computed."""
 
     def ask(self, rows: Sequence[W]) -> Lookup[W]:
         """Look up each row. A row must be computed if its text is neither known nor being computed."""
-        ...
-
-    def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> Iterable[tuple[W, Score | Poison]]:
-        """Return the computed rows and the rows that joined them, each with its result."""
-        ...
-
-    def joined_to(self, row: W) -> Sequence[W]:
-        """Return the rows that wait for the result of this row."""
-        ...
-
-    def withdraw(self, row: W) -> list[W]:
-        """Forget a row that will not be computed. Return the rows that joined it; they get no answer either."""
-        ...
-
-    def clear(self) -> list[W]:
-        """Forget everything. Return the rows that joined others."""
-        ...
-
-
-class NoCache(Cache[W]):
-    """Computes every row. See Cache."""
-
-    def ask(self, rows: Sequence[W]) -> Lookup[W]:
-        """See Cache."""
         return Lookup([], rows)
 
     def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> Iterable[tuple[W, Score | Poison]]:
-        """See Cache."""
+        """Return the computed rows and the rows that joined them, each with its result."""
         return computed
 
     def joined_to(self, row: W) -> Sequence[W]:  # noqa: ARG002
-        """See Cache."""
+        """Return the rows that wait for the result of this row."""
         return ()
 
     def withdraw(self, row: W) -> list[W]:  # noqa: ARG002
-        """See Cache."""
+        """Forget a row that will not be computed. Return the rows that joined it; they get no answer either."""
         return []
 
     def clear(self) -> list[W]:
-        """See Cache."""
+        """Forget everything. Return the rows that joined others."""
         return []
 
 

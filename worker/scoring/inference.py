@@ -25,7 +25,6 @@ class Scorable(Waiting, Protocol):
     @property
     def text(self) -> TokenizedText:
         """The tokenized review."""
-        ...
 
 
 W = TypeVar("W", bound=Scorable)
@@ -46,52 +45,8 @@ class ScoredBatch(Generic[W]):
         return max(0.0, now_s - self.inference_s - self.batch.rows[0].arrived_s)
 
 
-class BackgroundEngine(Protocol[W]):
-    """Computes batches in the background. Only the loop's thread may call its methods."""
-
-    @property
-    def predictor(self) -> Predictor:
-        """The predictor that it runs. Use its `info`, and tokenize with it."""
-        ...
-
-    @property
-    def warm(self) -> bool:
-        """Whether it has warmed up and passed its test, and takes batches."""
-        ...
-
-    @property
-    def idle(self) -> bool:
-        """Whether it has no batch, neither to compute nor to collect."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether `submit` may be called."""
-        ...
-
-    def start(self) -> None:
-        """Start, unless it is started. It warms up first."""
-        ...
-
-    def submit(self, batch: Batch[W]) -> None:
-        """Add a batch; never blocks. Call it only while `has_room`."""
-        ...
-
-    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the batch that finished first, or None if none does within `timeout_s`.
-
-        Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
-        or a bug); no later call can succeed.
-        """
-        ...
-
-    def close(self, *, timeout_s: float) -> None:
-        """Finish the submitted batches and end. Leave the threads behind if they hang longer than `timeout_s`."""
-        ...
-
-
-class InferenceThreads(BackgroundEngine[W]):
-    """Runs a predictor on its own threads. See BackgroundEngine."""
+class BackgroundEngine(PredictorThreads[Batch[W]], Generic[W]):
+    """Computes batches on its own threads. Only the loop's thread may call its methods."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._isolation_timeout_s = isolation_timeout_s
@@ -99,7 +54,7 @@ class InferenceThreads(BackgroundEngine[W]):
         self._inside = 0  # batches submitted and not collected
         self._ending = threading.Lock()
         self._ended_s = 0.0  # when the last batch ended, by perf_counter
-        self._threads = PredictorThreads[Batch[W]](
+        super().__init__(
             "inference",
             predictor,
             count=min(CAPACITY, predictor.info.batches_at_once),
@@ -108,36 +63,26 @@ class InferenceThreads(BackgroundEngine[W]):
         )
 
     @property
-    def predictor(self) -> Predictor:
-        """See BackgroundEngine."""
-        return self._threads.predictor
-
-    @property
-    def warm(self) -> bool:
-        """See BackgroundEngine."""
-        return self._threads.warm
-
-    @property
     def idle(self) -> bool:
-        """See BackgroundEngine."""
+        """Whether it has no batch, neither to compute nor to collect."""
         return self._inside == 0
 
     @property
     def has_room(self) -> bool:
-        """See BackgroundEngine."""
+        """Whether `submit` may be called."""
         return self._inside < CAPACITY
 
-    def start(self) -> None:
-        """See BackgroundEngine."""
-        self._threads.start()
-
     def submit(self, batch: Batch[W]) -> None:
-        """See BackgroundEngine."""
+        """Add a batch; never blocks. Call it only while `has_room`."""
         self._inside += 1
-        self._threads.put(batch)
+        self.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """See BackgroundEngine."""
+        """Return the batch that finished first, or None if none does within `timeout_s`.
+
+        Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
+        or a bug); no later call can succeed.
+        """
         try:
             outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
         except Empty:
@@ -146,10 +91,6 @@ class InferenceThreads(BackgroundEngine[W]):
             raise outcome
         self._inside -= 1
         return outcome
-
-    def close(self, *, timeout_s: float) -> None:
-        """See BackgroundEngine."""
-        self._threads.close(timeout_s=timeout_s)
 
     def _compute(self, batch: Batch[W]) -> None:
         began_s = time.perf_counter()

@@ -192,7 +192,7 @@ def test_spans_have_the_times_of_their_steps() -> None:
     traces = Traces()
     rows = [work(0, arrived_s=0.25), work(1, arrived_s=0.5)]
     compute(traces, *rows)
-    first, second = (Rig().worker._outcomes.tombstone(row.record, row.generation) for row in rows)
+    first, second = (Rig().worker.inflight._outcomes.tombstone(row.record, row.generation) for row in rows)
     traces.tracer.stored([first], at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
     traces.tracer.stored([second], at=Moment(0.0, 1002.0))

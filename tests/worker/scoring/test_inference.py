@@ -13,7 +13,7 @@ from model.predictor import Predictions, TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import let_pass, until
 from worker.scoring.batcher import Batch, Trigger
-from worker.scoring.inference import InferenceThreads, ScoredBatch
+from worker.scoring.inference import BackgroundEngine, ScoredBatch
 
 LIMIT_S = 30.0
 HELD_S = 0.2
@@ -49,8 +49,8 @@ class CountingPredictor(FakePredictor):
 
 
 @contextmanager
-def running(predictor: FakePredictor) -> Iterator[InferenceThreads[OneWordReview]]:
-    engine = InferenceThreads[OneWordReview](predictor, isolation_timeout_s=LIMIT_S)
+def running(predictor: FakePredictor) -> Iterator[BackgroundEngine[OneWordReview]]:
+    engine = BackgroundEngine[OneWordReview](predictor, isolation_timeout_s=LIMIT_S)
     engine.start()
     try:
         until(lambda: engine.warm, LIMIT_S, "the engine is warm")
@@ -70,7 +70,7 @@ def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> 
     return Batch(tuple(OneWordReview(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
 
 
-def collected(engine: InferenceThreads[OneWordReview]) -> ScoredBatch[OneWordReview]:
+def collected(engine: BackgroundEngine[OneWordReview]) -> ScoredBatch[OneWordReview]:
     scored = engine.collect(timeout_s=LIMIT_S)
     assert scored is not None
     return scored
@@ -156,7 +156,7 @@ def test_collect_raises_if_the_system_refuses_a_thread(monkeypatch: pytest.Monke
 
     start_thread = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    engine = InferenceThreads[OneWordReview](CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
+    engine = BackgroundEngine[OneWordReview](CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
     engine.start()
     with pytest.raises(RuntimeError, match="new thread"):
         engine.collect(timeout_s=LIMIT_S)
