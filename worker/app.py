@@ -37,7 +37,6 @@ from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
 from worker.scoring.scorer import Scorer
 from worker.scoring.shadow import ModelShadow, Shadow
-from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
@@ -57,7 +56,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=clocks.monotonic())
     recorder = Recorder(clocks.monotonic(), keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
-    reloader = Reloader[Work](lambda: open_engine(settings, open_predictor(settings)))
+    reloader = Reloader(lambda: open_engine(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
         handled_by(reloader.on_signal, signal.SIGHUP),
@@ -121,7 +120,7 @@ def collect_garbage_less_often() -> None:
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine[Work]:
+def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine:
     """Return an engine that runs a predictor on its own threads. It is not started."""
     return BackgroundEngine(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
@@ -162,8 +161,8 @@ def build_worker(
     settings: Settings,
     *,
     client: Client,
-    engine: BackgroundEngine[Work],
-    reloader: Reloader[Work],
+    engine: BackgroundEngine,
+    reloader: Reloader,
     shadow: Shadow,
     observer: Observer,
     partitions: Mapping[str, int],
@@ -209,7 +208,7 @@ def _source(settings: Settings, client: Client) -> Source:
     )
 
 
-def _scorer(settings: Settings, engine: BackgroundEngine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+def _scorer(settings: Settings, engine: BackgroundEngine, reloader: Reloader, shadow: Shadow) -> Scorer:
     target_ms = settings.target_p99_ms
     return Scorer(
         engine,

@@ -20,7 +20,6 @@ from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import ModelShadow, Shadow
-from worker.scoring.work import Work
 from worker.settings.schema import Settings
 from worker.shutdown import Stop
 
@@ -78,8 +77,8 @@ class Rig:
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
-        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
-        self.retired: list[FakeEngine[Work]] = []
+        self.engine: FakeEngine = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
+        self.retired: list[FakeEngine] = []
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
         self.registry = CollectorRegistry()
@@ -89,7 +88,7 @@ class Rig:
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # for a reload and for the shadow
-        self.reloader: Reloader[Work] = (
+        self.reloader: Reloader = (
             FakeReloader(self._next_engine)
             if threadless
             else Reloader(lambda: open_engine(self.settings, self.next_predictor))
@@ -113,7 +112,7 @@ class Rig:
         self.offsets = self.worker.inflight.offsets
         self.pricing = self.worker.scorer.pricing
 
-    def _next_engine(self) -> FakeEngine[Work]:
+    def _next_engine(self) -> FakeEngine:
         self.retired.append(self.engine)
         self.engine = FakeEngine(self.next_predictor)
         return self.engine

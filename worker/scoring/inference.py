@@ -8,10 +8,10 @@ import threading
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final
 
-from model.predictor import Predictor, TokenizedText
-from worker.scoring.batcher import Batch, Waiting
+from model.predictor import Predictor
+from worker.scoring.batcher import Batch
 from worker.scoring.isolation import Poison, score_or_isolate
 from worker.scoring.threads import PredictorThreads
 from worker.wire.scored import Score
@@ -19,22 +19,11 @@ from worker.wire.scored import Score
 CAPACITY: Final = 2  # batches between `submit` and `collect`
 
 
-class Scorable(Waiting, Protocol):
-    """What the engine needs to know about a review."""
-
-    @property
-    def text(self) -> TokenizedText:
-        """The tokenized review."""
-
-
-W = TypeVar("W", bound=Scorable)
-
-
 @dataclass(frozen=True, slots=True)
-class ScoredBatch(Generic[W]):
+class ScoredBatch:
     """A batch and the result of each row."""
 
-    batch: Batch[W]
+    batch: Batch
     results: list[Score | Poison]
     inference_s: float  # from its start to its end
     engine_s: float  # the part of it after the previous batch ended: the sum over batches is the engine's busy time
@@ -45,12 +34,12 @@ class ScoredBatch(Generic[W]):
         return max(0.0, now_s - self.inference_s - self.batch.rows[0].arrived_s)
 
 
-class BackgroundEngine(PredictorThreads[Batch[W]], Generic[W]):
+class BackgroundEngine(PredictorThreads[Batch]):
     """Computes batches on its own threads. Only the loop's thread may call its methods."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._isolation_timeout_s = isolation_timeout_s
-        self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
+        self._outbox: SimpleQueue[ScoredBatch | Exception] = SimpleQueue()
         self._inside = 0  # batches submitted and not collected
         self._ending = threading.Lock()
         self._ended_s = 0.0  # when the last batch ended, by perf_counter
@@ -72,12 +61,12 @@ class BackgroundEngine(PredictorThreads[Batch[W]], Generic[W]):
         """Whether `submit` may be called."""
         return self._inside < CAPACITY
 
-    def submit(self, batch: Batch[W]) -> None:
+    def submit(self, batch: Batch) -> None:
         """Add a batch; never blocks. Call it only while `has_room`."""
         self._inside += 1
         self.put(batch)
 
-    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
+    def collect(self, *, timeout_s: float) -> ScoredBatch | None:
         """Return the batch that finished first, or None if none does within `timeout_s`.
 
         Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
@@ -92,7 +81,7 @@ class BackgroundEngine(PredictorThreads[Batch[W]], Generic[W]):
         self._inside -= 1
         return outcome
 
-    def _compute(self, batch: Batch[W]) -> None:
+    def _compute(self, batch: Batch) -> None:
         began_s = time.perf_counter()
         search = _Search(self._isolation_timeout_s)
         results = score_or_isolate(

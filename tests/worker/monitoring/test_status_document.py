@@ -14,7 +14,6 @@ from tests.support.status_example import (
     NOW_S,
     RAW,
     WALL_S,
-    WaitingReview,
     busy_recorder,
     compute,
     document,
@@ -22,6 +21,7 @@ from tests.support.status_example import (
     outcome,
     standing,
 )
+from tests.support.works import work
 from worker.broker.contract import TopicPartition
 from worker.commands.schema import status_schema
 from worker.monitoring.health import Health, State
@@ -67,7 +67,7 @@ def test_a_stuck_loop_is_shown_as_stalled_though_it_records_nothing(recorder: Re
 
 
 def test_a_batch_has_its_sizes_times_and_trigger(recorder: Recorder) -> None:
-    rows = (WaitingReview(tokens=10, arrived_s=NOW_S - 2), WaitingReview(tokens=30, arrived_s=NOW_S - 1))
+    rows = (work(tokens=10, arrived_s=NOW_S - 2), work(tokens=30, arrived_s=NOW_S - 1))
     compute(recorder, ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5, 0.5), NOW_S)
     [batch] = document(recorder, now_s=NOW_S + 3).batches
     assert (batch.reviews, batch.tokens, batch.trigger) == (2, 40, Trigger.IDLE)
@@ -87,7 +87,7 @@ def test_a_dead_letter_has_its_coordinates_and_its_reason(recorder: Recorder) ->
 
 def test_lists_hold_the_newest_entries_the_newest_first(recorder: Recorder) -> None:
     for number in range(3 * LAST):
-        rows = (WaitingReview(tokens=number + 1, arrived_s=NOW_S),)
+        rows = (work(tokens=number + 1, arrived_s=NOW_S),)
         compute(recorder, ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0, 0.0), NOW_S)
     recorder.stored(
         [outcome(n, took_s=0.1, review_id=f"r-{n}") for n in range(3 * LAST)]

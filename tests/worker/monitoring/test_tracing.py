@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
-from model.predictor import TokenizedText
 from tests.support.collector import collector
+from tests.support.works import work
 from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
 from worker.app import open_tracer
-from worker.broker.contract import Headers, Record, TopicPartition
+from worker.broker.contract import Headers, TopicPartition
 from worker.errors import DeliveryFailed, SettingsRejected
 from worker.monitoring.observer import Moment
 from worker.monitoring.otel import MAX_LINKS, OtelTracer, otlp_provider
@@ -62,14 +62,7 @@ def parent(number: int) -> Headers:
     return (("traceparent", f"00-{number:032x}-{number:016x}-01".encode()), ("tracestate", b"shop=1"))
 
 
-def work(offset: int, *, arrived_s: float = 0.0, headers: Headers = ()) -> Work:
-    record = Record(P0, offset, None, None, b"{}", headers)
-    [text] = Rig().predictor.tokenize(["good film"])
-    assert isinstance(text, TokenizedText)
-    return Work(record, 1, str(offset), text, len(text), arrived_s)
-
-
-def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:
+def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch:
     return ScoredBatch(Batch(works, Trigger.IDLE), [Score(0.5, 2, False, False)] * len(works), inference_s, 0.0)
 
 
@@ -190,7 +183,7 @@ def test_a_new_model_is_named_from_its_first_batch_on() -> None:
 
 def test_spans_have_the_times_of_their_steps() -> None:
     traces = Traces()
-    rows = [work(0, arrived_s=0.25), work(1, arrived_s=0.5)]
+    rows = [work(arrived_s=0.25), work(arrived_s=0.5, number=1)]
     compute(traces, *rows)
     first, second = (Rig().worker.inflight._outcomes.tombstone(row.record, row.generation) for row in rows)
     traces.tracer.stored([first], at=Moment(0.0, 1001.0))
@@ -209,7 +202,7 @@ def test_spans_have_the_times_of_their_steps() -> None:
 
 def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
     traces = Traces()
-    compute(traces, work(0))
+    compute(traces, work())
     traces.tracer.forgotten(P1, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
@@ -218,13 +211,13 @@ def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
 
 def test_a_batch_of_only_a_lost_partition_ends_at_once() -> None:
     traces = Traces()
-    traces.tracer.computed(scored(work(0)), is_current=lambda _: False, at=Moment(1.0, 1000.0))
+    traces.tracer.computed(scored(work()), is_current=lambda _: False, at=Moment(1.0, 1000.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
 def test_a_batch_has_at_most_max_links() -> None:
     traces = Traces()
-    compute(traces, *[work(number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
+    compute(traces, *[work(number=number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert [link.context.trace_id for link in traces.one(PROCESS).links] == list(range(1, MAX_LINKS + 1))
 
@@ -242,7 +235,7 @@ def test_a_batch_has_at_most_max_links() -> None:
 )
 def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
     traces = Traces()
-    compute(traces, work(0, headers=(("traceparent", value),)))
+    compute(traces, work(headers=(("traceparent", value),)))
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert list(traces.one(PROCESS).links) == []
 
@@ -250,7 +243,7 @@ def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
 @given(st.binary(max_size=80), st.binary(max_size=80))
 def test_a_batch_is_traced_whatever_its_headers_are(traceparent: bytes, tracestate: bytes) -> None:
     traces = Traces()
-    compute(traces, work(0, headers=(("traceparent", traceparent), ("tracestate", tracestate))))
+    compute(traces, work(headers=(("traceparent", traceparent), ("tracestate", tracestate))))
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS)
 
@@ -291,7 +284,7 @@ def test_without_a_collector_all_reviews_are_scored_and_a_warning_is_logged(capl
 def test_close_does_not_wait_for_a_collector_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         tracer = tracer_to(otlp_provider(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", sample=1.0))
-        tracer.computed(scored(work(0)), is_current=lambda _: True, at=Moment(1.0, 1000.0))
+        tracer.computed(scored(work()), is_current=lambda _: True, at=Moment(1.0, 1000.0))
         with caplog.at_level(logging.WARNING, "worker"):
             tracer.close(at=Moment(0.0, 1000.0), timeout_s=0.1)
     assert "the last traces could not be sent within 0.1 s" in caplog.text

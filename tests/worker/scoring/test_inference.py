@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -12,20 +12,12 @@ from model.errors import EngineBroken
 from model.predictor import Predictions, TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import let_pass, until
+from tests.support.works import work
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import BackgroundEngine, ScoredBatch
 
 LIMIT_S = 30.0
 HELD_S = 0.2
-
-
-@dataclass(frozen=True)
-class OneWordReview:
-    """A review of one word."""
-
-    text: TokenizedText
-    arrived_s: float = 0.0
-    tokens: int = 1
 
 
 class CountingPredictor(FakePredictor):
@@ -49,8 +41,8 @@ class CountingPredictor(FakePredictor):
 
 
 @contextmanager
-def running(predictor: FakePredictor) -> Iterator[BackgroundEngine[OneWordReview]]:
-    engine = BackgroundEngine[OneWordReview](predictor, isolation_timeout_s=LIMIT_S)
+def running(predictor: FakePredictor) -> Iterator[BackgroundEngine]:
+    engine = BackgroundEngine(predictor, isolation_timeout_s=LIMIT_S)
     engine.start()
     try:
         until(lambda: engine.warm, LIMIT_S, "the engine is warm")
@@ -66,11 +58,11 @@ def counting_threads() -> Callable[[], int]:
     return lambda: sum(thread.name.startswith("inference-") for thread in set(threading.enumerate()) - before)
 
 
-def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch[OneWordReview]:
-    return Batch(tuple(OneWordReview(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
+def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch:
+    return Batch(tuple(work(arrived_s=arrived_s, text=row) for row in predictor.tokenize([text])), Trigger.IDLE)
 
 
-def collected(engine: BackgroundEngine[OneWordReview]) -> ScoredBatch[OneWordReview]:
+def collected(engine: BackgroundEngine) -> ScoredBatch:
     scored = engine.collect(timeout_s=LIMIT_S)
     assert scored is not None
     return scored
@@ -156,7 +148,7 @@ def test_collect_raises_if_the_system_refuses_a_thread(monkeypatch: pytest.Monke
 
     start_thread = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    engine = BackgroundEngine[OneWordReview](CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
+    engine = BackgroundEngine(CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
     engine.start()
     with pytest.raises(RuntimeError, match="new thread"):
         engine.collect(timeout_s=LIMIT_S)

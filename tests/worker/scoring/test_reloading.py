@@ -18,7 +18,6 @@ from worker.errors import ModelUnusable, ReloadFailed
 from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
-from worker.scoring.work import Work
 from worker.wire.scored import ScoredReview
 
 
@@ -153,7 +152,7 @@ class Opening:
         self.error: Exception | None = None
         self.priority: int | None = None  # of the last thread that opened an engine
 
-    def __call__(self) -> BackgroundEngine[Work]:
+    def __call__(self) -> BackgroundEngine:
         self.calls += 1
         self.priority = priority()
         self.go.acquire(timeout=LIMIT_S)
@@ -162,8 +161,8 @@ class Opening:
         return open_engine(settings_of(), RecordsPriority(str(self.calls)))
 
 
-def taken(reloader: Reloader[Work]) -> BackgroundEngine[Work]:
-    engines: list[BackgroundEngine[Work]] = []
+def taken(reloader: Reloader) -> BackgroundEngine:
+    engines: list[BackgroundEngine] = []
 
     def arrived() -> bool:
         engine = reloader.take()
@@ -175,7 +174,7 @@ def taken(reloader: Reloader[Work]) -> BackgroundEngine[Work]:
     return engines[0]
 
 
-def failure(reloader: Reloader[Work], kind: type[Exception]) -> Callable[[], bool]:
+def failure(reloader: Reloader, kind: type[Exception]) -> Callable[[], bool]:
     def failed() -> bool:
         try:
             reloader.take()

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from model.predictor import ModelInfo
 from worker.delivery.outcomes import Outcome, latencies_s
-from worker.monitoring.observer import Moment, Observer, Standing, W
+from worker.monitoring.observer import Moment, Observer, Standing
 from worker.monitoring.status.history import History, Period
 from worker.scoring.inference import ScoredBatch
+from worker.scoring.work import Work
 
 LAST: Final = 10  # batches, dead letters and reviews
 MAX_ID: Final = 80  # characters of a review's id: it may be of any length
@@ -55,7 +56,7 @@ class Recorder(Observer):
         with self._lock:
             self._model = model
 
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+    def computed(self, scored: ScoredBatch, *, is_current: Callable[[Work], bool], at: Moment) -> None:  # noqa: ARG002
         """See Observer."""
         batch = scored.batch
         seen = {
