@@ -1,6 +1,7 @@
 """A worker on a fake broker, whose loop a test turns. It has the real inference threads, and the clock of the test."""
 
 import json
+import signal
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
@@ -32,6 +33,22 @@ def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
 
 
+SETTINGS: dict[str, object] = {
+    "max_batch_reviews": 8,
+    "max_batch_tokens": 10_000,
+    "max_wait_ms": 1000,
+    "max_poll_records": 1000,
+    "max_inflight_records": 1000,
+    "max_inflight_bytes": 1_000_000,
+    "max_dead_letters_per_minute": 100,
+    "session_timeout_ms": 2000,
+    "drain_timeout_ms": LIMIT_S * 1000,
+    "handover_timeout_ms": LIMIT_S * 1000,
+    "isolation_timeout_ms": LIMIT_S * 1000,
+    "commit_interval_ms": 0,
+}
+
+
 def settings_of(**values: object) -> Settings:
     """Return settings without validation, so that a test may set values that a user may not."""
     return Settings().model_copy(update=values)
@@ -44,36 +61,16 @@ class Rig:
         self,
         *,
         partitions: int = 2,
-        max_records: int = 1000,
-        max_reviews: int = 8,
-        drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
         exactly_once: bool = False,
-        dead_letters: int = 100,
         threadless: bool = False,
-        checkpoint_interval_s: float = 0.0,
-        target_s: float | None = None,
-        cache_bytes: int = 0,
         shadow_share: float | None = None,
         observer: Observer | None = None,
+        **settings: object,
     ) -> None:
-        self.settings = settings_of(
-            max_batch_reviews=max_reviews,
-            max_batch_tokens=10_000,
-            max_wait_ms=1000,
-            max_poll_records=1000,
-            max_inflight_records=max_records,
-            max_inflight_bytes=1_000_000,
-            max_dead_letters_per_minute=dead_letters,
-            session_timeout_ms=2000,
-            drain_timeout_ms=drain_timeout_s * 1000,
-            handover_timeout_ms=LIMIT_S * 1000,
-            isolation_timeout_ms=LIMIT_S * 1000,
-            commit_interval_ms=checkpoint_interval_s * 1000,
-            delivery="exactly_once" if exactly_once else "at_least_once",
-            target_p99_ms=None if target_s is None else target_s * 1000,
-            cache_bytes=cache_bytes,
-        )
+        """Any of SETTINGS, and any other setting, can be given."""
+        delivery = "exactly_once" if exactly_once else "at_least_once"
+        self.settings = settings_of(**SETTINGS | {"delivery": delivery} | settings)
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
@@ -159,6 +156,11 @@ class Rig:
         if isinstance(sink, FakeTransactionalSink):
             sink.commit_error = None
 
+    def stop_now(self) -> None:
+        """Run the worker until it has stopped, as after SIGTERM."""
+        self.stop.on_signal(signal.SIGTERM)
+        self.worker.run(self.stop)
+
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
         """Append records to the input topic."""
         return [self.broker.append(TopicPartition(RAW, partition), value, key=key) for value in values]
@@ -197,6 +199,23 @@ def turn_until(rig: Rig, condition: Callable[[], bool], what: str) -> None:
         return condition()
 
     until(turned, limit_s=LIMIT_S, what=what)
+
+
+def with_busy_engine(rig: Rig, *values: bytes) -> Rig:
+    """Let a started worker read these reviews, which the engine scores only once `predictor.gate` is set."""
+    rig.predictor.gate.clear()
+    rig.send(*values)
+    turn_until(rig, lambda: rig.held.records == len(values), "all is read")
+    return rig
+
+
+def with_results_in_flight(rig: Rig, *values: bytes) -> Rig:
+    """Let a started worker score these reviews, whose results the broker does not acknowledge."""
+    rig.sinks[0].hold = True
+    rig.send(*values)
+    results = rig.sinks[0].held[TopicPartition(SCORED, 0)]
+    turn_until(rig, lambda: len(results) == len(values), "all results are in flight")
+    return rig
 
 
 def started(rig: Rig) -> Rig:

@@ -18,22 +18,24 @@ class FakeTerminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def stderr(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Return what is written to stderr; a parameter replaces it."""
-    stream: io.StringIO = getattr(request, "param", io.StringIO)()
-    monkeypatch.setattr(sys, "stderr", stream)
-    return stream
+def configured(
+    monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat, *, level: str = "INFO", stderr: io.StringIO | None = None
+) -> io.StringIO:
+    """Configure logging, and return what it writes to."""
+    stderr = stderr or io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    logs.configure(level, fmt)
+    return stderr
 
 
-def logged(stderr: io.StringIO, fmt: logs.LogFormat) -> str:
-    logs.configure("INFO", fmt)
+def logged(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat, stderr: io.StringIO | None = None) -> str:
+    stderr = configured(monkeypatch, fmt, stderr=stderr)
     logging.getLogger("test").info("committed %d", 3, extra={"partition": "reviews.raw-0", "next_offset": 42})
     return stderr.getvalue()
 
 
-def test_json_has_one_object_per_line_with_the_fields_of_the_event(stderr: io.StringIO) -> None:
-    event = json.loads(logged(stderr, "json"))
+def test_json_has_one_object_per_line_with_the_fields_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = json.loads(logged(monkeypatch, "json"))
     assert event.pop("time").endswith("+00:00")
     assert event == {
         "level": "INFO",
@@ -44,26 +46,28 @@ def test_json_has_one_object_per_line_with_the_fields_of_the_event(stderr: io.St
     }
 
 
-def test_text_has_the_event_and_its_fields(stderr: io.StringIO) -> None:
-    assert logged(stderr, "text").endswith(" INFO    committed 3 partition=reviews.raw-0 next_offset=42\n")
+def test_text_has_the_event_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert logged(monkeypatch, "text").endswith(" INFO    committed 3 partition=reviews.raw-0 next_offset=42\n")
 
 
-@pytest.mark.parametrize(("stderr", "is_json"), [(io.StringIO, True), (FakeTerminal, False)], indirect=["stderr"])
-def test_auto_is_text_on_a_terminal_and_json_elsewhere(stderr: io.StringIO, is_json: bool) -> None:
-    assert logged(stderr, "auto").startswith("{") is is_json
+@pytest.mark.parametrize(("stderr", "is_json"), [(io.StringIO(), True), (FakeTerminal(), False)])
+def test_auto_is_text_on_a_terminal_and_json_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, is_json: bool
+) -> None:
+    assert logged(monkeypatch, "auto", stderr).startswith("{") is is_json
 
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
-def test_a_line_break_in_a_message_makes_no_second_line(stderr: io.StringIO, fmt: logs.LogFormat) -> None:
-    logs.configure("INFO", fmt)
+def test_a_line_break_in_a_message_makes_no_second_line(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat) -> None:
+    stderr = configured(monkeypatch, fmt)
     logging.getLogger("test").info("first\nforged\r", extra={"error": "third\nfourth"})
     assert stderr.getvalue().count("\n") == 1
     assert "\r" not in stderr.getvalue()
 
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
-def test_an_exception_keeps_its_traceback(stderr: io.StringIO, fmt: logs.LogFormat) -> None:
-    logs.configure("INFO", fmt)
+def test_an_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat) -> None:
+    stderr = configured(monkeypatch, fmt)
     try:
         int("broken")
     except ValueError:
@@ -73,8 +77,8 @@ def test_an_exception_keeps_its_traceback(stderr: io.StringIO, fmt: logs.LogForm
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
-def test_the_kafka_client_is_silent(stderr: io.StringIO, level: str) -> None:
-    logs.configure(level, "json")
+def test_the_kafka_client_is_silent(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    stderr = configured(monkeypatch, "json", level=level)
     logging.getLogger("kafka.conn").error("reconnecting")
     assert stderr.getvalue() == ""
 
@@ -157,8 +161,8 @@ def test_old_warnings_are_forgotten(clock: ManualClock) -> None:
     assert len(repeats._passed) <= 61
 
 
-def test_configure_drops_repeated_warnings(stderr: io.StringIO) -> None:
-    logs.configure("INFO", "json")
+def test_configure_drops_repeated_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = configured(monkeypatch, "json")
     for _ in range(3):
         logging.getLogger("test").warning("again")
     assert stderr.getvalue().count("again") == 1

@@ -61,7 +61,7 @@ class ExactlyOnceRig(DeliveryRig[FakeTransactionalSink]):
     def stored(self) -> list[bytes | None]:
         return [record.value for record in self.broker.stored("scored")]
 
-    def fail(self, now_s: float, match: str = "") -> None:
+    def fail(self, now_s: float, match: str | None = None) -> None:
         """Settle at this time, which fails the delivery."""
         with pytest.raises(DeliveryFailed, match=match):
             self.delivery.settle(now_s)

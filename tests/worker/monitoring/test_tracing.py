@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.support.collector import collector
 from tests.support.works import work
-from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
+from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, started, turn_until, with_results_in_flight
 from worker.app import open_tracer
 from worker.broker.contract import Headers, TopicPartition
 from worker.errors import DeliveryFailed, SettingsRejected
@@ -54,6 +54,11 @@ class Traces:
         return len(self._memory.get_finished_spans())
 
 
+@pytest.fixture
+def traces() -> Traces:
+    return Traces()
+
+
 def tracer_to(provider: TracerProvider) -> OtelTracer:
     return OtelTracer(provider, input_topic=RAW, output_topic=SCORED, group_id=GROUP)
 
@@ -78,8 +83,7 @@ def error_of(span: ReadableSpan) -> object:
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
-def test_a_batch_is_one_trace_with_its_attributes(exactly_once: bool) -> None:
-    traces = Traces()
+def test_a_batch_is_one_trace_with_its_attributes(traces: Traces, exactly_once: bool) -> None:
     rig = Rig(observer=traces.tracer, exactly_once=exactly_once)
     traces.tracer.serving(rig.predictor.info)
     rig.send(review("good"), review("good film"), review("so so"))
@@ -107,8 +111,7 @@ def test_a_batch_is_one_trace_with_its_attributes(exactly_once: bool) -> None:
     assert not any(error_of(span) for span in (process, *children))
 
 
-def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them() -> None:
-    traces = Traces()
+def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     for number in (1, 2):
         rig.broker.append(P0, review("good"), key=b"k", headers=parent(number))
@@ -122,8 +125,7 @@ def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them() 
     ]  # fmt: skip
 
 
-def test_unscorable_reviews_are_events_of_the_inference_span() -> None:
-    traces = Traces()
+def test_unscorable_reviews_are_events_of_the_inference_span(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     rig.predictor.fail_on("poison")
     rig.send(review("good"), review("poison"))
@@ -136,14 +138,9 @@ def test_unscorable_reviews_are_events_of_the_inference_span() -> None:
     assert not error_of(traces.one(SEND))  # the dead letter was stored
 
 
-def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another() -> None:
-    traces = Traces()
+def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
-    rig.worker.start()
-    rig.sinks[0].hold = True
-    rig.send(review("x"), review("x"))
-    held = rig.sinks[0].held
-    turn_until(rig, lambda: len(held[TopicPartition(SCORED, 0)]) == 2, "two results are under way")
+    with_results_in_flight(started(rig), review("x"), review("x"))
     assert traces.named(PROCESS) == []
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
     turn_until(rig, lambda: rig.committed() == 2, "all is committed")
@@ -151,20 +148,14 @@ def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another
     assert [error_of(span) for span in traces.named(SEND)] == ["not_stored", False]
 
 
-def test_a_batch_left_behind_at_the_stop_is_a_failed_trace() -> None:
-    traces = Traces()
-    rig = Rig(observer=traces.tracer, drain_timeout_s=0.0)
-    rig.worker.start()
-    rig.sinks[0].hold = True
-    rig.send(review("x"))
-    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "one result is under way")
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+def test_a_batch_left_behind_at_the_stop_is_a_failed_trace(traces: Traces) -> None:
+    rig = Rig(observer=traces.tracer, drain_timeout_ms=0)
+    with_results_in_flight(started(rig), review("x"))
+    rig.stop_now()
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_new_model_is_named_from_its_first_batch_on() -> None:
-    traces = Traces()
+def test_a_new_model_is_named_from_its_first_batch_on(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     traces.tracer.serving(rig.predictor.info)
     rig.worker.start()
@@ -181,8 +172,7 @@ def test_a_new_model_is_named_from_its_first_batch_on() -> None:
 # The tracer alone
 
 
-def test_spans_have_the_times_of_their_steps() -> None:
-    traces = Traces()
+def test_spans_have_the_times_of_their_steps(traces: Traces) -> None:
     rows = [work(arrived_s=0.25), work(arrived_s=0.5, number=1)]
     compute(traces, *rows)
     first, second = (Rig().worker.inflight._outcomes.tombstone(row.record, row.generation) for row in rows)
@@ -200,8 +190,7 @@ def test_spans_have_the_times_of_their_steps() -> None:
     }
 
 
-def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
-    traces = Traces()
+def test_a_lost_partition_ends_only_the_batches_that_wait_for_it(traces: Traces) -> None:
     compute(traces, work())
     traces.tracer.forgotten(P1, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
@@ -209,14 +198,12 @@ def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_batch_of_only_a_lost_partition_ends_at_once() -> None:
-    traces = Traces()
+def test_a_batch_of_only_a_lost_partition_ends_at_once(traces: Traces) -> None:
     traces.tracer.computed(scored(work()), is_current=lambda _: False, at=Moment(1.0, 1000.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_batch_has_at_most_max_links() -> None:
-    traces = Traces()
+def test_a_batch_has_at_most_max_links(traces: Traces) -> None:
     compute(traces, *[work(number=number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert [link.context.trace_id for link in traces.one(PROCESS).links] == list(range(1, MAX_LINKS + 1))
@@ -233,8 +220,7 @@ def test_a_batch_has_at_most_max_links() -> None:
         b"ff-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01",
     ],
 )
-def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
-    traces = Traces()
+def test_an_invalid_trace_context_is_ignored(traces: Traces, value: bytes | None) -> None:
     compute(traces, work(headers=(("traceparent", value),)))
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert list(traces.one(PROCESS).links) == []
