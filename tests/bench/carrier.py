@@ -24,7 +24,6 @@ from worker.monitoring.observer import Observers
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import Shadow
-from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals
@@ -72,7 +71,7 @@ def main() -> None:
         settings,
         client=client_named(settings.client),
         engine=open_engine(settings, predictor),
-        reloader=Reloader[Work](lambda: open_engine(settings, predictor)),
+        reloader=Reloader(lambda: open_engine(settings, predictor)),
         shadow=Shadow(),
         observer=Observers(metrics, health, recorder),
         partitions=partitions,

@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from deploy.kubernetes.__main__ import RESOURCE, resource
 from tests.support.deployment import DEPLOY, accepted, image_environment, stops_in_time
 from tests.support.manifests import MANIFESTS, Json, check, check_custom, is_custom, render, selectors
-from worker.delivery.naming import transactional_id
 from worker.monitoring.health import Health
 from worker.monitoring.http import serve
 from worker.settings.schema import Settings
@@ -109,7 +108,7 @@ def test_the_worker_accepts_the_settings_of_a_pod(settings: Settings) -> None:
 
 def test_a_pod_s_name_is_that_of_its_member_and_of_its_transactions(settings: Settings) -> None:
     assert settings.group_instance_id == POD_NAME
-    assert transactional_id(settings) == f"{settings.group_id}.{POD_NAME}"
+    assert settings.effective_transactional_id() == f"{settings.group_id}.{POD_NAME}"
 
 
 def test_a_worker_that_drains_is_not_killed(folder: str, settings: Settings) -> None:

@@ -18,26 +18,9 @@ from model.networks import Network, build_network
 from model.predictor import Predictor, TokenizedText, score_texts
 from model.sentiment_rnn import SentimentRNN
 from tests.model import notebook_numpy
-from tests.support.artifacts import WORDS, tiny_bilstm, tiny_reference
+from tests.support.artifacts import WORDS
 
-TEXTS = [
-    "good film",
-    "bad",
-    "the film was not good !",
-    "",
-    "see it see it see it see it see it see it see it",
-    "unheard",
-]
-
-
-@pytest.fixture(scope="module")
-def bilstm(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return tiny_bilstm(tmp_path_factory.mktemp("model") / "bilstm")
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return tiny_reference(tmp_path_factory.mktemp("model") / "reference")
+TEXTS = ["good film", "bad", "the film was not good !", "", "see it " * 7, "unheard"]
 
 
 def network_of(artifact: Artifact) -> Network:

@@ -175,7 +175,7 @@ def test_a_review_is_scored_even_if_it_joined_one_of_a_lost_partition() -> None:
 
 
 def test_fetching_pauses_at_the_limit_and_resumes_below_it() -> None:
-    rig = Rig(max_records=10, partitions=1)
+    rig = Rig(max_inflight_records=10, partitions=1)
     started(rig)
     rig.predictor.gate.clear()
     rig.send(*[review("x", review_id=str(number)) for number in range(100)])
@@ -190,7 +190,7 @@ def test_fetching_pauses_at_the_limit_and_resumes_below_it() -> None:
 
 
 def test_batches_are_as_small_as_the_latency_target_requires() -> None:
-    rig = Rig(target_s=0.4, max_reviews=100, threadless=True)
+    rig = Rig(target_p99_ms=400, max_batch_reviews=100, threadless=True)
     rig.pricing.observe(1000, took_s=1.0)
     started(rig)
     rig.send(*[review("x " * 10)] * 30)

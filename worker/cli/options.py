@@ -11,7 +11,7 @@ from worker import logs
 from worker.cli.program import INPUT_FAILED
 from worker.commands.review_files import FileFormat
 from worker.settings import views
-from worker.settings.schema import Settings, allowed_values, flag_name
+from worker.settings.schema import Settings, allowed_values, flag_name, meaning
 from worker.settings.sources import CONFIG, load_effective
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,8 +28,8 @@ def setting_flags(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for name in reversed(names):
             default = views.default_text(name).replace("`", "")
-            meaning = f"{Settings.model_fields[name].description} [{allowed_values(name)}; default: {default}]"
-            command = click.option(flag_name(name), name, metavar="VALUE", help=meaning)(command)
+            shown = f"{meaning(name)} [{allowed_values(name)}; default: {default}]"
+            command = click.option(flag_name(name), name, metavar="VALUE", help=shown)(command)
         return click.option(f"--{CONFIG}", metavar="FILE", help="TOML file with settings.")(command)
 
     return decorate

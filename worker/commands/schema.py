@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import worker
 from worker.monitoring.status.document import StatusDocument
-from worker.settings.schema import Settings
+from worker.settings.schema import Settings, meaning
 from worker.wire.headers import Header, On
 from worker.wire.review import Review
 from worker.wire.scored import ScoredReview
@@ -53,10 +53,9 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _channel(setting: str, *messages: str) -> dict[str, Any]:
-    field = Settings.model_fields[setting]
     return {
-        "address": field.default,
-        "description": f"{field.description} Named by the setting `{setting}`.",
+        "address": Settings.model_fields[setting].default,
+        "description": f"{meaning(setting)} Named by the setting `{setting}`.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
     }
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.status_example import INJECTIONS
-from tests.worker.rig import RAW, Rig, review, turn_until
+from tests.worker.rig import RAW, Rig, review, started, turn_until
 from worker.monitoring import http
 from worker.monitoring.status.document import StatusDocument
 from worker.monitoring.status.pages import status_pages
@@ -44,10 +44,7 @@ def served(rig: Rig) -> Iterator[Site]:
 @pytest.fixture
 def rig() -> Rig:
     """A worker that owns two partitions."""
-    rig = Rig()
-    rig.worker.start()
-    turn_until(rig, lambda: rig.health.warm and rig.health.partitions == 2, "the worker owns its partitions")
-    return rig
+    return started(Rig())
 
 
 def finish(rig: Rig, count: int) -> None:
@@ -98,9 +95,7 @@ def test_a_hung_loop_shows_on_the_page_and_in_the_metrics(rig: Rig) -> None:
 
 
 def test_a_worker_that_holds_too_much_is_paused() -> None:
-    full = Rig(partitions=1, max_records=8)
-    full.worker.start()
-    turn_until(full, lambda: full.health.warm and full.health.partitions == 1, "the worker owns its partition")
+    full = started(Rig(partitions=1, max_inflight_records=8))
     full.sinks[0].hold = True
     full.send(*[review("x")] * 8)
     with served(full) as site:
@@ -110,8 +105,7 @@ def test_a_worker_that_holds_too_much_is_paused() -> None:
 
 
 def test_a_stopped_worker_is_draining(rig: Rig) -> None:
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+    rig.stop_now()
     with served(rig) as site:
         assert site.status().state == "draining"
 

@@ -19,7 +19,6 @@ from worker.commands.doctor.findings import Finding, Verdict, failure_from, ok, 
 from worker.commands.doctor.group_checks import check_group, check_records
 from worker.commands.doctor.reach_checks import check_address, check_advertised, check_cluster, fits, soften
 from worker.commands.doctor.topic_checks import WorkerTopics, check_topics
-from worker.delivery.naming import transactional_id
 from worker.errors import ModelUnusable, WorkerError
 from worker.scoring.opening import model_unusable, open_predictor
 from worker.settings.connecting import connect_with
@@ -98,7 +97,7 @@ def _transactions(settings: Settings, connection: Connection, survey: Survey) ->
     if settings.delivery != "exactly_once":
         yield skipped("transactions", "delivery is at_least_once")
         return
-    name = transactional_id(settings)
+    name = settings.effective_transactional_id()
     survey.check_may_transact(name)
     if settings.group_instance_id or settings.transactional_id:
         yield ok("transactions", f"Write on transactional id {name}; not tried, because a worker may use it")
