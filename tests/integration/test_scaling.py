@@ -1,4 +1,4 @@
-"""Workers come and go while reviews stream."""
+"""Workers come and go, and a group goes on where it was."""
 
 from itertools import islice
 
@@ -40,4 +40,12 @@ def test_a_rolling_restart_of_three_workers_under_load_repeats_nothing(stage: St
         traffic.load_until(workers[-1].ready, backlog, "the restarted worker is ready", most=4000)
     traffic.until_answered()
     assert [worker.stop() for worker in workers] == [0, 0, 0]
+    assert stage.faults() == []
+
+
+def test_a_new_group_begins_at_the_earliest_offset_and_a_restarted_one_goes_on_where_it_was(stage: Stage) -> None:
+    backlog = reviews(seed=2)
+    for _ in range(2):
+        stage.traffic.send(islice(backlog, 200))
+        assert stage.start(until_empty=True).exit_status() == 0
     assert stage.faults() == []
