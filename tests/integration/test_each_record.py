@@ -165,12 +165,9 @@ def test_whatever_has_a_text_is_scored(name: str, aftermath: Aftermath) -> None:
     assert value["truncated"] == (name in {"a text of 5 MB", "100,000 emoji"})
 
 
-@pytest.mark.parametrize(
-    ("name", "flagged"),
-    [("another language", True), ("an empty text", True), ("an escaped pair of surrogates", False)],
-)
-def test_a_text_of_which_hardly_a_word_is_known_is_flagged(name: str, flagged: bool, aftermath: Aftermath) -> None:
-    assert aftermath.value(scorable(name))["out_of_domain"] == flagged
+def test_a_text_of_which_hardly_a_word_is_known_is_flagged(aftermath: Aftermath) -> None:
+    names = ("another language", "an empty text", "an escaped pair of surrogates")
+    assert [aftermath.value(scorable(name))["out_of_domain"] for name in names] == [True, True, False]
 
 
 def test_a_review_without_an_id_is_named_after_its_place(aftermath: Aftermath) -> None:
