@@ -25,8 +25,9 @@ from model.engines.torch_engine import TorchEngine
 from model.networks import build_network
 from tests.bench.subjects import REFERENCE, SHIPPED, reference_subject
 from tests.bench.texts import load_texts
+from tests.support.machine import usable_cores
 from worker.commands.bench.figures import Spread
-from worker.commands.bench.machine import machine_facts, usable_cores
+from worker.commands.bench.machine import machine_facts
 
 BATCHES: Final = (1, 16, 64, 256)
 SINGLE_REVIEWS: Final = 64  # a batch of one takes long enough

@@ -128,14 +128,8 @@ def test_a_run_that_loses_and_repeats_nothing_says_so_and_deletes_its_topics(
     demo = start_demo(reviews=FEW)
     assert demo.exit_status() == 0, demo.said()
     summary = dict(re.findall(r"^│ (\S.*?) +│ (.*?) +│$", demo.said(), re.MULTILINE))
-    told = {name: summary[name] for name in ("reviews in", "reviews out", "lost", "duplicated", "dead letters")}
-    assert told == {
-        "reviews in": f"{FEW}",
-        "reviews out": f"{FEW}",
-        "lost": "0",
-        "duplicated": "0",
-        "dead letters": "0",
-    }
+    counts = {"reviews in": str(FEW), "reviews out": str(FEW), "lost": "0", "duplicated": "0", "dead letters": "0"}
+    assert {name: summary[name] for name in counts} == counts
     assert float(summary["accuracy"].partition("%")[0]) > LEAST_ACCURACY
     assert demo.said().splitlines()[-1].startswith("OK: nothing lost, nothing duplicated")
     assert "FAILED" not in demo.said()

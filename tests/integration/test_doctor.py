@@ -191,7 +191,11 @@ def test_a_topic_with_a_setting_that_does_not_fit(
 
 @pytest.mark.parametrize(
     ("off_s", "verdict", "seen"),
-    [(-600, "warning", "behind"), (600, "warning", "ahead of"), (7_200, "failure", "no result would be stored")],
+    [
+        (-600, "warning", "behind the cluster"),
+        (600, "warning", "ahead of"),
+        (7_200, "failure", "no result would be stored"),
+    ],
 )
 def test_a_machine_whose_clock_is_off(settings: Settings, tmp_path: Path, off_s: int, verdict: str, seen: str) -> None:
     (tmp_path / "off").write_text(str(off_s))

@@ -1,4 +1,4 @@
-"""Where a group of workers begins and goes on, and workers that come and go while reviews stream."""
+"""Workers come and go, and a group goes on where it was."""
 
 from itertools import islice
 

@@ -1,10 +1,16 @@
 """What tests and benchmarks measure of this machine and its processes."""
 
+import os
 import re
 from pathlib import Path
 from typing import Final
 
 BUSY_LOAD_PER_CORE: Final = 0.25
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
 
 
 def is_busy(load_average_1min: float, cores: int) -> bool:

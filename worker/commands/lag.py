@@ -72,10 +72,9 @@ def lag_of(
     }
     partitions = []
     for number, (first, end) in sorted(bounds.items()):
-        offset = committed.get(number)
-        start = first if offset is None else max(first, offset)  # retention may have deleted what comes next
+        start = max(first, committed.get(number, first))  # retention may have deleted what comes next
         owner = owners.get(TopicPartition(topic, number))
-        partitions.append(PartitionLag(number, offset, end, max(0, end - start), owner))
+        partitions.append(PartitionLag(number, committed.get(number), end, max(0, end - start), owner))
     return Lag(at_s, len(group.members), tuple(partitions))
 
 

@@ -70,6 +70,11 @@ def reason_of(record: Record) -> str:
     return (dict(record.headers).get(Header.REASON) or b"").decode("utf-8", "replace")
 
 
+def message_of(record: Record, topic: str) -> Outgoing:
+    """Return the record as it was first read, with the count of its replays."""
+    return Outgoing(topic, record.key, record.value, replayed_headers(record))
+
+
 def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bool, as_json: bool) -> None:
     """Send the dead letters that no replay has read yet back to the input topic, and print the counts.
 
@@ -94,7 +99,7 @@ def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bo
 def _print_counts(replay: "Replay", *, dry_run: bool, as_json: bool) -> None:
     sent, skipped = replay.sent.total(), replay.skipped.total()
     if as_json:
-        counts = {"sent": dict(replay.sent), "left": dict(replay.skipped), "dry_run": dry_run}
+        counts = {"sent": replay.sent, "left": replay.skipped, "dry_run": dry_run}
         echo_json(counts | {"sent_total": sent, "left_total": skipped})
         return
     for what, by_why in (("would send" if dry_run else "sent", replay.sent), ("left", replay.skipped)):
@@ -144,8 +149,7 @@ class Replay:
                 return
 
     def _send(self, sink: Sink, records: Iterable[Record]) -> None:
-        """Send records as they were first read, with the count of their replays."""
-        receipts = [sink.send(Outgoing(self._topic, each.key, each.value, replayed_headers(each))) for each in records]
+        receipts = [sink.send(message_of(record, self._topic)) for record in records]
         try:
             sink.flush(timeout_s=self._timeout_s)
         except BrokerUnavailable as exc:

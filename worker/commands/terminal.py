@@ -50,10 +50,8 @@ def open_reviews(source: str, file_format: FileFormat, doing: str) -> Iterator[t
     Raises SettingsRejected if a CSV has no column `text`.
     """
     counted = bars.TextColumn("{task.fields[reviews]:,} reviews")
-    with (
-        open_input(source) as stream,
-        _progress(counted, bars.TimeElapsedColumn(), bars.TimeRemainingColumn()) as progress,
-    ):
+    columns = counted, bars.TimeElapsedColumn(), bars.TimeRemainingColumn()
+    with open_input(source) as stream, _progress(*columns) as progress:
         shown = FileProgress(progress, stream, "stdin" if source == "-" else source, doing)
         yield read_reviews(stream, file_format, source), shown
 

@@ -50,8 +50,7 @@ def test_produce_reports_what_was_not_published_and_fails(
     source.write_text(f'{{"text": "a"}}\nnot json\n{huge}\n{{"text": "b"}}\n')
     result = invoke("produce", "--input", str(source), "--client", client, "--json")
     assert result.exit_code == 1
-    summary = json.loads(result.stdout)
-    assert (summary["published"], summary["failed"], summary["topic"]) == (2, 2, made.input)
+    assert json.loads(result.stdout).items() >= {"published": 2, "failed": 2, "topic": made.input}.items()
     assert f"{source}:2: invalid_json" in result.stderr
     assert f"{source}:3: not stored: " in result.stderr
     assert "rows that failed: 2" in result.stderr

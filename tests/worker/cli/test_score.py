@@ -33,22 +33,20 @@ def test_score_keeps_ids_and_order(tmp_path: Path) -> None:
     assert scored[0].score == 0.5, "no words, no evidence"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("r.jsonl", '{"text": "a fine film"}\n{"text": "dull"}\n'),
-        ("r.csv", 'stars,text\n5,"a fine film"\n1,dull\n'),
-        ("r.txt", "a fine film\ndull\n"),
-    ],
-)
-def test_score_gives_the_same_numbers_for_every_format(tmp_path: Path, name: str, content: str) -> None:
-    source = tmp_path / name
-    source.write_text(content)
-    by_name = invoke("score", "--input", str(source))
-    plain = tmp_path / "plain"
-    plain.write_text("a fine film\ndull\n")
-    as_text = invoke("score", "--input", str(plain), "--format", "text")
-    assert [each.score for each in results_in(by_name.stdout)] == [each.score for each in results_in(as_text.stdout)]
+def test_score_gives_the_same_numbers_for_every_format(tmp_path: Path) -> None:
+    files = {
+        "r.jsonl": ('{"text": "a fine film"}\n{"text": "dull"}\n', "auto"),
+        "r.csv": ('stars,text\n5,"a fine film"\n1,dull\n', "auto"),
+        "r.txt": ("a fine film\ndull\n", "auto"),
+        "plain": ("a fine film\ndull\n", "text"),
+    }
+    scores = set()
+    for name, (content, file_format) in files.items():
+        (tmp_path / name).write_text(content)
+        result = invoke("score", "--input", str(tmp_path / name), "--format", file_format)
+        scores.add(tuple(each.score for each in results_in(result.stdout)))
+    [[first, second]] = scores
+    assert first != second
 
 
 @pytest.mark.parametrize(("flags", "status"), [([], 1), (["--skip-invalid"], 0)])

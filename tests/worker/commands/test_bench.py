@@ -26,11 +26,6 @@ def test_a_percentile_is_the_smallest_value_that_enough_values_do_not_exceed(
     assert len(below) < len(values) * percent / 100
 
 
-def test_percentiles_of_a_hundred_values_are_these_values() -> None:
-    values = [float(value) for value in range(1, 101)]
-    assert [percentile(values, percent) for percent in (1, 50, 99, 100)] == [1, 50, 99, 100]
-
-
 @given(VALUES)
 def test_a_spread_has_the_least_the_median_and_the_greatest_value(values: list[float]) -> None:
     spread = Spread.of(values)

@@ -36,13 +36,8 @@ class Rig:
         partition: int = 0,
     ) -> None:
         record = Record(TopicPartition(RAW, 0), 7, None, key, value, headers)
-        letter = dead_letter_headers(
-            record,
-            reason=reason,
-            error="why",
-            failed_at=failed_at,
-            handled_by=handler_headers(worker_version="1", model=MODEL),
-        )
+        handled_by = handler_headers(worker_version="1", model=MODEL)
+        letter = dead_letter_headers(record, reason=reason, error="why", failed_at=failed_at, handled_by=handled_by)
         self.broker.append(TopicPartition(DLQ, partition), value, key=key, headers=letter)
 
     def source(self) -> FakeSource:

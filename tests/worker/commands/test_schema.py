@@ -1,5 +1,6 @@
 """The schemas are valid and complete. That the committed ones are up to date: tests/worker/cli/test_schema.py."""
 
+import re
 from typing import Any
 
 import pytest
@@ -18,21 +19,12 @@ def test_a_schema_is_valid_in_its_dialect(name: str) -> None:
 
 def test_every_reference_of_the_asyncapi_document_has_a_target() -> None:
     document = schemas.asyncapi()
-    references = list(references_in(document))
+    references = re.findall(r'"\$ref": "#/(.*?)"', schemas.text_of("asyncapi"))
     assert len(references) > 10
     for reference in references:
         target: Any = document
-        for step in reference.removeprefix("#/").split("/"):
+        for step in reference.split("/"):
             target = target[step]
-
-
-def references_in(node: Any) -> Any:
-    if isinstance(node, dict):
-        for name, child in node.items():
-            if name == "$ref":
-                yield child
-            else:
-                yield from references_in(child)
 
 
 def test_the_topics_have_their_default_names() -> None:

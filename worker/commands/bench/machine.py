@@ -20,7 +20,7 @@ def machine_facts() -> dict[str, object]:
     versions = {package.name: package.version for package in distributions()}
     return {
         "cpu": _field(cpuinfo, "model name"),
-        "cores": usable_cores(),
+        "cores": len(os.sched_getaffinity(0)),  # that this process may run on
         "flags": [flag for flag in FLAGS if flag in flags],
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "system": f"{platform.system()} {platform.release()}",
@@ -28,11 +28,6 @@ def machine_facts() -> dict[str, object]:
         "versions": {package: versions.get(package, "not installed") for package in PACKAGES},
         "load_average_before": os.getloadavg(),
     }
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def _field(text: str, name: str) -> str:

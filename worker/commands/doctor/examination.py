@@ -147,8 +147,5 @@ def _model(settings: Settings) -> Generator[Finding, None, float | None]:
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     memory = machine.memory()
-    if memory is None:
-        yield skipped("memory", "known only on Linux")
-    else:
-        yield machine_checks.check_memory(memory, settings)
+    yield machine_checks.check_memory(memory, settings) if memory else skipped("memory", "known only on Linux")
     yield machine_checks.check_port(settings, machine.probe_port(settings.http_host, settings.http_port))

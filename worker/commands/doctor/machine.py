@@ -1,9 +1,9 @@
 """Facts about this machine: speed of the engine, memory, GPUs, the HTTP port."""
 
+import re
 import socket
 import time
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +33,7 @@ def measure_speed(predictor: Predictor) -> float:
 def memory() -> Memory | None:
     """Return the memory as Linux reports it, or None on another system."""
     try:
-        meminfo = _kilobytes(Path("/proc/meminfo").read_text().splitlines())
-        status = _kilobytes(Path("/proc/self/status").read_text().splitlines())
+        meminfo, status = _sizes("/proc/meminfo"), _sizes("/proc/self/status")
     except OSError:
         return None
     total, available = meminfo["MemTotal"], meminfo["MemAvailable"]
@@ -72,10 +71,10 @@ def _is_worker(host: str, port: int) -> bool:
         return False
 
 
-def _kilobytes(lines: Sequence[str]) -> dict[str, int]:
+def _sizes(path: str) -> dict[str, int]:
     """Read lines like "Name:   123 kB", in bytes; skip the others."""
-    parts = (line.replace(":", " ").split() for line in lines)
-    return {part[0]: int(part[1]) * 1024 for part in parts if len(part) == 3 and part[2] == "kB"}
+    lines = re.findall(r"^(\w+):\s+(\d+) kB$", Path(path).read_text(), re.MULTILINE)
+    return {name: int(size_kib) * 1024 for name, size_kib in lines}
 
 
 def _cgroup_bytes(name: str) -> int | None:

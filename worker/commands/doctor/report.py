@@ -22,8 +22,7 @@ def print_report(findings: Iterable[Finding], *, as_json: bool) -> list[str]:
         printed.append(finding)
         if not as_json:
             _print(finding)
-    verdicts = [finding.verdict for finding in printed]
-    counts = {verdict: verdicts.count(verdict) for verdict in Verdict}
+    counts = {verdict: sum(finding.verdict is verdict for finding in printed) for verdict in Verdict}
     if as_json:
         echo_json({"findings": [asdict(finding) for finding in printed], "counts": counts})
     else:
