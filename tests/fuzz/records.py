@@ -34,16 +34,7 @@ DOCUMENTS: Final = [json.loads(line) for line in VALID]
 FIELDS: Final = ("review_id", "text", "product_id", "language", "created_at", "x")
 NAMES: Final = ("traceparent", "", "é", "\udcff", "sentiment-", "sentiment-replays", "sentiment-reason", "sentiment-x")
 VALUES: Final = (
-    None,
-    b"",
-    b"1",
-    b"0",
-    b"9" * 5000,
-    b"-1",
-    b"\xff",
-    "²".encode(),
-    b"2026-11-01T12:00:00+00:00",
-    b"01-1",
+    *(None, b"", b"1", b"0", b"9" * 5000, b"-1", b"\xff", "²".encode(), b"2026-11-01T12:00:00+00:00", b"01-1"),
 )
 TIMES_MS: Final = (None, 0, 1_767_323_045_678, 2**63 - 1, 10**15, 253_402_300_800_000, -62_135_596_800_000, 1)
 PROBABILITIES: Final = (0.0, 1.0, 0.5, 0.4999995, 0.49999949, 1e-300, 0.9999999)

@@ -162,10 +162,6 @@ def test_the_first_and_the_last_words_of_a_long_text_are_kept() -> None:
     assert as_tuple(tokenizer, " ".join("abcdefgh")) == ([2, 3, 7, 8, 9], 0, True)
 
 
-def test_unknown_words_keep_their_place_and_are_counted() -> None:
-    assert as_tuple(WordTokenizer(["good"]), "a good film") == ([1, 2, 1], 2, False)
-
-
 def test_unknown_counts_only_words_that_were_kept() -> None:
     assert as_tuple(WordTokenizer(["good"], head=1, tail=1), "x good good good") == ([1, 2], 1, True)
 

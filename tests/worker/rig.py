@@ -23,6 +23,7 @@ from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import ModelShadow, Shadow
 from worker.settings.schema import Settings
 from worker.shutdown import Stop
+from worker.wire.scored import ScoredReview
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
 GROUP = "sentiment-worker"
@@ -172,6 +173,10 @@ class Rig:
     def scored(self, partition: int = 0) -> list[Record]:
         """Return the results in a partition."""
         return [record for record in self.broker.stored(SCORED) if record.partition.partition == partition]
+
+    def results(self, partition: int = 0) -> list[ScoredReview]:
+        """Return the decoded results in a partition."""
+        return [ScoredReview.model_validate_json(record.value or b"") for record in self.scored(partition)]
 
     def committed(self, partition: int = 0) -> int | None:
         """Return the committed offset of a partition."""

@@ -57,23 +57,9 @@ def test_a_batch_never_exceeds_the_padded_tokens() -> None:
     assert (batch.padded_tokens, batch.tokens) == (82, 81)
 
 
-def test_a_review_longer_than_the_budget_leaves_alone() -> None:
-    assert taken(batcher(work(500), work(3)), 0.1).rows == (work(500),)
-
-
-def test_a_batch_has_the_oldest_review_and_those_of_similar_length() -> None:
-    batch = taken(batcher(*map(work, (20, 1, 90, 21, 19, 2, 22))), 0.1)
-    assert sorted(row.tokens for row in batch.rows) == [19, 20, 21, 22]
-
-
 def test_of_reviews_of_one_length_the_oldest_leave_first() -> None:
     batch = taken(batcher(*[work(7, number=number) for number in range(9)]), 0.1)
     assert [row.record.offset for row in batch.rows] == [0, 1, 2, 3]
-
-
-def test_an_overdue_review_leaves_before_those_of_similar_length() -> None:
-    waiting = batcher(work(20, 0.0), work(90, 0.1), work(20, 0.9), max_reviews=2, linger_s=0.0)
-    assert [row.tokens for row in taken(waiting, 1.2, max_tokens=1000).rows] == [20, 90]
 
 
 def test_the_trigger_is_deadline_if_the_oldest_review_is_overdue() -> None:

@@ -17,11 +17,6 @@ from worker.errors import ModelUnusable, ReloadFailed
 from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
-from worker.wire.scored import ScoredReview
-
-
-def results(rig: Rig) -> list[ScoredReview]:
-    return [ScoredReview.model_validate_json(record.value or b"") for record in rig.scored()]
 
 
 def ask(rig: Rig) -> None:
@@ -49,7 +44,7 @@ def test_each_result_names_its_model_and_none_is_lost(exactly_once: bool) -> Non
     turn_until(rig, lambda: reloads(rig, "done") == 1, "the model changes")
     rig.send(*[review("a film", review_id=str(number)) for number in range(20, 40)])
     turn_until(rig, lambda: len(rig.scored()) == 40, "the next model scores")
-    assert [result.model.version for result in results(rig)] == ["1"] * 20 + ["2"] * 20
+    assert [result.model.version for result in rig.results()] == ["1"] * 20 + ["2"] * 20
     assert ids(rig.scored()) == [str(number) for number in range(40)]
     info = rig.next_predictor.info
     labels = {"name": info.name, "version": "2", "sha256": info.sha256, "engine": info.engine}
@@ -64,10 +59,10 @@ def test_waiting_reviews_are_tokenized_with_the_new_vocabulary() -> None:
     turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     turn_until(rig, lambda: len(rig.scored()) == 10, "all are scored")
-    versions = [result.model.version for result in results(rig)]
+    versions = [result.model.version for result in rig.results()]
     assert versions == ["1"] * 4 + ["2"] * 6  # two batches of two were with the engine
     expected = score_texts(rig.next_predictor, [f"film {number}" for number in range(4, 10)]).probabilities
-    assert [result.score for result in results(rig)[4:]] == pytest.approx(expected, abs=1e-6)
+    assert [result.score for result in rig.results()[4:]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_cached_and_joined_texts_are_scored_by_the_new_model() -> None:
@@ -83,9 +78,9 @@ def test_cached_and_joined_texts_are_scored_by_the_new_model() -> None:
     turn_until(rig, lambda: reloads(rig, "done") == 1, "the model changes")
     rig.send(review("known"))
     turn_until(rig, lambda: len(rig.scored()) == 6, "all are scored")
-    assert [result.model.version for result in results(rig)] == ["1"] * 3 + ["2"] * 3
+    assert [result.model.version for result in rig.results()] == ["1"] * 3 + ["2"] * 3
     expected = score_texts(rig.next_predictor, ["waits", "waits", "known"]).probabilities
-    assert [result.score for result in results(rig)[3:]] == pytest.approx(expected, abs=1e-6)
+    assert [result.score for result in rig.results()[3:]] == pytest.approx(expected, abs=1e-6)
     assert rig.metric("sentiment_batch_size_reviews_sum") == 3 + 2
     assert (rig.held.records, rig.held.size_bytes) == (0, 0)
 
@@ -105,7 +100,7 @@ def test_the_current_model_stays_if_the_new_one_breaks_while_it_warms_up() -> No
     turn_until(rig, lambda: reloads(rig, "failed") == 1, "the next model fails")
     rig.send(review("a film"))
     turn_until(rig, lambda: len(rig.scored()) == 1, "the present model scores")
-    assert results(rig)[0].model.version == "1"
+    assert rig.results()[0].model.version == "1"
 
 
 def test_a_worker_stopped_before_the_new_model_scores_drains_with_the_current_one() -> None:
@@ -114,7 +109,7 @@ def test_a_worker_stopped_before_the_new_model_scores_drains_with_the_current_on
     turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     rig.stop_now()
-    assert [result.model.version for result in results(rig)] == ["1"] * 10
+    assert [result.model.version for result in rig.results()] == ["1"] * 10
     assert rig.committed() == 10
 
 
