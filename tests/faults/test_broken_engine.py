@@ -75,8 +75,12 @@ def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
     """A worker whose engine computes for ever."""
     stage.traffic.send(around(word))
     worker = stage.start(BROKEN, stall_timeout_ms=round(STALL_S * 1000), drain_timeout_ms=round(DRAIN_S * 1000))
-    until(lambda: "nothing was finished" in worker.get("/livez")[1], 60, "the worker tells that it is stalled")
-    assert worker.get("/livez")[0] == 503
+
+    def stalled() -> bool:
+        status, why = worker.get("/livez")
+        return status == 503 and "nothing was finished" in why
+
+    until(stalled, 60, "the worker reports that it is stalled")
     return worker
 
 
