@@ -15,7 +15,7 @@ from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-STALL_S = 1.0
+STALL_S, STALLED = 1.0, "nothing was finished"
 DRAIN_S = 2.0
 
 
@@ -75,12 +75,7 @@ def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
     """A worker whose engine computes for ever."""
     stage.traffic.send(around(word))
     worker = stage.start(BROKEN, stall_timeout_ms=round(STALL_S * 1000), drain_timeout_ms=round(DRAIN_S * 1000))
-
-    def stalled() -> bool:
-        status, why = worker.get("/livez")
-        return status == 503 and "nothing was finished" in why
-
-    until(stalled, 60, "the worker reports that it is stalled")
+    until(lambda: (seen := worker.get("/livez"))[0] == 503 and STALLED in seen[1], 60, "the worker reports it")
     return worker
 
 
