@@ -1,1 +1,1 @@
-"""Everything around the worker: the broker launcher, the demo, images and manifests. Nothing imports this room."""
+"""Everything around the worker: the broker launcher, the demo, images and manifests. Nothing else imports it."""

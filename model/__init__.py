@@ -1,4 +1,4 @@
-"""Text in, calibrated probability out: networks, tokenizers, the artifact on disk and the engines that serve it.
+"""Text in, calibrated probability out: networks, tokenizers, the artifact on disk and the engines that compute it.
 
-This room knows nothing of Kafka, HTTP, Prometheus or training.
+This package does not use Kafka, HTTP, Prometheus or training.
 """

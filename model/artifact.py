@@ -1,12 +1,12 @@
 """A trained model on disk: one directory that holds everything needed to score.
 
-    manifest.json         size and sha256 of the files below; its own sha256 names the model in every result
+    manifest.json         size and sha256 of the files below; its own sha256 identifies the model in every result
     config.json           `ArtifactConfig`
     tokenizer.json        `Tokenizer.to_json`
     weights.safetensors   the network's weights by name, float16 or float32
     MODEL_CARD.md         for people: data, recipe, figures, limits
 
-Nothing is parsed before its size and digest were checked, and no format is read that can carry code.
+Every file is checked against its size and digest before it is parsed, and no format can carry code.
 """
 
 import hashlib
@@ -22,20 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.artifact_parts import (
-    FORMAT_VERSION,
-    ArtifactConfig,
-    Calibration,
-    StorageDtype,
-    architecture_of,
-    check_tokenizer,
-    config_from_json,
-    config_to_json,
-    object_from_json,
-    to_json,
-    weights_from_bytes,
-    weights_to_bytes,
-)
+from model import artifact_parts as parts
+from model.artifact_parts import ArtifactConfig, Calibration, StorageDtype, architecture_of
 from model.errors import ArtifactError
 from model.golden import golden_reviews
 from model.network_config import AnyNetworkConfig, Weights
@@ -58,7 +46,7 @@ WEIGHTS = "weights.safetensors"
 CARD = "MODEL_CARD.md"
 _LISTED = (CONFIG, TOKENIZER, WEIGHTS, CARD)
 
-_MAX_MANIFEST_BYTES = 64 * 1024  # the one file that is read before a digest vouches for it
+_MAX_MANIFEST_BYTES = 64 * 1024  # the only file that no digest protects
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "the artifact is damaged or was changed by hand: copy it or make it again"
 
@@ -69,7 +57,7 @@ class Artifact:
 
     config: ArtifactConfig
     tokenizer: Tokenizer
-    weights: Weights  # those that `config.network` asks for, all finite
+    weights: Weights  # exactly those of `config.network`, float32, all finite
     card: str
     sha256: str  # of manifest.json
     directory: Path
@@ -87,25 +75,25 @@ def save_artifact(
     card: str,
     storage_dtype: StorageDtype = np.float16,
 ) -> Artifact:
-    """Write an artifact and return it as it will be loaded: with the weights rounded to `storage_dtype`.
+    """Write an artifact and return it as it will be loaded, with the weights rounded to `storage_dtype`.
 
-    An artifact in that place is replaced, by a whole one or not
-    at all. Raises ArtifactError where the parts do not fit together or the directory cannot be written.
+    Replaces an artifact in `directory` completely or not at all. Raises ArtifactError where the parts do not fit
+    together or the directory cannot be written.
     """
     created = datetime.now(UTC).isoformat(timespec="seconds")
     config = ArtifactConfig(name, version, created, network, calibration, golden=())
     with _blame(directory, "nothing was written; give parts that fit together"):
-        check_tokenizer(tokenizer, config)
-        stored = weights_to_bytes(weights, storage_dtype)
-        golden = golden_reviews(network, weights_from_bytes(config, stored), tokenizer, calibration)
+        parts.check_tokenizer(tokenizer, config)
+        stored = parts.weights_to_bytes(weights, storage_dtype)
+        golden = golden_reviews(network, parts.weights_from_bytes(config, stored), tokenizer, calibration)
         files = {
-            CONFIG: to_json(config_to_json(replace(config, golden=golden))),
-            TOKENIZER: to_json(tokenizer.to_json()),
+            CONFIG: parts.to_json(parts.config_to_json(replace(config, golden=golden))),
+            TOKENIZER: parts.to_json(tokenizer.to_json()),
             WEIGHTS: stored,
             CARD: card.encode(),
         }
     files[MANIFEST] = _manifest({name: (len(content), _sha256(content)) for name, content in files.items()})
-    artifact = _decode(files, directory)  # what could not be loaded again is not written
+    artifact = _decode(files, directory)  # before writing, so that an artifact that cannot be loaded is not written
     if directory.exists() and not (directory / MANIFEST).is_file():
         raise ArtifactError(f"{directory}: exists and is not an artifact: remove it or choose another place")
     try:
@@ -116,7 +104,7 @@ def save_artifact(
 
 
 def load_artifact(directory: Path) -> Artifact:
-    """Read and check. Raises ArtifactError, naming the file, what is wrong with it and what to do."""
+    """Read and check an artifact. Raises ArtifactError, which names the file, the problem and what to do."""
     _check_directory(directory)
     files = {MANIFEST: _read(directory / MANIFEST, max_bytes=_MAX_MANIFEST_BYTES)}
     with _blame(directory / MANIFEST):
@@ -133,7 +121,7 @@ def load_artifact(directory: Path) -> Artifact:
 
 @contextmanager
 def _blame(path: Path, remedy: str = _REMEDY) -> Iterator[None]:
-    """Turn what a decoder complains of into our error, with the file's name and what to do."""
+    """Raise a decoder's ValueError as ArtifactError, with the file's name and what to do."""
     try:
         yield
     except ValueError as error:
@@ -166,14 +154,13 @@ def _sha256(content: bytes) -> str:
 
 def _manifest(listed: Mapping[str, tuple[int, str]]) -> bytes:
     entries = {name: {"size_bytes": listed[name][0], "sha256": listed[name][1]} for name in _LISTED}
-    return to_json({"format_version": FORMAT_VERSION, "files": entries})
+    return parts.to_json({"format_version": parts.FORMAT_VERSION, "files": entries})
 
 
 def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
-    """Size and digest of each file. The names are ours, so that no manifest can point outside its directory."""
-    document = object_from_json(manifest)
-    if document.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"format_version is not {FORMAT_VERSION}, the one that this program reads")
+    """Size and digest of each file. The names are fixed, so no manifest can point outside its directory."""
+    document = parts.object_from_json(manifest)
+    parts.check_format_version(document)
     entries = document.get("files")
     if not isinstance(entries, dict) or entries.keys() != set(_LISTED):
         raise ValueError(f"it must list exactly {', '.join(_LISTED)}")
@@ -181,29 +168,29 @@ def _listed_files(manifest: bytes) -> dict[str, tuple[int, str]]:
     for name in _LISTED:
         match entries[name]:
             case {"size_bytes": int(size_bytes), "sha256": str(sha256)} if _DIGEST.fullmatch(sha256):
-                listed[name] = (int(size_bytes), sha256)  # JSON's true is an int, too
+                listed[name] = (int(size_bytes), sha256)  # because JSON's true is an int, too
             case _:
                 raise ValueError(f"{name} needs a size_bytes and a sha256")
-    if _manifest(listed) != manifest:  # its digest names the model: the same content must not have two
-        raise ValueError("it is not written as this program writes it")
+    if _manifest(listed) != manifest:  # its digest identifies the model, so the same content must not have two
+        raise ValueError("it is not formatted as this program writes it")
     return listed
 
 
 def _decode(files: Mapping[str, bytes], directory: Path) -> Artifact:
     with _blame(directory / CONFIG):
-        config = config_from_json(object_from_json(files[CONFIG]))
+        config = parts.config_from_json(parts.object_from_json(files[CONFIG]))
     with _blame(directory / TOKENIZER):
-        tokenizer = tokenizer_from_json(object_from_json(files[TOKENIZER]))
-        check_tokenizer(tokenizer, config)
+        tokenizer = tokenizer_from_json(parts.object_from_json(files[TOKENIZER]))
+        parts.check_tokenizer(tokenizer, config)
     with _blame(directory / WEIGHTS):
-        weights = weights_from_bytes(config, files[WEIGHTS])
+        weights = parts.weights_from_bytes(config, files[WEIGHTS])
     with _blame(directory / CARD):
         card = files[CARD].decode()
     return Artifact(config, tokenizer, weights, card, _sha256(files[MANIFEST]), directory)
 
 
 def _write_then_swap(directory: Path, files: Mapping[str, bytes]) -> None:
-    """A reader finds the old artifact, the new one or, for an instant, none; never a mixture."""
+    """Write a new directory, then swap. A reader finds the old artifact, the new one or, briefly, none; never a mix."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     suffix = secrets.token_hex(4)
     fresh = directory.with_name(f".{directory.name}.{suffix}.new")

@@ -1,7 +1,4 @@
-"""The parts of an artifact as bytes, and back. Decoding trusts nothing and raises ValueError, saying what is wrong.
-
-Reading and writing files, digests and the naming of files in errors are `model.artifact`'s.
-"""
+"""The parts of an artifact as bytes, and back. Decoding checks everything; its ValueErrors say what is wrong."""
 
 import json
 import math
@@ -21,11 +18,11 @@ from model.tokenizer import ReferenceTokenizer, Tokenizer, WordTokenizer
 
 FORMAT_VERSION = 2
 
-# A config that asks for more is a mistake, and would be slow to build even without memory.
+# Larger sizes are a mistake, and would be slow to build even without memory.
 _MAX_SIZE = 10_000_000
 _MAX_SIZES = {"network.n_layers": 64}
 
-# How weights may be stored, as numpy and as safetensors name it. They are always computed with as float32.
+# The types of stored weights, by their names in safetensors. Engines always get float32.
 _STORED = {"F16": np.float16, "F32": np.float32}
 
 StorageDtype = type[np.float16] | type[np.float32]
@@ -35,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Probability = sigmoid(logit / temperature + bias); fitted on reviews that training did not see."""
+    """Probability = sigmoid(logit / temperature + bias), fitted on reviews that were not used for training."""
 
     temperature: float = 1.0
     bias: float = 0.0
@@ -45,20 +42,20 @@ class Calibration:
             raise ValueError(f"temperature must be positive, and both finite: {self}")
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P(positive) of logits of any shape."""
-        # The sigmoid as a tanh: exact to float64 rounding, and no exponential that could overflow. The quotient may,
-        # by a temperature of nearly nothing: infinity is then as good a number as another.
+        """P(positive) of logits, same shape."""
+        # The sigmoid as a tanh is exact to float64 rounding, and has no exponential that could overflow. The quotient
+        # overflows if the temperature is tiny; the tanh of infinity is right then.
         with np.errstate(over="ignore"):
             return 0.5 * (1.0 + np.tanh(0.5 * (logits / self.temperature + self.bias)))
 
     def scores(self, logits: NDArray[np.float64], evidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P(positive), drawn towards 0.5 where `evidence` is below 1: see `TokenizedText.evidence`."""
+        """P(positive) (B,), drawn towards 0.5 where `evidence` (B,) is below 1: see `TokenizedText.evidence`."""
         return 0.5 + evidence * (self.probabilities(logits) - 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactConfig:
-    """What config.json says."""
+    """The content of config.json."""
 
     name: str
     version: str
@@ -70,9 +67,9 @@ class ArtifactConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """What belongs together."""
+    """The parts that belong to one kind of network."""
 
-    padding: str  # the side on which shorter reviews are filled up
+    padding: str  # the side on which shorter reviews are padded
     config: type[NetworkConfig] | type[SentimentRnnConfig]
     tokenizer: type[WordTokenizer] | type[ReferenceTokenizer]
 
@@ -84,17 +81,17 @@ _ARCHITECTURES = {
 
 
 def architecture_of(config: ArtifactConfig) -> str:
-    """The name under which config.json knows this kind of network."""
+    """The name of this kind of network in config.json."""
     return next(name for name, kind in _ARCHITECTURES.items() if isinstance(config.network, kind.config))
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """Indented, for people and diffs; ASCII, because a lone surrogate in a word has no UTF-8."""
+    """Indented for people and diffs; ASCII, because a lone surrogate in a word has no UTF-8."""
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
 def from_json(content: bytes) -> Any:
-    """Any JSON value. Raises ValueError for what is not JSON, however deep or strange."""
+    """Any JSON value. Raises ValueError for anything else, and for JSON nested too deeply."""
     try:
         return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError:
@@ -116,7 +113,7 @@ def _refuse_constant(constant: str) -> None:
 
 
 def config_to_json(config: ArtifactConfig) -> dict[str, Any]:
-    """What stands in config.json."""
+    """The JSON object of config.json."""
     architecture = architecture_of(config)
     return {
         "format_version": FORMAT_VERSION,
@@ -132,9 +129,8 @@ def config_to_json(config: ArtifactConfig) -> dict[str, Any]:
 
 
 def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
-    """Inverse of `config_to_json`."""
-    if document.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"format_version is not {FORMAT_VERSION}, the one that this program reads")
+    """Inverse of `config_to_json`. Raises ValueError."""
+    check_format_version(document)
     architecture = document.get("architecture")
     if not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
         raise ValueError(f"architecture is not one of {', '.join(_ARCHITECTURES)}")
@@ -154,6 +150,12 @@ def config_from_json(document: Mapping[str, Any]) -> ArtifactConfig:
     raise ValueError("name, version and created must be texts, and the first two not empty")
 
 
+def check_format_version(document: Mapping[str, Any]) -> None:
+    """Raise ValueError where the document has another format than this program reads."""
+    if document.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"format_version is not {FORMAT_VERSION}, the one that this program reads")
+
+
 def _read_fields(kind: type[T], document: object, name: str) -> T:
     """A flat dataclass from a JSON object with exactly its fields, each of exactly its type."""
     hints = get_type_hints(kind)
@@ -163,7 +165,7 @@ def _read_fields(kind: type[T], document: object, name: str) -> T:
 
 
 def _read_value(value: Any, wanted: type, name: str) -> Any:
-    """A finite number as float, a size as int, anything else only if it is exactly of the type."""
+    """A finite number as float, a size as int, any other value only if it has exactly the `wanted` type."""
     if wanted is float and type(value) in (int, float):
         if not abs(value) <= sys.float_info.max:
             raise ValueError(f"{name} must be finite")
@@ -177,15 +179,15 @@ def _read_value(value: Any, wanted: type, name: str) -> Any:
 
 
 def weights_to_bytes(weights: Weights, storage_dtype: StorageDtype) -> bytes:
-    """Weights as safetensors, rounded to `storage_dtype`. Raises ValueError for those that are not finite in it."""
-    with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+    """Weights as safetensors, rounded to `storage_dtype`. Raises ValueError where one is not finite then."""
+    with np.errstate(over="ignore"):  # infinite values are refused below, with their names
         rounded: Numbers = {name: weight.astype(storage_dtype) for name, weight in weights.items()}
     _check_finite(rounded)
     return safetensors.numpy.save(dict(rounded))
 
 
 def weights_from_bytes(config: ArtifactConfig, content: bytes) -> Weights:
-    """The weights of `config`'s network, as float32; nobody can change them."""
+    """The weights of `config`'s network, float32 and read-only. Raises ValueError where they do not fit it."""
     try:
         stored = dict(deserialize(content))  # type: ignore[no-untyped-call]  # its stub gives no types
     except SafetensorError as error:
@@ -221,7 +223,7 @@ def _check_finite(weights: Numbers) -> None:
 
 
 def check_tokenizer(tokenizer: Tokenizer, config: ArtifactConfig) -> None:
-    """Raise ValueError where `tokenizer` is not of the network's kind or has ids that the network lacks."""
+    """Raise ValueError where `tokenizer` is of another kind than the network's or has ids that the network lacks."""
     architecture = architecture_of(config)
     if type(tokenizer) is not _ARCHITECTURES[architecture].tokenizer:
         raise ValueError(f"it is not of the type that {architecture} needs")

@@ -1,4 +1,4 @@
-"""Two models on the same reviews: how often and how far they differ, and whether one is better. Pure."""
+"""Two models on the same reviews: how often and how far they differ, and whether one is better."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Of P(positive) by two models; 0.5 counts as positive."""
+    """How the P(positive) of two models differ; 0.5 counts as positive."""
 
     count: int
     mean_difference: float  # of the probabilities, absolute
     max_difference: float
-    flips: NDArray[np.int64]  # the rows whose sentiment differs, the largest difference first
+    flips: NDArray[np.int64]  # numbers of the rows whose sentiment differs, the largest difference first
 
     @property
     def agreement(self) -> float:
-        """Share of the rows with the same sentiment; 1 of no rows."""
+        """The share of rows with the same sentiment; 1 if there is no row."""
         return 1.0 - len(self.flips) / self.count if self.count else 1.0
 
 
 def compare(first: Floats, second: Floats) -> Comparison:
-    """Hold two models' probabilities, both (B,), against each other."""
+    """Compare two models' probabilities, both (B,)."""
     difference = np.abs(first - second)
     flips = np.flatnonzero((first >= 0.5) != (second >= 0.5))
     return Comparison(
@@ -43,7 +43,7 @@ def only_one_right(first: Floats, second: Floats, labels: Floats) -> tuple[int, 
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p of such a difference, or a greater one, if neither model were better."""
+    """The exact two-sided p-value of such a difference, or a greater one, if neither model were better."""
     total, fewer = only_first + only_second, min(only_first, only_second)
     tail, term = 0, 1
     for k in range(fewer + 1):

@@ -1,28 +1,28 @@
-"""What can go wrong in the model room, as a tree; each leaf says what its catcher should do.
+"""The errors of this package; each leaf says what to do.
 
 ModelError
-├── ArtifactError      the artifact on disk is missing, damaged or not understood: do not start
-├── EngineUnavailable  this engine cannot be had on this machine: take another one
+├── ArtifactError      the artifact on disk is missing, damaged or unknown: do not start
+├── EngineUnavailable  this engine is not available on this machine: choose another one
 └── PredictorError
-    ├── BatchFailed    this call failed, a later or smaller one may succeed: isolate the row or retry
+    ├── BatchFailed    this call failed, but a later or smaller one may succeed: isolate the row or retry
     └── EngineBroken   no later call on this engine can succeed: end the process or rebuild the engine
 """
 
 
 class ModelError(Exception):
-    """Base of every error that this room raises on purpose."""
+    """Base of all errors that this package raises."""
 
 
 class ArtifactError(ModelError):
-    """The artifact cannot be used; the message names the file, what is wrong with it and what to do."""
+    """The artifact cannot be used; the message names the file, the problem and what to do."""
 
 
 class EngineUnavailable(ModelError):
-    """The engine was not installed, or the processor cannot run it; the message says which and what to do."""
+    """The engine is not installed, or the processor cannot run it; the message says which and what to do."""
 
 
 class PredictorError(ModelError):
-    """Base of what `Predictor.predict` may raise."""
+    """Base of the errors of `Predictor.predict`."""
 
 
 class BatchFailed(PredictorError):
@@ -30,4 +30,4 @@ class BatchFailed(PredictorError):
 
 
 class EngineBroken(PredictorError):
-    """The engine cannot score any more."""
+    """The engine can no longer score."""

@@ -1,6 +1,6 @@
-"""A few reviews and what a model must make of them, kept in its artifact: the engine that serves it is held to them.
+"""A few reviews with their scores, kept in an artifact to test the engine that computes it.
 
-Computed when the artifact is written, word by word in float64: by nothing that the engines are made of.
+The scores are computed when the artifact is written, word by word in float64, without any code of the engines.
 """
 
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network_config import AnyNetworkConfig, NetworkConfig, Weights
+from model.network_config import AnyNetworkConfig, NetworkConfig, Weights, lstm_layer_count
 from model.predictor import GoldenReview
 from model.tokenizer import Tokenizer
 
@@ -29,7 +29,7 @@ TEXTS = (
 def golden_reviews(
     network: AnyNetworkConfig, weights: Weights, tokenizer: Tokenizer, calibration: "Calibration"
 ) -> tuple[GoldenReview, ...]:
-    """What the model makes of each of TEXTS; `weights` as the engines will have them."""
+    """Each of TEXTS with the model's score; `weights` are the stored ones."""
     logits_of = _bilstm_logit if isinstance(network, NetworkConfig) else _sentiment_rnn_logit
     golden = []
     for text in TEXTS:
@@ -53,10 +53,10 @@ def _bilstm_logit(weights: Weights, ids: NDArray[np.int32], _max_tokens: int) ->
 
 
 def _sentiment_rnn_logit(weights: Weights, ids: NDArray[np.int32], max_tokens: int) -> float:
-    """See `model.sentiment_rnn.SentimentRNN`; its rows are filled up with zeros on the left."""
+    """See `model.sentiment_rnn.SentimentRNN`; its rows are padded with zeros on the left."""
     padded = np.concatenate([np.zeros(max_tokens - len(ids), np.int32), ids])
     states = weights["embedding.weight"][padded].astype(np.float64)
-    for layer in range(sum(name.startswith("lstm.weight_ih_l") for name in weights)):
+    for layer in range(lstm_layer_count(weights, "lstm")):
         states = _lstm(weights, "lstm", layer, states)
     return float(weights["fc.weight"][-1] @ states[-1] + weights["fc.bias"][-1])
 

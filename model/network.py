@@ -1,8 +1,8 @@
 """The production network: one bidirectional LSTM layer, pooled, with a linear head.
 
-A row's logit does not depend on the rows beside it. PackedSequence would give that too, but leaves the fused
-CPU kernel; here the backward direction reads each row reversed within its own length, so that in both directions
-padding comes after the last word and cannot touch a state that is pooled.
+A row's logit does not depend on the other rows of its batch. PackedSequence would ensure that too, but without the
+fused CPU kernel. Here the backward direction reads each row reversed within its own length, so padding comes after
+the last word in both directions and cannot affect a pooled state.
 """
 
 import torch
@@ -15,7 +15,7 @@ UNKNOWN_ID = 1
 
 
 class BiLstmClassifier(nn.Module):
-    """The logit of P(positive) of right-padded reviews."""
+    """Logits of P(positive) of right-padded reviews."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class BiLstmClassifier(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_dim, padding_idx=PADDING_ID)
         self.forward_lstm = nn.LSTM(config.embedding_dim, config.hidden_dim, batch_first=True)
         self.backward_lstm = nn.LSTM(config.embedding_dim, config.hidden_dim, batch_first=True)
-        # One channel's mask is shared by all words: a review cannot bring a channel back by repeating itself.
+        # All words share the mask of a channel, so a review cannot restore a channel by repeating a word.
         self.embedding_dropout = nn.Dropout1d(config.embedding_dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(2 * 3 * config.hidden_dim, 1)  # two directions, three poolings
@@ -31,7 +31,7 @@ class BiLstmClassifier(nn.Module):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B,), float32, of ids (B, T) int64, right-padded with 0; lengths (B,) int64.
 
-        A length of 0 is read as one padding: the result is finite and means nothing.
+        A length of 0 counts as one padding: the result is finite but has no meaning.
         """
         lengths = lengths.clamp(min=1)
         steps = torch.arange(ids.size(1), device=ids.device)  # (T,)
@@ -41,14 +41,11 @@ class BiLstmClassifier(nn.Module):
         words = self.embedding(ids)  # (B, T, E)
         words = self.embedding_dropout(words.transpose(1, 2)).transpose(1, 2)
         reversed_words = _reverse_within(words, lengths, steps)
-        pooled = torch.cat(
-            [
-                _pool(self.forward_lstm(words)[0], lengths, padding),
-                _pool(self.backward_lstm(reversed_words)[0], lengths, padding),
-            ],
-            dim=1,
-        )  # (B, 6 H)
-        logits: Tensor = self.head(self.dropout(pooled))
+        pooled = [
+            _pool(self.forward_lstm(words)[0], lengths, padding),
+            _pool(self.backward_lstm(reversed_words)[0], lengths, padding),
+        ]
+        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=1)))  # of (B, 6 H)
         return logits.squeeze(1).float()
 
     def _drop_words(self, ids: Tensor) -> Tensor:
@@ -57,7 +54,7 @@ class BiLstmClassifier(nn.Module):
 
 
 def _reverse_within(words: Tensor, lengths: Tensor, steps: Tensor) -> Tensor:
-    """Turn round the first `length` steps of each row of (B, T, E) and leave the padding behind them."""
+    """Reverse the first `length` steps of each row of (B, T, E); padding stays behind them."""
     batch_size, width, _ = words.shape
     last = lengths.unsqueeze(1) - 1  # (B, 1)
     source = torch.where(steps <= last, last - steps, steps)  # (B, T)

@@ -1,9 +1,6 @@
-"""Which kind of network, of what size, and which weights it has: all there is to know of one without computing.
+"""The kinds of networks, their sizes and their weights, without torch."""
 
-Nothing here needs torch: an artifact is checked, and other engines are built, by these.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +12,13 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """The production network: sizes, and what training switches off at random (probabilities)."""
+    """The production network: sizes, and the probabilities of training's dropouts."""
 
     vocab_size: int = 20_002  # words + padding + unknown
     embedding_dim: int = 128
     hidden_dim: int = 128  # of each direction
-    word_dropout: float = 0.05  # words read as unknown
-    embedding_dropout: float = 0.3  # channels of the embedding, the same ones in all words of a review
+    word_dropout: float = 0.05  # a word is read as unknown
+    embedding_dropout: float = 0.3  # an embedding channel is 0 in all words of a review
     dropout: float = 0.5  # of the pooled vector
 
     def __post_init__(self) -> None:
@@ -62,6 +59,16 @@ class SentimentRnnConfig:
 
 
 AnyNetworkConfig = NetworkConfig | SentimentRnnConfig
+
+
+def lstm_layer_count(names: Iterable[str], name: str) -> int:
+    """How many layers the LSTM `name` has, by the `names` of a network's weights."""
+    return sum(key.startswith(f"{name}.weight_hh_l") for key in names)
+
+
+def lstm_bias(weights: Weights, name: str, layer: int) -> NDArray[np.float32]:
+    """The sum of both biases of one layer: (4 H,)."""
+    return weights[f"{name}.bias_ih_l{layer}"] + weights[f"{name}.bias_hh_l{layer}"]
 
 
 def _lstm_shapes(name: str, layer: int, input_dim: int, hidden_dim: int) -> Shapes:

@@ -1,4 +1,6 @@
-"""Networks as torch modules: made of a config and weights, and taken apart again."""
+"""Networks as torch modules: built from a config and weights, and converted back."""
+
+from dataclasses import asdict
 
 import torch
 
@@ -10,9 +12,10 @@ Network = BiLstmClassifier | SentimentRNN
 
 
 def build_network(config: AnyNetworkConfig, weights: Weights) -> Network:
-    """The network of `config` with copies of these weights, as float32 on the CPU, in evaluation mode."""
-    with torch.device("meta"):  # shapes alone: the random weights of a new network would be thrown away
-        network = _new(config)
+    """The network of `config` with copies of these weights, in float32 on the CPU, in evaluation mode."""
+    network: Network
+    with torch.device("meta"):  # shapes only, because the random weights of a new network are not used
+        network = BiLstmClassifier(config) if isinstance(config, NetworkConfig) else SentimentRNN(**asdict(config))
     network.load_state_dict({name: torch.tensor(weight) for name, weight in weights.items()}, assign=True)
     return network.eval()
 
@@ -32,18 +35,5 @@ def config_of(network: Network) -> AnyNetworkConfig:
 
 
 def weights_of(network: Network) -> Weights:
-    """A copy of the network's state dict."""
+    """A copy of the network's state dict, float32."""
     return {name: weight.detach().cpu().float().numpy().copy() for name, weight in network.state_dict().items()}
-
-
-def _new(config: AnyNetworkConfig) -> Network:
-    if isinstance(config, NetworkConfig):
-        return BiLstmClassifier(config)
-    return SentimentRNN(
-        config.vocab_size,
-        config.output_size,
-        config.embedding_dim,
-        config.hidden_dim,
-        config.n_layers,
-        config.drop_prob,
-    )

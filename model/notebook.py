@@ -1,6 +1,6 @@
-"""Reads what the reference notebook leaves behind, a state dict and its word list, and makes an artifact of them."""
+"""Makes an artifact from the files of the reference notebook: a state dict and its word list."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from model.artifact import Artifact, save_artifact
 from model.artifact_parts import Calibration, from_json
 from model.errors import ModelError
+from model.network_config import lstm_layer_count
 from model.networks import config_of, weights_of
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import ReferenceTokenizer
@@ -20,7 +21,7 @@ _IMPORT_CARD = """# {title}
 Imported from a state dict of the reference network "Sentiment RNN" ({state_dict}) and its vocabulary ({vocab}).
 
 - Network: embedding {network.embedding}, {network.n_layers} LSTM layers of {network.hidden_dim}; reads {words} words
-- Training data, recipe and accuracy: not known to this program; ask whoever trained it
+- Training data, recipe and accuracy: not known to this program; ask its author
 - Calibration: none; the score is the network's own sigmoid
 """
 
@@ -28,9 +29,9 @@ Imported from a state dict of the reference network "Sentiment RNN" ({state_dict
 def import_notebook(
     state_dict: Path, vocab: Path, directory: Path, *, name: str, version: str, max_tokens: int
 ) -> Artifact:
-    """Write an artifact to `directory` that scores as the notebook did; of each review it reads `max_tokens` words.
+    """Write an artifact to `directory` that scores like the notebook; it reads `max_tokens` words of each review.
 
-    Raises ModelError.
+    Raises ModelError where a file cannot be used.
     """
     network = load_state_dict(state_dict)
     tokenizer = load_vocabulary(vocab, network, max_tokens)
@@ -51,9 +52,9 @@ def import_notebook(
 
 
 def load_state_dict(path: Path) -> SentimentRNN:
-    """The network whose `state_dict()` was saved to `path`; its sizes are read from the shapes.
+    """The network whose `state_dict()` was saved to `path`, with sizes from the shapes of its weights.
 
-    No code in the file is run. Raises ModelError.
+    Runs no code from the file. Raises ModelError where it is not such a state dict.
     """
     state = _load_tensors(path)
     try:
@@ -63,7 +64,7 @@ def load_state_dict(path: Path) -> SentimentRNN:
             output_size=fc.shape[0],
             embedding_dim=embedding.shape[1],
             hidden_dim=fc.shape[1],
-            n_layers=sum(name.startswith("lstm.weight_ih_l") for name in state),
+            n_layers=lstm_layer_count(state, "lstm"),
         )
         network.load_state_dict(state)
     except KeyError as error:
@@ -76,7 +77,7 @@ def load_state_dict(path: Path) -> SentimentRNN:
 
 def load_vocabulary(path: Path, network: SentimentRNN, max_tokens: int) -> ReferenceTokenizer:
     """The tokenizer of `network`, from a JSON object {word: id} (the notebook's `vocab_to_int`, ids from 1) or a
-    JSON list of words in the order of their ids. Raises ModelError.
+    JSON list of words in the order of their ids. Raises ModelError where the file does not fit the network.
     """
     try:
         words = _words(from_json(path.read_bytes()))
@@ -99,7 +100,7 @@ def _load_tensors(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}): give the state dict's file") from error
-    except Exception as error:  # a damaged pickle fails with whatever its reader meets
+    except Exception as error:  # a damaged pickle can raise any error
         raise ModelError(f"{path}: it is not a file of weights alone: save network.state_dict() again") from error
     match state:
         case Mapping() if all(isinstance(key, str) and isinstance(state[key], Tensor) for key in state):
@@ -109,10 +110,11 @@ def _load_tensors(path: Path) -> Mapping[str, Tensor]:
 
 def _words(document: Any) -> list[str]:
     match document:
-        case dict() if _counts_from_one(document.values()):
-            words = sorted(document, key=document.__getitem__)
         case dict():
-            raise ValueError("its ids are not 1, 2, ... without a gap")
+            ids = document.values()
+            if not all(type(i) is int for i in ids) or set(ids) != set(range(1, len(ids) + 1)):
+                raise ValueError("its ids are not 1, 2, ... without a gap")
+            words = sorted(document, key=document.__getitem__)
         case list():
             words = document
         case _:
@@ -120,7 +122,3 @@ def _words(document: Any) -> list[str]:
     if not all(isinstance(word, str) for word in words) or len(set(words)) != len(words):
         raise ValueError("its words are not all different texts")
     return words
-
-
-def _counts_from_one(ids: Collection[Any]) -> bool:
-    return all(type(i) is int for i in ids) and set(ids) == set(range(1, len(ids) + 1))

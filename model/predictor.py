@@ -1,29 +1,29 @@
-"""The contract between whoever has texts and whatever computes their scores."""
+"""The contract between the callers that have texts and the engines that compute their scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Of 2,231 English film reviews every one has 0.85 known words or more; other languages have 0.0 to 0.8.
+# Each of 2,231 English film reviews has a share of known words of 0.85 or more; other languages have 0.0 to 0.8.
 _LEAST_KNOWN_SHARE = 0.7
 _NO_EVIDENCE, _FULL_EVIDENCE = 0.4, 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model answers, for provenance in every result."""
+    """The model and engine, for provenance in every result."""
 
     name: str
     version: str
-    sha256: str  # of the artifact's manifest: two artifacts with the same digest score alike
+    sha256: str  # of the artifact's manifest: two artifacts with the same digest give the same scores
     engine: str  # for people and logs, e.g. "torch cpu fp32, 2 threads"
     tolerance: float  # largest difference of a probability from the fp32 single-review result
-    why: str = ""  # this engine and no other, for the log
-    tokenizer: str = ""  # what reads the texts, for the log
-    batches_at_once: int = 1  # so many calls of `predict` may be under way, and together they are faster
+    why: str = ""  # the reason for this engine, for the log
+    tokenizer: str = ""  # its implementation, for the log
+    batches_at_once: int = 1  # calls of `predict` that may run at the same time, which is faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class TokenizedText:
     """One text as the network reads it."""
 
     ids: NDArray[np.int32]  # (T,), 0 <= T <= the network's limit, no padding
-    unknown: int  # how many of the kept words the vocabulary does not have
+    unknown: int  # number of kept words that are not in the vocabulary
     truncated: bool  # whether words were dropped to fit the limit
-    # Of the kept words, "!" and "?" aside; 0 of none; always 1 where the tokenizer cannot tell.
+    # Of the kept words without "!" and "?"; 0 if there is no word; 1 where the tokenizer drops unknown words.
     known_share: float = 1.0
 
     def __len__(self) -> int:
@@ -41,23 +41,33 @@ class TokenizedText:
 
     @property
     def out_of_domain(self) -> bool:
-        """Whether the text can hardly be English prose: another language, gibberish, nothing at all."""
+        """Whether the text is probably not English prose: another language, gibberish, or empty."""
         return self.known_share < _LEAST_KNOWN_SHARE
 
     @property
     def evidence(self) -> float:
-        """In [0, 1]: how far the network's answer counts. Where words are missing, so is what they said."""
+        """The weight of the network's answer, in [0, 1]: it falls with the share of known words."""
         return min(max((self.known_share - _NO_EVIDENCE) / (_FULL_EVIDENCE - _NO_EVIDENCE), 0.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """One row a text, in the order given."""
+    """One entry per text, in the order given."""
 
     probabilities: NDArray[np.float32]  # (B,), calibrated P(positive) in [0, 1], always finite
     tokens: NDArray[np.int32]  # (B,), words that the network read
     truncated: NDArray[np.bool_]  # (B,), whether words were dropped to fit the limit
     out_of_domain: NDArray[np.bool_]  # (B,), see `TokenizedText`
+
+    @classmethod
+    def of(cls, rows: Sequence[TokenizedText], probabilities: NDArray[np.float32]) -> Self:
+        """Join the (B,) probabilities with what the tokenizer found in the B rows."""
+        return cls(
+            probabilities=probabilities,
+            tokens=np.fromiter(map(len, rows), np.int32, len(rows)),
+            truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
+            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
+        )
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -65,7 +75,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class GoldenReview:
-    """A text, and the calibrated P(positive) that the model gives it."""
+    """A text, and the model's calibrated P(positive) of it."""
 
     text: str
     probability: float
@@ -76,11 +86,11 @@ class GoldenReview:
 
 
 class Predictor(Protocol):
-    """Scores texts. Tokenizing is split off so that it can run beside the computation and price a batch.
+    """Scores texts. Tokenizing is separate, so that it can run during a computation and give the size of a batch.
 
-    A row's result does not depend on its batch: order and company change it by `info.tolerance` at most
-    (1e-5 in fp32). A text without a single word carries no evidence and scores exactly 0.5; one with many unknown
-    words is drawn towards 0.5, by `TokenizedText.evidence`.
+    A row's result does not depend on its batch: other rows and their order change it by at most `info.tolerance`
+    (1e-5 in fp32). A text without words scores exactly 0.5; the score of a text with many unknown words is drawn
+    towards 0.5, by `TokenizedText.evidence`.
     """
 
     @property
@@ -90,27 +100,27 @@ class Predictor(Protocol):
 
     @property
     def golden(self) -> Sequence[GoldenReview]:
-        """What the model is known to make of a few texts: for `model.self_test`."""
+        """A few texts with their known scores, for `model.self_test`."""
         ...
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Any str is accepted (NUL, lone surrogates, emoji, 10 MB); never raises. Safe from any thread."""
+        """Word ids of each text. Accepts any str (NUL, lone surrogates, emoji, 10 MB); never raises; thread-safe."""
         ...
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
-        """Score B >= 0 rows; the engine sorts and pads as it likes and answers in the order given.
+        """Score B >= 0 rows; results are in the order given, however the engine sorts and pads them.
 
-        Blocks. Call from as many threads as `info.batches_at_once`, always the same.
+        Blocks. Call from at most `info.batches_at_once` threads, always the same ones.
         Raises BatchFailed: this batch could not be scored (out of memory, a result that is not finite).
         Raises EngineBroken: no later call can succeed.
         """
         ...
 
     def warm_up(self) -> None:
-        """Run the engine once at its usual shapes, on a thread that will call `predict`. Raises as `predict`."""
+        """Run the engine once at its usual shapes, on a thread that will call `predict`. Raises the same errors."""
         ...
 
 
 def score_texts(predictor: Predictor, texts: Sequence[str]) -> Predictions:
-    """Tokenize and predict in one call, for those who have nothing to overlap."""
+    """Tokenize and predict in one call, for callers that do not overlap the two."""
     return predictor.predict(predictor.tokenize(texts))

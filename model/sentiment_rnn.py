@@ -1,6 +1,6 @@
 """The reference network: embedding, stacked LSTM, sigmoid of the last time step.
 
-Parameter names and arithmetic are those of the Udacity "Sentiment RNN" notebook: its state dict loads as it is.
+Parameter names and arithmetic are those of the Udacity "Sentiment RNN" notebook, so its state dict loads unchanged.
 """
 
 import torch
@@ -10,7 +10,7 @@ Hidden = tuple[Tensor, Tensor]  # hidden and cell state, each (n_layers, B, hidd
 
 
 class SentimentRNN(nn.Module):
-    """P(positive) of a left-padded review; id 0 is padding, so `vocab_size` is the number of words + 1."""
+    """P(positive) of left-padded reviews; id 0 is padding, so `vocab_size` is the number of words + 1."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class SentimentRNN(nn.Module):
         self.hidden_dim = hidden_dim
 
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
-        # torch warns of dropout between layers where there is one layer only; it would do nothing there.
+        # With one layer, dropout between layers has no effect, and torch would warn about it.
         between_layers = drop_prob if n_layers > 1 else 0.0
         self.lstm = nn.LSTM(embedding_dim, hidden_dim, n_layers, dropout=between_layers, batch_first=True)
         self.dropout = nn.Dropout(0.3)
@@ -35,7 +35,7 @@ class SentimentRNN(nn.Module):
         self.sig = nn.Sigmoid()
 
     def forward(self, x: Tensor, hidden: Hidden) -> tuple[Tensor, Hidden]:
-        """Score ids (B, T), going on from `hidden`: P(positive) (B,) at the last step, and the state there."""
+        """Score ids (B, T), starting from `hidden`: P(positive) (B,) at the last step, and the state there."""
         batch_size = x.size(0)
         embedded = self.embedding(x.long())  # (B, T, embedding_dim)
         states, hidden = self.lstm(embedded, hidden)  # (B, T, hidden_dim)
@@ -44,17 +44,7 @@ class SentimentRNN(nn.Module):
         return probabilities[:, -1], hidden
 
     def init_hidden(self, batch_size: int) -> Hidden:
-        """Two tensors of zeros (n_layers, batch_size, hidden_dim), of the parameters' device and dtype."""
+        """Two tensors of zeros (n_layers, batch_size, hidden_dim), with the parameters' device and dtype."""
         weight = self.fc.weight
         zeros = weight.new_zeros(self.n_layers, batch_size, self.hidden_dim)
         return zeros, torch.zeros_like(zeros)
-
-
-@torch.inference_mode()
-def states_after_zeros(network: SentimentRNN, width: int) -> list[Hidden]:
-    """The state (n_layers, 1, hidden_dim) after 0, 1, ... `width` steps of padding."""
-    zero = torch.zeros(1, 1, dtype=torch.int64, device=network.fc.weight.device)
-    states = [network.init_hidden(1)]
-    for _ in range(width):
-        states.append(network(zero, states[-1])[1])
-    return states

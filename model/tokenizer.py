@@ -1,14 +1,14 @@
-"""Text to word ids. Two tokenizers: the reference notebook's, and the production one.
+"""Turns text into word ids, with two tokenizers: the reference notebook's and the production one.
 
-Both accept any str, bound the work that a huge text can cause, and keep no state between calls, so that any
-thread may use them. `to_json` gives their word list and limits, and `tokenizer_from_json` reads them back.
+Both accept any str, limit the work for a huge text, and keep no state between calls, so any thread may use them.
+`to_json` returns their word list and limits; `tokenizer_from_json` reads them back.
 """
 
 import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,39 +18,18 @@ UNKNOWN_ID = 1  # of WordTokenizer; the reference has no such id
 FIRST_WORD_ID = 2
 
 
-class Tokenizer(Protocol):
-    """What every tokenizer offers."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, padding (0) included: all ids are below it."""
-        ...
-
-    @property
-    def max_tokens(self) -> int:
-        """No text gives more tokens than this."""
-        ...
-
-    def tokenize(self, text: str) -> TokenizedText:
-        """Any str is accepted; never raises."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything that `tokenizer_from_json` needs to make an equal one, as JSON values."""
-        ...
-
-
 class ReferenceTokenizer:
-    """The notebook's rules: lower case, no punctuation, split at blanks, first known words kept, others dropped.
+    """The notebook's rules: lower case, no punctuation, split at blanks, the first `max_tokens` known words.
 
-    Ids count from 1 by frequency (`words[0]` is 1). A text is cut to `max_chars` before anything else is done,
-    which is more than the longest IMDB review has; a text that was cut counts as truncated.
+    Ids count from 1 by frequency (`words[0]` is 1). A text is first cut to `max_chars`, which is more than the
+    longest IMDB review has; a text that was cut counts as truncated.
     """
 
     _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
     def __init__(self, words: Sequence[str], max_tokens: int = 200) -> None:
         self.words = tuple(words)
+        self.vocab_size = len(self.words) + 1  # words and padding (0): all ids are below it
         self.max_tokens = max_tokens
         self.max_chars = 100 * max_tokens
         self._ids = {word: index for index, word in enumerate(self.words, start=1)}
@@ -63,13 +42,8 @@ class ReferenceTokenizer:
             counts.update(cls._split(text))
         return cls([word for word, _ in counts.most_common()], max_tokens)
 
-    @property
-    def vocab_size(self) -> int:
-        """Words and padding."""
-        return len(self.words) + 1
-
     def tokenize(self, text: str) -> TokenizedText:
-        """The first `max_tokens` known words; `unknown` counts the words dropped beside them."""
+        """The first `max_tokens` known words; `unknown` counts the unknown words of the text. Never raises."""
         words = self._split(text[: self.max_chars])
         known = [i for i in map(self._ids.get, words) if i is not None]
         kept = known[: self.max_tokens]
@@ -80,7 +54,7 @@ class ReferenceTokenizer:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """See `Tokenizer`."""
+        """JSON values from which `tokenizer_from_json` makes an equal tokenizer."""
         return {"type": "reference", "max_tokens": self.max_tokens, "words": list(self.words)}
 
     @classmethod
@@ -89,30 +63,31 @@ class ReferenceTokenizer:
 
 
 class _WordIds(dict[str, int]):
-    """A word's id, or UNKNOWN_ID; a `dict` so that `map` looks up without a Python call for each word."""
+    """A word's id, or UNKNOWN_ID. A dict, so that `map` looks up words without a Python call for each."""
 
     def __missing__(self, _word: str) -> int:
         return UNKNOWN_ID
 
 
 class WordTokenizer:
-    """Words (with apostrophes), numbers, ratings out of ten, `!` and `?`; the first `head` and last `tail` kept.
+    """Words (with apostrophes), numbers, ratings out of ten, `!` and `?`; keeps the first `head` and the last `tail`.
 
-    Ids: 0 padding, 1 unknown, words from 2. Opinions stand at a review's ends, hence head and tail. Of a text
-    longer than `max_chars` only the ends that can hold so many tokens are read; it counts as truncated.
+    Ids: 0 padding, 1 unknown, words from 2. Head and tail, because opinions are mostly at a review's ends. Of a text
+    longer than `max_chars` only the ends that can hold this many tokens are read; it counts as truncated.
 
     `model/engines/native/words.h` has the same rules in C++.
     """
 
-    # Possessive quantifiers: no way back is kept, which is both faster and linear in the worst case.
-    # "8/10" and "8.5/10" are one word: their parts would say nothing or the contrary.
+    # Possessive quantifiers never backtrack, which is faster, and linear in the worst case.
+    # "8/10" and "8.5/10" are one word, because their parts would mean nothing or the opposite.
     _WORD = re.compile(r"\w++(?:'\w++|(?:\.\d++)?/10\b)?+|[!?]")
-    # Treebank files write "is n't" and "it 's": the same words as "isn't" and "it's".
+    # Treebank files write "is n't" and "it 's" for "isn't" and "it's".
     _SPLIT_OFF = re.compile(r" (?=n't\b|'(?:s|m|d|re|ve|ll)\b)")
-    _CHARS_PER_TOKEN = 16  # about three times what English needs, blank included
+    _CHARS_PER_TOKEN = 16  # about three times the average of English, blank included
 
     def __init__(self, words: Sequence[str], head: int = 128, tail: int = 272) -> None:
         self.words = tuple(words)
+        self.vocab_size = len(self.words) + FIRST_WORD_ID  # words, padding and unknown: all ids are below it
         self.head = head
         self.tail = tail
         self.max_tokens = head + tail
@@ -128,13 +103,8 @@ class WordTokenizer:
             counts.update(cls.split(text))
         return cls([word for word, _ in counts.most_common(vocab_size)])
 
-    @property
-    def vocab_size(self) -> int:
-        """Words, padding and unknown."""
-        return len(self.words) + FIRST_WORD_ID
-
     def tokenize(self, text: str) -> TokenizedText:
-        """All tokens, or the first `head` and the last `tail` where there are more."""
+        """All tokens, or the first `head` and the last `tail` where there are more. Never raises."""
         if len(text) <= self.max_chars:
             words = self.split(text)
             truncated = len(words) > self.max_tokens
@@ -150,16 +120,16 @@ class WordTokenizer:
         return TokenizedText(np.fromiter(ids, np.int32, len(ids)), unknown, truncated, share)
 
     def to_json(self) -> dict[str, Any]:
-        """See `Tokenizer`."""
+        """See `ReferenceTokenizer`."""
         return {"type": "words", "head": self.head, "tail": self.tail, "words": list(self.words)}
 
     def ends(self, text: str) -> tuple[str, str]:
-        """All that is read of a text longer than `max_chars`: where its first and its last words are."""
+        """The two parts of a text longer than `max_chars` that are read: its beginning and its end."""
         return text[: self._CHARS_PER_TOKEN * self.head], text[len(text) - self._CHARS_PER_TOKEN * self.tail :]
 
     @classmethod
     def split(cls, text: str) -> list[str]:
-        """All tokens of a text as words, in order."""
+        """All tokens of a text, in order, as strings."""
         plain = text.lower().replace("<br />", " ").replace("_", " ").replace("’", "'")
         if " n't" in plain or " '" in plain:
             plain = cls._SPLIT_OFF.sub("", plain)
@@ -167,16 +137,16 @@ class WordTokenizer:
 
 
 def known_share(tokens: int, unknown: int, *, marks: int) -> float:
-    """See `TokenizedText`; `marks` are those among the tokens that the vocabulary has.
+    """See `TokenizedText`; `marks`: how many of the tokens are "!" and "?" of the vocabulary.
 
-    They are the same in every language, and would make "太好看了!!!" three quarters English.
+    They do not count, because they are the same in every language: "太好看了!!!" would be three quarters English.
     """
-    telling = tokens - marks
-    return 1 - unknown / telling if telling else 0.0
+    words = tokens - marks
+    return 1 - unknown / words if words else 0.0
 
 
-def tokenizer_from_json(document: Mapping[str, Any]) -> Tokenizer:
-    """Inverse of `to_json`. Raises ValueError, saying what is wrong, for anything else."""
+def tokenizer_from_json(document: Mapping[str, Any]) -> "Tokenizer":
+    """Inverse of `to_json`. Raises ValueError for anything else."""
     match document:
         case {"type": "reference", "max_tokens": int(max_tokens), "words": list(words), **rest} if not rest:
             _check(words, max_tokens=max_tokens)
@@ -195,3 +165,6 @@ def _check(words: list[Any], **limits: int) -> None:
         raise ValueError("every word must be a string")
     if len(set(words)) != len(words):
         raise ValueError("a word stands twice in the word list")
+
+
+Tokenizer = ReferenceTokenizer | WordTokenizer

@@ -1,15 +1,18 @@
 """The broker that tests run on, chosen as the demo chooses it, and topics of a test's own."""
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 
+from deploy.kafka import ports
 from deploy.kafka.broker import Broker
 from deploy.kafka.launcher import choose_broker
 from deploy.kafka.properties import NOTHING_MORE, Extras
+from deploy.kafka.readiness import serves
 from tests.support.kafka_io import MakeTopics, Topics, delete_topics, new_topics
 from worker.broker.clients import ClientName
 
@@ -18,6 +21,19 @@ WAY = "SENTIMENT_TEST_BROKER"
 WAYS = ("auto", "address", "docker", "local")
 Way = Literal["auto", "address", "docker", "local"]
 USED = pytest.StashKey[str]()
+LONGEST = (  # they come first, so that no process works on one of them when the others are done
+    "tests/watching",
+    "tests/deploy/test_docker_image.py",
+    "tests/deploy/test_compose.py",
+    "tests/soak",
+    "tests/docs/test_commands.py",
+    "tests/deploy",
+    "tests/faults",
+    "tests/integration",
+)
+BRIEF = (
+    "-XX:TieredStopAtLevel=1",
+)  # starts with little more than half of the work, for a broker that lives for minutes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +43,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get(WAY, "auto"),
         help=f"the Kafka to test on (default: ${WAY}, or auto: ${ADDRESS} if set, else docker, else local)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if given := getattr(
+        config, "workerinput", None
+    ):  # one of several processes: each has ports of its own to choose of
+        number = int(given["workerid"].removeprefix("gw"))
+        ports.CANDIDATES = ports.CANDIDATES[number :: given["workercount"]]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["used"] = session.config.stash.get(USED, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if used := getattr(node, "workeroutput", {}).get("used"):
+        node.config.stash[USED] = used
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -41,6 +76,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"broker", "own_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
+    items.sort(
+        key=lambda item: next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+    )
 
 
 def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MORE) -> AbstractContextManager[Broker]:
@@ -49,7 +87,8 @@ def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MO
     address = os.environ.get(ADDRESS) if way in ("auto", "address") and not own else None
     if way == "address" and not own and not address:
         raise pytest.UsageError(f"--broker address needs {ADDRESS}=HOST:PORT")
-    return choose_broker(address, kind=way if way in ("docker", "local") else None, extras=extras)
+    quick = replace(extras, jvm_options=BRIEF)
+    return choose_broker(address, kind=way if way in ("docker", "local") else None, extras=quick)
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +99,28 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield broker
 
 
+@pytest.fixture(scope="session")
+def own_brokers(request: pytest.FixtureRequest) -> Iterator[Callable[[], Broker]]:
+    """For one test after the other the same broker, or another where that one does not serve any more."""
+    with ExitStack() as running:
+        kept: list[Broker] = []
+
+        def serving() -> Broker:
+            if not kept or not serves("127.0.0.1", int(kept[-1].address.rpartition(":")[2])):
+                running.close()
+                kept.append(running.enter_context(open_broker(request.config, own=True)))
+            return kept[-1]
+
+        yield serving
+
+
 @pytest.fixture
-def own_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """A broker of the test's own, to be stopped, killed, frozen and started as it likes."""
-    with open_broker(request.config, own=True) as broker:
-        request.config.stash.setdefault(USED, broker.description)
-        yield broker
+def own_broker(request: pytest.FixtureRequest, own_brokers: Callable[[], Broker]) -> Iterator[Broker]:
+    """A broker that no other test uses at the same time, to be stopped, killed, frozen and started as it likes."""
+    broker = own_brokers()
+    request.config.stash.setdefault(USED, broker.description)
+    yield broker
+    broker.resume()
 
 
 @pytest.fixture

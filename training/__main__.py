@@ -6,7 +6,7 @@ _EXTRA = ("matplotlib", "scipy", "sklearn")  # what the package's extra `trainin
 
 
 def main() -> None:
-    """Run the command line. It takes seconds to load, and Ctrl-C then is one line and status 130 as well."""
+    """Run the command line. Loading it takes seconds; Ctrl-C meanwhile also gives one line and status 130."""
     try:
         from training.cli import cli
 

@@ -1,4 +1,4 @@
-"""Looks into one model's scores on a labelled set, or compares two models' scores, as Markdown."""
+"""Analyses one model's scores on a labelled set, or compares two models' scores, as Markdown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from model.comparison import mcnemar
 from model.predictor import Predictor, score_texts
 from training.datasets import Example
-from training.evaluate import Floats, Metrics, measure, reliability
-from training.progress import ProgressDisplay
+from training.evaluate import ClassificationMetrics, Floats, measure, reliability
+from training.progress import Show
 from training.tables import confusion_table, markdown_table, metrics_note, metrics_table
 
 _SCORED_AT_ONCE = 1024  # reviews
-_LENGTHS = (15, 50, 100, 200, 399)  # upper ends of the rows of the table by length, in words
+_LENGTHS = (15, 50, 100, 200, 399)  # words: the upper end of each row of the table by length
 _SIGNIFICANT = 0.05
-_SHOWN = 5  # reviews of each kind
+_SHOWN = 5  # errors, or reviews that only one model gets right
 _EXCERPT = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a model says of labelled reviews; the fields have one entry a review."""
+    """A model's scores of labelled reviews; each field has one entry per review."""
 
     reviews: Sequence[Example]
     labels: Floats  # (B,), 0 or 1
@@ -35,18 +35,18 @@ class Scores:
         return np.asarray((self.probabilities >= 0.5) == (self.labels == 1))
 
     def where(self, kept: NDArray[np.bool_]) -> "Scores":
-        """Of these reviews alone, (B,)."""
+        """The scores of the reviews for which `kept`, (B,), is true."""
         reviews = tuple(row for row, keep in zip(self.reviews, kept, strict=True) if keep)
         return Scores(reviews, self.labels[kept], self.probabilities[kept], self.words[kept])
 
     @property
-    def metrics(self) -> Metrics:
-        """Of all reviews."""
+    def metrics(self) -> ClassificationMetrics:
+        """Metrics of all reviews. Raises ValueError where there is none."""
         return measure(self.probabilities, self.labels)
 
 
-def score_reviews(predictor: Predictor, reviews: Sequence[Example], display: ProgressDisplay) -> Scores:
-    """Score labelled reviews as the service would. Raises ValueError where a label is missing."""
+def score_reviews(predictor: Predictor, reviews: Sequence[Example], show: Show) -> Scores:
+    """Score labelled reviews as the worker does. Raises ValueError where a label is missing."""
     if any(row.label is None for row in reviews):
         raise ValueError("a review has no label")
     probabilities, words = [np.empty(0, np.float32)], [np.empty(0, np.int32)]
@@ -55,7 +55,7 @@ def score_reviews(predictor: Predictor, reviews: Sequence[Example], display: Pro
         found = score_texts(predictor, [row.text for row in chunk])
         probabilities.append(found.probabilities)
         words.append(found.tokens)
-        display.show(start + len(chunk))
+        show(start + len(chunk))
     return Scores(
         reviews,
         labels=np.array([row.label for row in reviews], np.float64),
@@ -87,7 +87,7 @@ def comparison(name: str, models: tuple[str, str], scores: tuple[Scores, Scores]
     sections = [
         metrics_table({f"{name}: {model}": one.metrics for model, one in zip(models, scores, strict=True)}),
         metrics_note(),
-        _verdict(models, wins),
+        _significance(models, wins),
     ]
     for model, other, where in ((models[0], second, only_first), (models[1], first, only_second)):
         surest = _surest(other, where)
@@ -96,7 +96,7 @@ def comparison(name: str, models: tuple[str, str], scores: tuple[Scores, Scores]
     return "\n\n".join(sections)
 
 
-def _verdict(models: tuple[str, str], wins: tuple[int, int]) -> str:
+def _significance(models: tuple[str, str], wins: tuple[int, int]) -> str:
     p = mcnemar(*wins)
     chance = "may be" if p >= _SIGNIFICANT else "is hardly"
     return (
@@ -106,7 +106,7 @@ def _verdict(models: tuple[str, str], wins: tuple[int, int]) -> str:
 
 
 def worst_errors(scores: Scores) -> str:
-    """The reviews on whose wrong side the model is surest, as a list."""
+    """The reviews that the model gets wrong with the greatest certainty, as a list."""
     worst = _surest(scores, ~scores.right)
     return "\n".join(_shown(scores, row) for row in worst) if len(worst) else "none"
 
@@ -124,8 +124,8 @@ def _shown(scores: Scores, row: int) -> str:
     return f"- {review.id}: P(positive) {scores.probabilities[row]:.3f}, is {truth}: {excerpt}"
 
 
-def by_length(scores: Scores) -> dict[str, Metrics]:
-    """Metrics of the reviews of each range of words read, the shortest first; ranges without a review are left out."""
+def by_length(scores: Scores) -> dict[str, ClassificationMetrics]:
+    """Range of words read -> metrics of its reviews, the shortest first; ranges without a review are left out."""
     bins = np.searchsorted(_LENGTHS, scores.words)
     names = [f"{low + 1}-{high}" for low, high in zip((-1, *_LENGTHS[:-1]), _LENGTHS, strict=True)]
     names.append(f"{_LENGTHS[-1] + 1} or more")
@@ -138,7 +138,7 @@ def by_length(scores: Scores) -> dict[str, Metrics]:
 
 
 def by_length_table(scores: Scores) -> str:
-    """See `by_length`."""
+    """`by_length` as a Markdown table."""
     rows = ([name, f"{m.count:,}", f"{m.accuracy:.4f}", f"{m.log_loss:.4f}"] for name, m in by_length(scores).items())
     return markdown_table(["words read", "reviews", "accuracy", "log-loss"], rows)
 

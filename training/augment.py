@@ -1,7 +1,7 @@
-"""Short texts to learn from, made of the labelled reviews and of phrases: single sentences, opposites, negations.
+"""Short training texts, made of the labelled reviews and of phrases: single sentences, opposites, negations.
 
-A network that has read whole reviews only judges a sentence by its loudest word. None of these texts can leak: they
-are made of training reviews and of `lists/phrases.toml`, and keep the id of the review that they come from.
+A network that has read only whole reviews judges a sentence by its strongest word. None of these texts can leak
+held-out data: they come from training reviews, whose ids they keep, and from `lists/phrases.toml`.
 """
 
 import random
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from training.datasets import Example
 
@@ -23,20 +24,20 @@ _SHORTEST, _LONGEST = 4, 40  # words of a sentence
 _SHARE_OF_TEMPLATES = 0.8  # the rest are whole sentences of the list
 _LONGEST_PASSAGE = 5  # sentences
 _MOST_WORDS = 120  # of a passage
-_WORDS_AND_GAPS_PER_POLAR_WORD = 30  # at most: fewer polar words do not turn a passage
+_WORDS_AND_GAPS_PER_POLAR_WORD = 30  # at most: a passage with fewer polar words is not reversed by replacing them
 _SURE = 0.95  # P(label) of a phrase
-_LABEL_LOGIT = 1.0  # what a review's label says of a sentence of it, beside the sentence's own words
-_PAIR_LABEL_LOGIT = 2.0  # the same of a passage with polar words
-_TEACHER_GAIN = 1.5  # a teacher of whole reviews is too timid on parts
+_LABEL_LOGIT = 1.0  # log-odds that a review's label adds to those of a sentence's own words
+_PAIR_LABEL_LOGIT = 2.0  # the same for a passage with polar words
+_TEACHER_GAIN = 1.5  # a teacher fitted on whole reviews is underconfident on parts of them
 
 Teacher = Callable[[Sequence[str]], NDArray[np.float32]]  # texts to P(positive), (B,)
 
 
 @dataclass(frozen=True, slots=True)
 class SoftText:
-    """A text to learn from."""
+    """A training text with a soft label."""
 
-    id: str  # of the review that it comes from; "phrase/..." where it comes from none
+    id: str  # of the review that it comes from, else "phrase/..."
     text: str
     target: float  # P(positive)
 
@@ -52,10 +53,9 @@ def sentences(reviews: Sequence[Example], count: int, rng: random.Random, teache
 
 
 def opposites(reviews: Sequence[Example], count: int, rng: random.Random, teacher: Teacher) -> list[SoftText]:
-    """At most `count` pairs: some sentences of a labelled review, and the same with every polar word turned.
+    """At most `count` pairs: some sentences of a labelled review, and the same with every polar word reversed.
 
-    Turning all of them turns "not good" into "not bad" as well; what no list of words can turn is left to the
-    teacher's evidence.
+    "not good" becomes "not bad". Meaning that no list of words can reverse is left to the teacher's evidence.
     """
     antonyms = _antonyms(_phrases())
     ids: list[str] = []
@@ -80,9 +80,9 @@ def opposites(reviews: Sequence[Example], count: int, rng: random.Random, teache
 
 
 def passages(reviews: Sequence[Example], each: int) -> tuple[list[str], list[str]]:
-    """`each` parts of every review, of one to five sentences in a row: their reviews' ids, and the texts.
+    """`each` parts of every review, of one to five consecutive sentences: their reviews' ids, and the texts.
 
-    What is drawn depends on the review alone, so that an expert can have read it before.
+    The choice depends on the review alone, so an expert can label the same parts beforehand.
     """
     ids: list[str] = []
     texts: list[str] = []
@@ -122,7 +122,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _parts(text: str) -> list[str]:
-    """All sentences, however short or long."""
+    """All sentences, of any length."""
     parts: list[str] = _SENTENCE_END.split(text.replace("<br />", " ").strip())
     return parts
 
@@ -139,10 +139,9 @@ def _antonyms(material: dict[str, Any]) -> dict[str, list[str]]:
 def _weighed(
     ids: Sequence[str], texts: Sequence[str], labels: Sequence[int], teacher: Teacher, *, label_logit: float
 ) -> list[SoftText]:
-    """Targets that add up, as log-odds, what the teacher reads in the words and what the label says."""
+    """Targets from the sum, as log-odds, of the teacher's opinion of the words and of the review's label."""
     p = np.clip(teacher(texts).astype(np.float64), 1e-5, 1 - 1e-5)
-    logits = _TEACHER_GAIN * np.log(p / (1 - p)) + label_logit * (2 * np.asarray(labels) - 1)
-    targets = 1 / (1 + np.exp(-logits))
+    targets = expit(_TEACHER_GAIN * logit(p) + label_logit * (2 * np.asarray(labels) - 1))
     return [SoftText(id_, text, float(target)) for id_, text, target in zip(ids, texts, targets, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Forms batches of encoded reviews, and lets none through that must stay out of training."""
+"""Forms batches of encoded reviews, and refuses held-out ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.engines import packing
 from training.errors import LeakError
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedReviews:
-    """Reviews as a network reads them; the four fields have one entry a review."""
+    """Reviews as a network reads them; each field has one entry per review."""
 
     review_ids: tuple[str, ...]
     token_ids: tuple[NDArray[np.int32], ...]  # each (T,), T >= 0, no padding
@@ -28,21 +29,21 @@ class EncodedReviews:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """One optimisation step's reviews."""
+class TrainingBatch:
+    """The reviews of one optimisation step."""
 
     ids: torch.Tensor  # (B, T) int64, padded with 0
     lengths: torch.Tensor  # (B,) int64, at least 1
     targets: torch.Tensor  # (B,) float32
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
-        return Batch(self.ids.to(device), self.lengths.to(device), self.targets.to(device))
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """The same batch on `device`."""
+        return TrainingBatch(self.ids.to(device), self.lengths.to(device), self.targets.to(device))
 
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """Of a longer review only `tokens` tokens, of its beginning and its end; how many of each is left to chance."""
+    """Shortens a longer review to `tokens` tokens: a random number from its beginning, the rest from its end."""
 
     tokens: int
     rng: np.random.Generator
@@ -57,24 +58,24 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class BatchFormer:
-    """The only door into training: each batch is checked against the ids that are held out."""
+    """The only way into training: each batch is checked against the held-out ids."""
 
     reviews: EncodedReviews
     forbidden: frozenset[str]
     pad_left_to: int | None = None  # tokens; None: pad right, to the batch's longest
 
-    def form(self, rows: Sequence[int] | NDArray[np.int64], crop: "Crop | None" = None) -> Batch:
-        """Make the batch of these row numbers, cropped if so wished. Raises LeakError when one of them is held out."""
+    def form(self, rows: Sequence[int] | NDArray[np.int64], crop: Crop | None = None) -> TrainingBatch:
+        """Make the batch of these row numbers, cropped where `crop` is given. Raises LeakError for a held-out one."""
         leaked = self.forbidden.intersection(self.reviews.review_ids[row] for row in rows)
         if leaked:
             raise LeakError(
-                f"held-out reviews in a training batch: {', '.join(sorted(leaked))}; "
-                "a mistake in training/datasets.py: do not use what this run has learned"
+                f"held-out reviews in a training batch: {', '.join(sorted(leaked))}. This is a bug in "
+                "training/datasets.py: do not use the weights of this run"
             )
         token_ids = [self.reviews.token_ids[row] for row in rows]
         if crop is not None:
             token_ids = [crop(row) for row in token_ids]
-        return Batch(
+        return TrainingBatch(
             ids=pad_left(token_ids, self.pad_left_to) if self.pad_left_to else pad_right(token_ids),
             lengths=torch.tensor([max(len(row), 1) for row in token_ids]),
             targets=torch.from_numpy(self.reviews.targets[np.asarray(rows)]),
@@ -82,7 +83,7 @@ class BatchFormer:
 
 
 def shuffled(count: int, batch_reviews: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of batches in random order; each row once, the last batch may be smaller."""
+    """Row numbers of batches in random order; each row once. The last batch may be smaller."""
     order = rng.permutation(count)
     for start in range(0, count, batch_reviews):
         yield order[start : start + batch_reviews]
@@ -94,7 +95,7 @@ def length_bucketed(
     """Row numbers of batches of similar length, in random order; each row once.
 
     The rows are shuffled and cut into buckets of `bucket_batches` batches; inside a bucket they are sorted by
-    length and cut into batches. Little padding, yet other neighbours in each epoch.
+    length and cut into batches. This needs little padding, and gives each row other neighbours in each epoch.
     """
     batches = []
     for bucket in shuffled(len(lengths), batch_reviews * bucket_batches, rng):
@@ -105,23 +106,16 @@ def length_bucketed(
 
 
 def batch_count(reviews: int, batch_reviews: int, bucket_batches: int = 1) -> int:
-    """How many batches the functions above yield."""
+    """How many batches `shuffled` (with one batch per bucket) and `length_bucketed` yield."""
     full, rest = divmod(reviews, batch_reviews * bucket_batches)
     return full * bucket_batches + -(-rest // batch_reviews)
 
 
 def pad_right(rows: Sequence[NDArray[np.int32]]) -> torch.Tensor:
-    """Stack to (B, longest) int64 with zeros behind; at least one column."""
-    padded = np.zeros((len(rows), max(1, *map(len, rows))), np.int64)
-    for line, row in zip(padded, rows, strict=True):
-        line[: len(row)] = row
-    return torch.from_numpy(padded)
+    """`model.engines.packing.pad_right` as a tensor (B, longest) int64."""
+    return torch.from_numpy(packing.pad_right(rows))
 
 
 def pad_left(rows: Sequence[NDArray[np.int32]], width: int) -> torch.Tensor:
-    """Stack to (B, `width`) int64 with zeros in front. A row longer than `width` is a ValueError."""
-    padded = np.zeros((len(rows), width), np.int64)
-    for line, row in zip(padded, rows, strict=True):
-        if len(row):
-            line[-len(row) :] = row
-    return torch.from_numpy(padded)
+    """`model.engines.packing.pad_left` as a tensor (B, `width`) int64. Raises ValueError for a longer row."""
+    return torch.from_numpy(packing.pad_left(rows, width))

@@ -1,4 +1,4 @@
-"""The command line: train by a recipe, fetch the data set, or evaluate an artifact."""
+"""The command line of training: train by a recipe, fetch the data sets, make expert opinions, evaluate artifacts."""
 
 import os
 import shlex
@@ -15,13 +15,12 @@ from model.errors import ModelError
 from model.predictor import Predictor
 from training.analysis import Scores, comparison, evaluation, score_reviews
 from training.datasets import Example, read_examples
-from training.device import training_device
 from training.errors import DatasetError, OutputError, TrainingError
 from training.expert.teach import collect_opinions, examine, make_expert
-from training.fetch import ACL_IMDB, fetch_imdb
-from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
+from training.fetch import ACL_IMDB, FDU_MTL_URL, fdu_mtl, fetch_domains, fetch_imdb
+from training.learners import training_device
 from training.pipeline import Request, read_splits, run
-from training.progress import ProgressDisplay, new_console
+from training.progress import new_console, showing
 from training.recipes import INGREDIENTS, NOT_IN_NOTEBOOK, RECIPES, ExpertRecipe, ProductionRecipe
 from training.suite import PAIRS, pairs_by_kind, read_suite, suite_shares
 from training.tables import kinds_table, metrics_table, suite_table
@@ -31,13 +30,14 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _POSITIVE = click.IntRange(min=1)
-_AFTER_CTRL_C = {
+_LIMIT = click.option("--limit", type=_POSITIVE, help="Use at most this many reviews of each part, for quick trials.")
+_ARTIFACT = click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
+_LABELLED_FILE = click.option(
+    "--data", type=_FILE, required=True, help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text."
+)
+_CONTINUES = {  # after Ctrl-C; other commands start again
     None: "the same command continues after the last whole epoch",
     "fetch": "the same command continues",
-    "teach": "the same command starts again",
-    "evaluate": "the same command starts again",
-    "suite": "the same command starts again",
-    "compare": "the same command starts again",
 }
 
 
@@ -46,10 +46,10 @@ class _Interrupted(click.ClickException):
 
 
 class _CommandLine(click.Group):
-    """A group that tells every error which somebody foresaw in one line; any other keeps its traceback."""
+    """A group that reports every expected error in one line; an unexpected one keeps its traceback."""
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
-        """Run and end the process: status 0, 1 for what failed, 2 for wrong options, 130 after Ctrl-C."""
+        """Run and end the process: status 0, 1 after an error, 2 for wrong options, 130 after Ctrl-C."""
         try:
             super().main(*args, **(extra | {"standalone_mode": False}))
         except click.UsageError as error:
@@ -59,44 +59,42 @@ class _CommandLine(click.Group):
             _end(f"interrupted: {error.message}", error.exit_code)
         except click.ClickException as error:
             _end(f"error: {error.message}", error.exit_code)
-        except click.Abort:  # Ctrl-C before a command began
-            _end("interrupted: nothing was begun", INTERRUPTED)
+        except click.Abort:  # Ctrl-C before a command started
+            _end("interrupted: nothing was started", INTERRUPTED)
         sys.exit(0)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn our errors and Ctrl-C into click's, before click answers Ctrl-C in its own way."""
+        """Turn our errors and Ctrl-C into click's, before click handles Ctrl-C in its own way."""
         try:
             return super().invoke(ctx)
         except (TrainingError, ModelError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            raise _Interrupted(_AFTER_CTRL_C[ctx.invoked_subcommand]) from None
+            raise _Interrupted(_CONTINUES.get(ctx.invoked_subcommand, "the same command starts again")) from None
 
 
 def _end(message: str, status: int) -> NoReturn:
-    click.echo(" ".join(message.split()), err=True)  # what we quote from a library may have many lines
+    click.echo(" ".join(message.split()), err=True)  # a library's message may have several lines
     sys.exit(status)
 
 
 @click.group(cls=_CommandLine, invoke_without_command=True)
 @click.option("--recipe", type=click.Choice(sorted(RECIPES)), help="What to train.")
-@click.option("--data", type=_DIRECTORY, help="Where `fetch` put the data set.")
+@click.option("--data", type=_DIRECTORY, help="The directory that `fetch` wrote.")
 @click.option("--out", type=_DIRECTORY, help="Where to write checkpoint, artifact and report.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of all random choices; the recipe's own by default.")
-@click.option("--epochs", type=_POSITIVE, help="How many; the recipe's own number by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of all random choices. Default: the recipe's.")
+@click.option("--epochs", type=_POSITIVE, help="Number of epochs. Default: the recipe's.")
 @click.option(
     "--without",
     type=click.Choice(INGREDIENTS),
     multiple=True,
-    help="Leave an ingredient of the production recipe out, to see what it is worth; may be repeated.",
+    help="Leave out an ingredient of the production recipe; repeatable.",
 )
 @click.option(
-    "--notebook-split",
-    is_flag=True,
-    help="Learn from the notebook's 20,000 reviews alone, as the reference recipe does.",
+    "--notebook-split", is_flag=True, help="Learn only from the notebook's 20,000 reviews, as `reference` does."
 )
-@click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
-@click.option("--opinions", type=_FILE, help="What `teach` wrote, instead of what comes with the package.")
+@_LIMIT
+@click.option("--opinions", type=_FILE, help="The file that `teach` wrote. Default: the opinions in the package.")
 @click.pass_context
 def cli(
     context: click.Context,
@@ -110,9 +108,9 @@ def cli(
     limit: int | None,
     opinions: Path | None,
 ) -> None:
-    """Train a network; the artifact, a report and plots end up in --out.
+    """Train a network and write the artifact, a report and plots to --out.
 
-    A run that was interrupted is continued by the same command, from its last whole epoch.
+    The same command continues an interrupted run after its last whole epoch.
     """
     if context.invoked_subcommand is not None:
         return
@@ -124,7 +122,7 @@ def cli(
             raise click.UsageError("--without and --notebook-split are for the production recipe")
         chosen = chosen.without(*without, *(NOT_IN_NOTEBOOK if notebook_split else ()))
     if opinions and not (isinstance(chosen, ProductionRecipe) and chosen.has("expert")):
-        raise click.UsageError("--opinions are the expert's, and this training has none")
+        raise click.UsageError("--opinions needs a recipe with an expert, and this training has none")
     chosen = replace(chosen, seed=chosen.seed if seed is None else seed, epochs=epochs or chosen.epochs)
     console = new_console()
     command = _command(recipe, without, notebook_split, opinions, seed=seed, epochs=epochs, limit=limit)
@@ -134,14 +132,14 @@ def cli(
 
 
 @cli.command()
-@click.option("--out", type=_DIRECTORY, required=True, help="Where the data sets shall lie.")
+@click.option("--out", type=_DIRECTORY, required=True, help="Where to write the data sets.")
 @click.option("--url", default=ACL_IMDB.url, show_default=True, help="A mirror of the published archive.")
 @click.option("--domains-url", default=FDU_MTL_URL, show_default=True, help="A mirror of FDU-MTL's directory.")
 @click.option("--films-only", is_flag=True, help="Leave FDU-MTL out.")
 def fetch(out: Path, url: str, domains_url: str, films_only: bool) -> None:
     """Download film reviews (the Large Movie Review Dataset) and reviews of other goods (FDU-MTL).
 
-    Both are checked, and written as training reads them.
+    Both are checked against their published digests and converted to the files that training reads.
     """
     console = new_console()
     fetch_imdb(out, url, ACL_IMDB, console)
@@ -150,20 +148,18 @@ def fetch(out: Path, url: str, domains_url: str, films_only: bool) -> None:
 
 
 @cli.command()
-@click.option("--data", type=_DIRECTORY, required=True, help="Where `fetch` put the data sets.")
+@click.option("--data", type=_DIRECTORY, required=True, help="The directory that `fetch` wrote.")
 @click.option("--checkpoint", type=_DIRECTORY, required=True, help="all-MiniLM-L6-v2, or another BERT, unpacked.")
 @click.option("--out", type=_FILE, required=True, help="Where to write the opinions.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all random choices.")
-@click.option("--limit", type=_POSITIVE, help="Use at most so many reviews of each part: for quick trials.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of all random choices.")
+@_LIMIT
 def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None) -> None:
-    """Fine-tune a pretrained transformer, and write what it thinks of the unlabelled reviews.
+    """Fine-tune a pretrained transformer and write its opinions of the unlabelled reviews.
 
     Takes minutes on a GPU, and days without one. The production recipe learns from the file.
     """
     if not os.access(out.parent, os.W_OK):
-        raise OutputError(
-            f"cannot write {out}: {out.parent} is no directory that can be written to; choose another --out"
-        )
+        raise OutputError(f"cannot write {out}: {out.parent} is not a writable directory; choose another --out")
     console, production = new_console(), ProductionRecipe()
     splits = read_splits(Request(production, data, out, limit, command=""))
     reader = make_expert(ExpertRecipe(), splits, checkpoint, training_device(), seed, console)
@@ -175,15 +171,10 @@ def teach(data: Path, checkpoint: Path, out: Path, seed: int, limit: int | None)
 
 
 @cli.command()
-@click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
-@click.option(
-    "--data",
-    type=_FILE,
-    required=True,
-    help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
-)
+@_ARTIFACT
+@_LABELLED_FILE
 def evaluate(artifact: Path, data: Path) -> None:
-    """Print metrics of an artifact on a labelled file: by length, by probability, and its surest errors."""
+    """Print an artifact's metrics on a labelled file: overall, by length, by probability, and its surest errors."""
     rows = _labelled(data)
     predictor = load_predictor(artifact)
     scores = _score(predictor, rows)
@@ -191,9 +182,9 @@ def evaluate(artifact: Path, data: Path) -> None:
 
 
 @cli.command()
-@click.option("--artifact", type=_DIRECTORY, required=True, help="The directory of a trained model.")
+@_ARTIFACT
 def suite(artifact: Path) -> None:
-    """Print what an artifact makes of the dev suite: sentences, negations, and opposites by what they hang on."""
+    """Print an artifact's results on the dev suite: sentences, negations, and opposites by kind."""
     predictor = load_predictor(artifact)
     scores = {name: _score(predictor, rows) for name, rows in read_suite().items()}
     metrics = metrics_table({name: one.metrics for name, one in scores.items()})
@@ -203,14 +194,9 @@ def suite(artifact: Path) -> None:
 
 @cli.command()
 @click.argument("artifacts", type=_DIRECTORY, nargs=2)
-@click.option(
-    "--data",
-    type=_FILE,
-    required=True,
-    help="A .jsonl or .jsonl.xz file: objects with id, label (0 or 1) and text.",
-)
+@_LABELLED_FILE
 def compare(artifacts: tuple[Path, Path], data: Path) -> None:
-    """Say whether two artifacts differ on a labelled file, and where."""
+    """Compare two artifacts on a labelled file: is one better, and on which reviews do they differ?"""
     rows = _labelled(data)
     predictors = [load_predictor(artifact) for artifact in artifacts]
     first, second = (_score(predictor, rows) for predictor in predictors)
@@ -226,8 +212,8 @@ def _labelled(data: Path) -> list[Example]:
 
 
 def _score(predictor: Predictor, rows: Sequence[Example]) -> Scores:
-    with ProgressDisplay(new_console(stderr=True), "scoring", len(rows)) as display:
-        return score_reviews(predictor, rows, display)
+    with showing(new_console(stderr=True), "scoring", len(rows)) as show:
+        return score_reviews(predictor, rows, show)
 
 
 def _named(predictor: Predictor) -> str:
@@ -237,7 +223,7 @@ def _named(predictor: Predictor) -> str:
 def _command(
     recipe: str, without: tuple[str, ...], notebook_split: bool, opinions: Path | None, **options: int | None
 ) -> str:
-    """What was called, for the model card; where this machine keeps its files is nobody's business."""
+    """The command for the model card, without the paths of this machine."""
     given = [word for name in without for word in ("--without", name)]
     given += ["--notebook-split"] if notebook_split else []
     given += ["--opinions", "FILE"] if opinions else []

@@ -1,9 +1,9 @@
-"""Reads the review files and decides which review may be used for what.
+"""Reads the review files and splits them into train, dev and test sets.
 
-Three kinds of reviews never enter training, whatever the recipe: the official test, the originals of the
-published contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev sets.
-A review is kept out together with every other review of the same text, under whatever id it stands. Reviews of
-other goods (`DomainFiles`), some of which are about films too, are kept out for a single long sentence in common.
+Three kinds of reviews never enter training, in any recipe: the official test, the originals of the published
+contrast sets and counterfactual sets (Gardner et al. 2020, Kaushik et al. 2020), and the dev sets. A held-out
+review is excluded together with every other review of the same text, under any id. A review of other goods
+(`DomainFiles`; some are about films too) is excluded if it shares a single long sentence with a held-out one.
 """
 
 import hashlib
@@ -11,22 +11,18 @@ import json
 import lzma
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
 
-DOMAINS_CITATION = (
-    "Liu, Qiu and Huang (2017). Adversarial Multi-task Learning for Text Classification. "
-    "Proceedings of the 55th Annual Meeting of the Association for Computational Linguistics, 1-10."
-)
 DEV_LIST = "dev_ids.txt.xz"
 KEPT_OUT_LIST = "train_ids_kept_out.txt.xz"
 DUPLICATES_LIST = "test_ids_dup_of_train.txt.xz"
@@ -37,9 +33,9 @@ _NOTEBOOK_VALIDATION_LINES = 2_500
 _LINE_BREAK_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?]+")
 _NO_WORD = re.compile(r"[\W_]+")
-_LONG_SENTENCE = 50  # letters and digits; shorter ones may well have been written twice
+_LONG_SENTENCE = 50  # letters and digits; two authors may well write the same shorter one
 _MOST_DEV_REVIEWS_PER_DOMAIN = 300
-_DEV_SHARE_OF_DOMAIN = 3  # one in so many, at most
+_LEAST_REVIEWS_PER_DEV_REVIEW = 3  # of a domain: at most a third of it is held out
 _REPEATED = "other domains: seen before, or shared with what is held out"
 
 
@@ -54,12 +50,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The ids that the splits are made of; `shipped` reads those of the package."""
+    """The ids that define the splits; `shipped` reads those of the package."""
 
     dev: frozenset[str]  # of train; their films do not appear in the rest of train
     kept_out: frozenset[str]  # of train; originals of contrast and counterfactual sets
-    test_duplicates: frozenset[str]  # of test; their text also stands in train
-    notebook_order: tuple[str, ...]  # of train; line by line the reviews.txt of the reference notebook
+    test_duplicates: frozenset[str]  # of test; train holds the same texts
+    notebook_order: tuple[str, ...]  # of train; the order of the lines in the reference notebook's reviews.txt
 
     @classmethod
     def shipped(cls) -> "Lists":
@@ -74,20 +70,20 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Which review is used for what, and which ids a batch must never hold."""
+    """The reviews by use, and the ids that a batch must never hold."""
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     unlabelled: tuple[Example, ...]
     domains_dev: dict[str, tuple[Example, ...]]  # domain -> its dev reviews; empty where no other domain is read
-    tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, for the report alone
+    tests: dict[str, tuple[Example, ...]]  # name of a test set -> its reviews, used only in the report
     test_duplicates: frozenset[str]
     forbidden: frozenset[str]  # ids: kept out, dev and every test
     forbidden_texts: frozenset[str]  # the `text_key` of each of them
-    excluded: dict[str, int]  # why -> how many reviews were taken out of training for it
+    excluded: dict[str, int]  # reason -> number of reviews excluded from training for it
 
     def limited(self, count: int) -> "Splits":
-        """At most `count` reviews of each part, drawn at random but always the same: for quick trials."""
+        """At most `count` reviews of each part, for quick trials; the random choice is always the same."""
         return replace(
             self,
             train=_sample(self.train, count),
@@ -100,7 +96,7 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class ImdbFiles:
-    """The Large Movie Review Dataset as `python -m training fetch` lays it out under one directory."""
+    """The Large Movie Review Dataset as `python -m training fetch` writes it under one directory."""
 
     train: tuple[Example, ...]
     test: tuple[Example, ...]
@@ -109,51 +105,35 @@ class ImdbFiles:
     @classmethod
     def read(cls, data: Path) -> "ImdbFiles":
         """Read `data`/imdb/{train,test,unsup}.jsonl.xz. Raises DatasetError."""
-        parts = {name: data / "imdb" / f"{name}.jsonl.xz" for name in ("train", "test", "unsup")}
-        missing = [str(path) for path in parts.values() if not path.is_file()]
-        if missing:
-            raise DatasetError(
-                f"no {', no '.join(missing)}: give --data the directory that `python -m training fetch --out DIR` made"
-            )
-        return cls(*(tuple(read_examples(path)) for path in parts.values()))
+        remedy = "give --data the directory that `python -m training fetch --out DIR` wrote"
+        return cls(*_read_parts(data / "imdb", ("train", "test", "unsup"), remedy))
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFiles:
-    """Reviews of books, kitchen goods and so on: FDU-MTL (Liu, Qiu and Huang, ACL 2017).
-
-    An id begins with its domain and a slash, e.g. "books/train/900".
-    """
+    """FDU-MTL (Liu, Qiu and Huang, ACL 2017): reviews of other goods. An id starts with its domain: "books/train/9"."""
 
     labelled: tuple[Example, ...]
     unlabelled: tuple[Example, ...]
 
     @staticmethod
-    def stand_in(data: Path) -> bool:
-        """Whether there is something to read."""
+    def are_in(data: Path) -> bool:
+        """Whether `data` holds the directory of these files."""
         return (data / "fdu_mtl").is_dir()
 
     @classmethod
     def read(cls, data: Path) -> "DomainFiles":
         """Read `data`/fdu_mtl/{train,unlabeled}.jsonl.xz. Raises DatasetError."""
-        parts = [data / "fdu_mtl" / f"{name}.jsonl.xz" for name in ("train", "unlabeled")]
-        missing = [str(path) for path in parts if not path.is_file()]
-        if missing:
-            raise DatasetError(
-                f"no {', no '.join(missing)}: `python -m training fetch --out DIR` brings FDU-MTL; "
-                "the production recipe can do without it: --without domains"
-            )
-        return cls(*(tuple(read_examples(path)) for path in parts))
+        remedy = "`python -m training fetch --out DIR` downloads FDU-MTL; to train without it, give --without domains"
+        return cls(*_read_parts(data / "fdu_mtl", ("train", "unlabeled"), remedy))
 
 
 def read_examples(path: Path) -> Iterator[Example]:
-    """Yield the reviews of a .jsonl or .jsonl.xz file: objects with id, label (0, 1 or null) and text.
-
-    Raises DatasetError naming the file and the line.
-    """
+    """The reviews of a .jsonl or .jsonl.xz file: id, label (0, 1 or null), text. DatasetError names file and line."""
     number = 0
+    opener: Any = lzma.open if path.suffix == ".xz" else open
     try:
-        with _open_text(path) as lines:
+        with opener(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 (the handlers below name the line)
                 yield example_from_json(json.loads(line))
     except OSError as error:
@@ -167,9 +147,9 @@ def read_examples(path: Path) -> Iterator[Example]:
 def production_splits(
     imdb: ImdbFiles, lists: Lists, domains: DomainFiles | None = None, *, learn_domains: bool = True
 ) -> Splits:
-    """Train on everything that may be used, choose on the dev set whose films train does not have.
+    """Train on all reviews that are not held out; the films of the dev set do not appear in train.
 
-    With other domains some of each one's reviews are held out as well; the rest is learned from, if so wished.
+    Where `domains` are given, some reviews of each domain are held out too. The rest join train if `learn_domains`.
     """
     splits = _splits(
         imdb,
@@ -191,7 +171,7 @@ def production_splits(
 def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
     """Split as the reference notebook does: 20,000 / 2,500 / 2,500 in its own order of train.
 
-    Its 2,500 test lines are reported whole, as the notebook does; they take no part in any choice.
+    All of its 2,500 test lines are scored in the report, as in the notebook; they take no part in any choice.
     """
     by_id = {example.id: example for example in imdb.train}
     try:
@@ -199,7 +179,7 @@ def reference_splits(imdb: ImdbFiles, lists: Lists) -> Splits:
     except KeyError as error:
         raise DatasetError(
             f"the notebook's order names {error}, which the train file lacks: the reference recipe needs the whole "
-            "data set that `python -m training fetch` makes"
+            "data set that `python -m training fetch` writes"
         ) from error
     end = _NOTEBOOK_TRAIN_LINES + _NOTEBOOK_VALIDATION_LINES
     return _splits(
@@ -220,12 +200,12 @@ def check_labels(splits: Splits) -> None:
             raise DatasetError(
                 f"the {name} part has {labels.count(0):,} negative, {labels.count(1):,} positive and "
                 f"{labels.count(None):,} unlabelled reviews: it needs both kinds, all labelled; "
-                "give --data the files that `python -m training fetch` made, or a higher --limit"
+                "give --data the directory that `python -m training fetch` wrote, or a higher --limit"
             )
 
 
 def hard_targets(examples: Sequence[Example]) -> NDArray[np.float32]:
-    """(N,), 0 or 1. Raises ValueError where a label is missing."""
+    """The labels (N,), 0 or 1. Raises ValueError where one is missing."""
     labels = [row.label for row in examples if row.label is not None]
     if len(labels) != len(examples):
         raise ValueError(f"{len(examples) - len(labels)} of {len(examples)} reviews have no label")
@@ -233,7 +213,7 @@ def hard_targets(examples: Sequence[Example]) -> NDArray[np.float32]:
 
 
 def text_key(text: str) -> str:
-    """What two reviews must share to count as the same text: their letters and digits, in order, whatever the case."""
+    """The letters and digits of a text, in order, case folded: equal keys count as the same text."""
     return _NO_WORD.sub("", _LINE_BREAK_TAG.sub(" ", text).casefold())
 
 
@@ -246,81 +226,83 @@ def _splits(
     dev_ids: frozenset[str],
     tests: dict[str, tuple[Example, ...]],
 ) -> Splits:
-    """Take out of `train` and the unlabelled reviews whatever is held out, by id and by text.
-
-    Kept-out reviews and tests leave the dev set too: what chooses the model also shapes it.
-    """
+    """Take the held-out reviews out of `train` and the unlabelled ones, by id and by text."""
+    # The dev set holds no kept-out review and no test either, because it chooses the model.
     kept_out = tuple(row for row in imdb.train if row.id in lists.kept_out)
     never_seen = {text_key(row.text) for rows in (kept_out, *tests.values()) for row in rows}
     dev = tuple(row for row in train if row.id in dev_ids and text_key(row.text) not in never_seen)
-    held_out = {
-        "kept out": kept_out,
-        "dev": dev,
-        **tests,
-    }
-    ids = {why: {row.id for row in rows} for why, rows in held_out.items()}
-    texts = {why: {text_key(row.text) for row in rows} for why, rows in held_out.items()}
-    excluded: dict[str, int] = {}
+    held_out = {"kept out": kept_out, "dev": dev, **tests}
+    ids = {name: {row.id for row in rows} for name, rows in held_out.items()}
+    texts = {name: {text_key(row.text) for row in rows} for name, rows in held_out.items()}
 
-    def usable(row: Example) -> bool:
+    def reason(row: Example) -> str | None:
         key = text_key(row.text)
-        for why in held_out:
-            if row.id in ids[why]:
-                reason = why
-            elif key in texts[why]:
-                reason = f"same text as {why}"
-            else:
-                continue
-            excluded[reason] = excluded.get(reason, 0) + 1
-            return False
-        return True
+        for name in held_out:
+            if row.id in ids[name]:
+                return name
+            if key in texts[name]:
+                return f"same text as {name}"
+        return None
 
+    excluded: Counter[str] = Counter()
     return Splits(
-        train=tuple(filter(usable, train)),
+        train=_usable(train, reason, excluded),
         dev=dev,
-        unlabelled=tuple(filter(usable, unlabelled)),
+        unlabelled=_usable(unlabelled, reason, excluded),
         domains_dev={},
         tests=tests,
         test_duplicates=lists.test_duplicates,
         forbidden=frozenset().union(lists.kept_out, *ids.values()),
         forbidden_texts=frozenset().union(*texts.values()),
-        excluded=excluded,
+        excluded=dict(excluded),
     )
+
+
+def _usable(
+    rows: Iterable[Example], reason: Callable[[Example], str | None], excluded: Counter[str]
+) -> tuple[Example, ...]:
+    """The rows that have no reason to be excluded; counts the reasons of the others in `excluded`."""
+    usable = []
+    for row in rows:
+        why = reason(row)
+        if why is None:
+            usable.append(row)
+        else:
+            excluded[why] += 1
+    return tuple(usable)
 
 
 def _with_domains(splits: Splits, domains: DomainFiles, held_out_films: Iterable[Example]) -> Splits:
     """Add the domains' reviews, each text once, and hold out the dev reviews of each domain."""
     films = frozenset().union(*(_long_sentences(row.text) for row in held_out_films))
-    excluded = dict(splits.excluded)
-    seen = set(splits.forbidden_texts)
-    seen.update(text_key(row.text) for row in splits.train + splits.unlabelled)
+    seen = set(splits.forbidden_texts).union(text_key(row.text) for row in splits.train + splits.unlabelled)
 
-    def usable(row: Example) -> bool:
+    def reason(row: Example) -> str | None:
         key = text_key(row.text)
         if key in seen or not films.isdisjoint(_long_sentences(row.text)):
-            excluded[_REPEATED] = excluded.get(_REPEATED, 0) + 1
-            return False
+            return _REPEATED
         seen.add(key)
-        return True
+        return None
 
+    excluded = Counter(splits.excluded)
     by_domain: dict[str, list[Example]] = {}
-    for row in filter(usable, domains.labelled):
+    for row in _usable(domains.labelled, reason, excluded):
         by_domain.setdefault(row.id.partition("/")[0], []).append(row)
     dev, train = {}, list(splits.train)
     for name, rows in sorted(by_domain.items()):
         rows.sort(key=lambda row: hashlib.sha256(text_key(row.text).encode()).digest())
-        held_out_count = min(len(rows) // _DEV_SHARE_OF_DOMAIN, _MOST_DEV_REVIEWS_PER_DOMAIN)
+        held_out_count = min(len(rows) // _LEAST_REVIEWS_PER_DEV_REVIEW, _MOST_DEV_REVIEWS_PER_DOMAIN)
         dev[name] = tuple(rows[:held_out_count])
         train += rows[held_out_count:]
     held_out = [row for rows in dev.values() for row in rows]
     return replace(
         splits,
         train=tuple(train),
-        unlabelled=splits.unlabelled + tuple(filter(usable, domains.unlabelled)),
+        unlabelled=splits.unlabelled + _usable(domains.unlabelled, reason, excluded),
         domains_dev=dev,
         forbidden=splits.forbidden.union(row.id for row in held_out),
         forbidden_texts=splits.forbidden_texts.union(text_key(row.text) for row in held_out),
-        excluded=excluded,
+        excluded=dict(excluded),
     )
 
 
@@ -336,18 +318,19 @@ def _sample(rows: tuple[Example, ...], count: int) -> tuple[Example, ...]:
 
 
 def example_from_json(record: Any) -> Example:
-    """Check one parsed line of a review file. Raises ValueError, KeyError or TypeError for anything else."""
+    """Read one parsed line of a review file. Raises ValueError, KeyError or TypeError where it is not a review."""
     id_, label, text = record["id"], record["label"], record["text"]
     if not isinstance(id_, str) or not isinstance(text, str) or label not in (0, 1, None):
         raise ValueError("id and text are strings, label is 0, 1 or null")
     return Example(id_, label, text)
 
 
-@contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    opener: Any = lzma.open if path.suffix == ".xz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        yield lines
+def _read_parts(directory: Path, names: Sequence[str], remedy: str) -> Iterator[tuple[Example, ...]]:
+    paths = [directory / f"{name}.jsonl.xz" for name in names]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise DatasetError(f"no {', no '.join(missing)}: {remedy}")
+    return (tuple(read_examples(path)) for path in paths)
 
 
 def _shipped_lines(name: str) -> Iterable[str]:

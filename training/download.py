@@ -1,7 +1,7 @@
 """Downloads a published file over HTTP.
 
-A download continues where an earlier one broke off, and nothing is used before its size and digests are those of
-the published file.
+A download continues where an earlier one stopped. Nothing is used before its size and digests match those of the
+published file.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = 30.0
 _ATTEMPTS = 3
 
-OnBytes = Callable[[int], None]  # bytes that are there now
+OnBytes = Callable[[int], None]  # gets the number of bytes present
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
-    """What the publishers offer, so that anything else is refused."""
+    """Address, size and digests of a published file; any other content is refused."""
 
     url: str
     size_bytes: int
@@ -37,10 +37,10 @@ class PublishedFile:
 
 
 def download(url: str, target: Path, expected: PublishedFile, on_bytes: OnBytes) -> None:
-    """Fetch `url` to `target`, which then is the expected file; a `target` that is already right is kept.
+    """Fetch the expected file from `url` to `target`; a `target` that is already right is kept.
 
-    Bytes arrive in `target`.part, where a later call continues. Raises FetchError; after a broken connection the
-    part is kept, after a wrong digest it is deleted.
+    Bytes are written to `target`.part, where a later call continues. Raises FetchError; after a broken connection
+    the part is kept, after a wrong digest it is deleted.
     """
     _check_address(url)
     if target.is_file() and _difference(target, expected) is None:
@@ -52,28 +52,28 @@ def download(url: str, target: Path, expected: PublishedFile, on_bytes: OnBytes)
         difference = _difference(part, expected)
         if difference:
             part.unlink()
-            raise FetchError(f"{url} is not the published file: {difference}. Nothing of it was kept")
+            raise FetchError(f"{url} is not the published file: {difference}. It was deleted: check the address")
         os.replace(part, target)  # noqa: PTH105 (the atomic call by its known name)
         _validator_of(part).unlink(missing_ok=True)
     except OSError as error:
-        raise FetchError(f"cannot write {target}: {error.strerror or error}") from error
+        raise FetchError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
 
 
 def _check_address(url: str) -> None:
     try:
         address = urlsplit(url)
         usable = url.isascii() and address.scheme in ("http", "https") and address.hostname and address.port != 0
-    except ValueError:  # brackets or a port that are none
+    except ValueError:  # invalid brackets or port
         usable = False
     if not usable:
-        raise FetchError(f"{url}: only http and https addresses can be fetched, written in ASCII: check --url")
+        raise FetchError(f"{url}: only http and https addresses in ASCII can be fetched: check --url")
 
 
 def _fill(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
-    """Bring `part` to its full size, in a few attempts; each continues the one before."""
+    """Complete `part` in up to three attempts, each of which continues the one before. Raises FetchError."""
     problem = "the server closed the connection"
     for _ in range(_ATTEMPTS):
-        if part.exists() and part.stat().st_size == size_bytes:
+        if _size_of(part) == size_bytes:
             return
         try:
             _request_rest(url, part, size_bytes, on_bytes)
@@ -84,7 +84,7 @@ def _fill(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
             problem = f"the server answered {error.code} {error.reason}"
         except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
             problem = str(getattr(error, "reason", error))
-    have = part.stat().st_size if part.exists() else 0
+    have = _size_of(part)
     if have != size_bytes:
         raise FetchError(
             f"{url}: {have:,} of {size_bytes:,} bytes arrived, then: {problem}. Run the same command again to continue"
@@ -92,19 +92,20 @@ def _fill(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
 
 
 def _request_rest(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> None:
-    """One request for what `part` lacks; starts afresh where the server does not continue."""
-    have = part.stat().st_size if part.exists() else 0
+    """Request what `part` lacks, or the whole file where the server does not continue."""
+    have = _size_of(part)
     if have > size_bytes:
         have = 0
     headers = {"Accept-Encoding": "identity", "User-Agent": "sentiment-worker-training"}
     if have:
         headers["Range"] = f"bytes={have}-"
         validator = _validator_of(part)
-        if validator.exists():  # the server sends the whole file if it is not the one we began
+        if validator.exists():  # the server sends the whole file if its version has changed
             headers["If-Range"] = validator.read_text("ascii")
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 (the scheme was checked)
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 (likewise)
-        continues = response.status == HTTPStatus.PARTIAL_CONTENT and _starts_at(response, have)
+        content_range = response.headers.get("Content-Range") or ""
+        continues = response.status == HTTPStatus.PARTIAL_CONTENT and content_range.startswith(f"bytes {have}-")
         if not continues:
             if response.status != HTTPStatus.OK:
                 part.unlink(missing_ok=True)  # the next attempt asks for the whole file
@@ -120,12 +121,12 @@ def _request_rest(url: str, part: Path, size_bytes: int, on_bytes: OnBytes) -> N
                 on_bytes(have)
 
 
-def _starts_at(response: http.client.HTTPResponse, offset: int) -> bool:
-    return (response.headers.get("Content-Range") or "").startswith(f"bytes {offset}-")
+def _size_of(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _remember_validator(part: Path, response: http.client.HTTPResponse) -> None:
-    """Keep what If-Range may name: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    """Store what If-Range may contain: a strong ETag, else the date (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag") or ""
     validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
     if validator and validator.isascii():
@@ -139,7 +140,7 @@ def _validator_of(part: Path) -> Path:
 
 
 def _difference(path: Path, expected: PublishedFile) -> str | None:
-    """What tells the file from the expected one, or None."""
+    """How the file differs from the expected one, or None."""
     size_bytes = path.stat().st_size
     if size_bytes != expected.size_bytes:
         return f"it has {size_bytes:,} bytes, not {expected.size_bytes:,}"

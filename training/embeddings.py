@@ -1,7 +1,7 @@
-"""Word vectors from the company that words keep: the pretraining of the production network's embedding.
+"""Word vectors from neighbouring words: the pretraining of the production network's embedding.
 
 Positive pointwise mutual information of neighbouring words, factorised (Levy, Goldberg and Dagan, TACL 2015). On
-20 million words this takes a minute, where skip-gram would take an hour, and is as good a start.
+20 million words this takes a minute and starts training as well as skip-gram, which takes an hour.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 
-_WINDOW = 5  # words to each side; a neighbour at distance d counts (6 - d) / 5
-_CONTEXT_POWER = 0.75  # rare contexts would otherwise get too much weight
+_WINDOW = 5  # words on each side; a neighbour at distance d counts (6 - d) / 5
+_CONTEXT_POWER = 0.75  # else rare contexts would get too much weight
 _POWER_ITERATIONS = 3
 
 
 def pretrained_embedding(
     rows: Sequence[NDArray[np.int32]], vocab_size: int, dim: int, first_word_id: int
 ) -> NDArray[np.float32]:
-    """(`vocab_size`, `dim`), mean 0 and deviation 1 over all words; zeros for the ids below `first_word_id`.
+    """Vectors (`vocab_size`, `dim`) with mean 0 and deviation 1 over all words; zeros for ids below `first_word_id`.
 
-    `rows` hold the ids of each text's words; deterministic.
+    `rows` hold the word ids of each text, (T,). Deterministic.
     """
     information = _positive_information(_neighbours(rows, vocab_size, first_word_id))
     left, strengths, _ = randomized_svd(
@@ -37,7 +37,7 @@ def pretrained_embedding(
 
 
 def _neighbours(rows: Sequence[NDArray[np.int32]], vocab_size: int, first_word_id: int) -> csr_matrix:
-    """(V, V), how often two words stand near each other, the nearer the more; symmetric."""
+    """(V, V), symmetric: how often two words occur near each other, weighted by nearness."""
     border = np.zeros(_WINDOW, np.int64)  # no window reaches into the next text
     text = np.concatenate([part for row in rows for part in (row.astype(np.int64), border)])
     counts = csr_matrix((vocab_size, vocab_size), dtype=np.float32)

@@ -1,16 +1,16 @@
-"""What can go wrong in the training room; every message says what happened, to what, and what to do.
+"""The errors of training; every message says what happened, to what, and what to do.
 
 TrainingError
-├── DatasetError      a data file or a list is missing, damaged or does not fit the others
-├── LeakError         a review that must stay out of training was about to enter a batch
-├── CheckpointError   the output directory holds the run of another configuration, or a damaged one
-├── OutputError       the output directory cannot be written
+├── DatasetError      a data file or list is missing, damaged or inconsistent with the others
+├── LeakError         a held-out review was about to enter a training batch
+├── CheckpointError   the output directory holds a run with another configuration, or a damaged one
+├── OutputError       the output cannot be written
 └── FetchError        the data set could not be downloaded, is not the published one, or cannot be read
 """
 
 
 class TrainingError(Exception):
-    """Base of every error that this room raises on purpose."""
+    """Base of all errors that this package raises."""
 
 
 class DatasetError(TrainingError):
@@ -18,7 +18,7 @@ class DatasetError(TrainingError):
 
 
 class LeakError(TrainingError):
-    """A held-out review reached the place where batches are formed: a bug in the splits, never survivable."""
+    """A held-out review reached the place where batches are formed: a bug in the splits. Do not continue."""
 
 
 class CheckpointError(TrainingError):
@@ -26,7 +26,7 @@ class CheckpointError(TrainingError):
 
 
 class OutputError(TrainingError):
-    """Something cannot be written; the message names it and says what was kept."""
+    """A file cannot be written; the message names it and says what to do."""
 
 
 class FetchError(TrainingError):

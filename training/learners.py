@@ -1,8 +1,8 @@
-"""What the training loop needs of a network, for each recipe: batches, a loss, and logits of the dev set."""
+"""For each recipe, what the training loop needs: a network, batches, a loss, and logits of the dev set."""
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from functools import cache
 
 import numpy as np
 import torch
@@ -11,16 +11,15 @@ from torch.nn import functional
 
 from model.network import BiLstmClassifier
 from model.network_config import NetworkConfig
-from model.networks import Network
 from model.sentiment_rnn import SentimentRNN
 from model.tokenizer import FIRST_WORD_ID, ReferenceTokenizer, Tokenizer, WordTokenizer
 from training import augment
 from training.augment import SoftText
 from training.batches import (
-    Batch,
     BatchFormer,
     Crop,
     EncodedReviews,
+    TrainingBatch,
     batch_count,
     length_bucketed,
     pad_left,
@@ -28,7 +27,6 @@ from training.batches import (
     shuffled,
 )
 from training.datasets import Example, Splits, hard_targets, text_key
-from training.device import training_device
 from training.embeddings import pretrained_embedding
 from training.errors import LeakError
 from training.opinions import Opinions
@@ -36,52 +34,22 @@ from training.recipes import ProductionRecipe, Recipe, ReferenceRecipe
 from training.suite import read_suite
 from training.teachers import Teachers
 
-_EVALUATION_REVIEWS = 128  # a batch, where no gradient is kept
+_EVALUATION_REVIEWS = 128  # per batch, without gradients
 _SMALLEST_PROBABILITY = 1e-7
 
 
-class Learner(Protocol):
-    """A network with its data, ready to be trained."""
-
-    @property
-    def network(self) -> Network:
-        """What is trained."""
-        ...
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """What made the network's ids."""
-        ...
-
-    @property
-    def train(self) -> EncodedReviews:
-        """What is learned from, for the run's fingerprint."""
-        ...
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """How many batches `batches` yields."""
-        ...
-
-    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
-        """One epoch, the `last` one or not: every training review once. Raises LeakError."""
-        ...
-
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss of a batch, a float32 scalar with a gradient."""
-        ...
-
-    def dev_logits(self) -> NDArray[np.float64]:
-        """Logits of the dev reviews in their order, fp32 arithmetic; puts the network into eval mode."""
-        ...
+@cache
+def training_device() -> torch.device:
+    """The GPU that torch finds, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def build_learner(recipe: Recipe, splits: Splits, opinions: Opinions | None = None) -> Learner:
-    """Vocabulary, encoded reviews and a fresh network, on a GPU where there is one.
+def build_learner(recipe: Recipe, splits: Splits, opinions: Opinions | None = None) -> "Learner":
+    """Vocabulary, encoded reviews and a new network, on a GPU where there is one.
 
-    `opinions` are needed where the recipe has an expert; DatasetError tells that they lack a text.
-    Raises LeakError when a held-out review, or its text, stands among those to learn from: vocabulary and teacher
-    read them before the first batch is formed.
+    `opinions` are required where the recipe has an expert; raises DatasetError where they lack a text.
+    Raises LeakError where the training reviews contain a held-out one, or its text. This is checked first because
+    vocabulary and teachers read them before the first batch is formed.
     """
     _refuse_leaks(splits)
     torch.manual_seed(recipe.seed)
@@ -91,7 +59,10 @@ def build_learner(recipe: Recipe, splits: Splits, opinions: Opinions | None = No
 
 
 class ReferenceLearner:
-    """The notebook: fixed width, left padding, `nn.BCELoss` on the sigmoid's output."""
+    """The notebook's network and data: fixed width, left padding, `nn.BCELoss` on the sigmoid's output.
+
+    As every learner, it has the attributes `network`, `tokenizer` and `train`: the training reviews.
+    """
 
     def __init__(self, recipe: ReferenceRecipe, splits: Splits) -> None:
         self._recipe = recipe
@@ -108,22 +79,22 @@ class ReferenceLearner:
             drop_prob=recipe.drop_probability,
         )
         self.network.to(training_device())
-        # The loss looks at small differences from 0 and 1, which bfloat16 cannot hold.
+        # The loss depends on small differences from 0 and 1, which bfloat16 cannot represent.
         self.network.sig.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
     @property
     def steps_per_epoch(self) -> int:
-        """See `Learner`."""
+        """The number of batches in an epoch."""
         return batch_count(len(self.train), self._recipe.batch_reviews)
 
-    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
-        """See `Learner`."""
+    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[TrainingBatch]:
+        """One epoch: every training review once; `last` says whether it is the last epoch. Raises LeakError."""
         del last
         for rows in shuffled(len(self.train), self._recipe.batch_reviews, rng):
             yield self._former.form(rows)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """See `Learner`."""
+    def loss(self, batch: TrainingBatch) -> torch.Tensor:
+        """The mean loss of a batch, a float32 scalar with a gradient."""
         batch = batch.to(training_device())
         with _autocast(self._recipe):
             probabilities, _ = self.network(batch.ids, self.network.init_hidden(len(batch.ids)))
@@ -131,7 +102,7 @@ class ReferenceLearner:
 
     @torch.inference_mode()
     def dev_logits(self) -> NDArray[np.float64]:
-        """See `Learner`."""
+        """Logits (N,) of the dev reviews in their order, computed in fp32; puts the network into eval mode."""
         self.network.eval()
         found = []
         for start in range(0, len(self._dev), _EVALUATION_REVIEWS):
@@ -143,7 +114,7 @@ class ReferenceLearner:
 
 
 class ProductionLearner:
-    """Reviews in batches of like length, and short texts in larger batches, shuffled together."""
+    """Reviews in batches of similar length, and short texts in larger batches, shuffled together."""
 
     def __init__(self, recipe: ProductionRecipe, splits: Splits, opinions: Opinions | None) -> None:
         self._recipe = recipe
@@ -157,42 +128,39 @@ class ProductionLearner:
             encode(self.tokenizer, splits.train, smoothed),
             encode(self.tokenizer, unlabelled, teachers.labels([row.text for row in unlabelled])),
         )
-        self._short = _encode_short(self.tokenizer, _short_texts(recipe, splits, teachers))
+        short = _short_texts(recipe, splits, teachers)
+        targets = np.array([row.target for row in short], np.float32)
+        self._short = encode(self.tokenizer, [Example(row.id, None, row.text) for row in short], targets)
         self._review_former = BatchFormer(self._reviews, splits.forbidden)
         self._short_former = BatchFormer(self._short, splits.forbidden)
         self.train = _joined(self._reviews, self._short)
-        self.network = BiLstmClassifier(
-            NetworkConfig(
-                vocab_size=self.tokenizer.vocab_size,
-                embedding_dim=recipe.embedding_dim,
-                hidden_dim=recipe.hidden_dim,
-            )
-        )
+        sizes = NetworkConfig(self.tokenizer.vocab_size, recipe.embedding_dim, recipe.hidden_dim)
+        self.network = BiLstmClassifier(sizes)
         if recipe.has("pretraining"):
             self._pretrain()
         self.network.to(training_device())
 
     @property
     def steps_per_epoch(self) -> int:
-        """See `Learner`."""
+        """See `ReferenceLearner`."""
         recipe = self._recipe
-        return batch_count(len(self._reviews), recipe.batch_reviews, recipe.bucket_batches) + batch_count(
-            len(self._short), recipe.batch_short_texts, recipe.bucket_batches
-        )
+        reviews = batch_count(len(self._reviews), recipe.batch_reviews, recipe.bucket_batches)
+        return reviews + batch_count(len(self._short), recipe.batch_short_texts, recipe.bucket_batches)
 
-    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[Batch]:
-        """See `Learner`."""
+    def batches(self, rng: np.random.Generator, *, last: bool) -> Iterator[TrainingBatch]:
+        """See `ReferenceLearner`."""
         recipe = self._recipe
         crop = Crop(recipe.crop_tokens, rng) if recipe.has("crops") and not last else None
-        reviews = length_bucketed(self._review_lengths(crop), recipe.batch_reviews, recipe.bucket_batches, rng)
+        lengths = self._reviews.lengths if crop is None else np.minimum(self._reviews.lengths, crop.tokens)
+        reviews = length_bucketed(lengths, recipe.batch_reviews, recipe.bucket_batches, rng)
         short = length_bucketed(self._short.lengths, recipe.batch_short_texts, recipe.bucket_batches, rng)
         plan = [(self._review_former, rows) for rows in reviews] + [(self._short_former, rows) for rows in short]
         for number in rng.permutation(len(plan)):
             former, rows = plan[number]
             yield former.form(rows, crop)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """See `Learner`."""
+    def loss(self, batch: TrainingBatch) -> torch.Tensor:
+        """See `ReferenceLearner`."""
         batch = batch.to(training_device())
         with _autocast(self._recipe):
             logits = self.network(batch.ids, batch.lengths)
@@ -200,24 +168,16 @@ class ProductionLearner:
 
     @torch.inference_mode()
     def dev_logits(self) -> NDArray[np.float64]:
-        """See `Learner`."""
+        """See `ReferenceLearner`."""
         self.network.eval()
-        lengths = self._dev.lengths
+        device, lengths = training_device(), self._dev.lengths
         order = np.argsort(lengths, kind="stable")
         logits = np.empty(len(order))
         for start in range(0, len(order), _EVALUATION_REVIEWS):
             rows = order[start : start + _EVALUATION_REVIEWS]
-            ids = pad_right([self._dev.token_ids[row] for row in rows])
-            logits[rows] = (
-                self.network(ids.to(training_device()), torch.from_numpy(lengths[rows]).to(training_device()))
-                .cpu()
-                .numpy()
-            )
+            ids = pad_right([self._dev.token_ids[row] for row in rows]).to(device)
+            logits[rows] = self.network(ids, torch.from_numpy(lengths[rows]).to(device)).cpu().numpy()
         return logits
-
-    def _review_lengths(self, crop: Crop | None) -> NDArray[np.int64]:
-        lengths = self._reviews.lengths
-        return lengths if crop is None else np.minimum(lengths, crop.tokens)
 
     def _pretrain(self) -> None:
         vectors = pretrained_embedding(
@@ -225,6 +185,9 @@ class ProductionLearner:
         )
         with torch.no_grad():
             self.network.embedding.weight.copy_(torch.from_numpy(vectors))
+
+
+Learner = ReferenceLearner | ProductionLearner
 
 
 def _short_texts(recipe: ProductionRecipe, splits: Splits, teachers: Teachers) -> list[SoftText]:
@@ -243,11 +206,6 @@ def _short_texts(recipe: ProductionRecipe, splits: Splits, teachers: Teachers) -
     return [row for row in made if text_key(row.text) not in suite]
 
 
-def _encode_short(tokenizer: WordTokenizer, texts: Sequence[SoftText]) -> EncodedReviews:
-    targets = np.array([row.target for row in texts], np.float32)
-    return encode(tokenizer, [Example(row.id, None, row.text) for row in texts], targets)
-
-
 def _joined(one: EncodedReviews, other: EncodedReviews) -> EncodedReviews:
     return EncodedReviews(
         one.review_ids + other.review_ids,
@@ -257,7 +215,7 @@ def _joined(one: EncodedReviews, other: EncodedReviews) -> EncodedReviews:
 
 
 def encode(tokenizer: Tokenizer, rows: Sequence[Example], targets: NDArray[np.float32]) -> EncodedReviews:
-    """The reviews as the network reads them."""
+    """The reviews as the network reads them; `targets` (N,) are P(positive)."""
     return EncodedReviews(
         review_ids=tuple(row.id for row in rows),
         token_ids=tuple(tokenizer.tokenize(row.text).ids for row in rows),
@@ -269,11 +227,11 @@ def _refuse_leaks(splits: Splits) -> None:
     for row in splits.train + splits.unlabelled:
         if row.id in splits.forbidden or text_key(row.text) in splits.forbidden_texts:
             raise LeakError(
-                f"{row.id} is held out, or has the text of a review that is, and was about to be learned: "
-                "a mistake in training/datasets.py; nothing was trained"
+                f"{row.id} is among the training reviews, but it or its text is held out. This is a bug in "
+                "training/datasets.py: nothing was trained"
             )
 
 
 def _autocast(recipe: Recipe) -> torch.autocast:
-    """Of a CPU alone: cuDNN's LSTM takes seven times as long in bfloat16 as in float32."""
+    """Autocast on CPUs only: cuDNN's LSTM takes seven times as long in bfloat16 as in float32."""
     return torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16")

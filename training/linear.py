@@ -1,7 +1,7 @@
 """The linear teacher: NB-SVM on 1- to 3-grams (Wang and Manning, ACL 2012).
 
-Each binary n-gram feature is scaled by its log-count ratio between the classes, and a linear model is fitted
-on top; with the logistic loss in place of the hinge its answers are probabilities.
+Each binary n-gram feature is scaled by its log-count ratio between the classes, and a linear model is fitted on
+the result. It uses the logistic loss instead of the hinge loss, so that its outputs are probabilities.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from training.errors import DatasetError
 
 @dataclass(frozen=True, slots=True)
 class NbSvm:
-    """A fitted teacher; `fit` makes one."""
+    """A fitted model; `fit` makes one."""
 
     vectorizer: CountVectorizer
     ratios: NDArray[np.float64]  # (features,), log-count ratios
@@ -27,10 +27,7 @@ class NbSvm:
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: Sequence[int], *, min_documents: int = 2) -> "NbSvm":
-        """Fit on labelled texts; n-grams of fewer than `min_documents` texts are ignored. Deterministic.
-
-        Raises DatasetError where no n-gram is left.
-        """
+        """Fit on labelled texts, deterministically. DatasetError where no n-gram is in `min_documents` texts."""
         vectorizer = CountVectorizer(
             ngram_range=(1, 3),
             tokenizer=WordTokenizer.split,
@@ -54,7 +51,7 @@ class NbSvm:
         return cls(vectorizer, ratios, classifier)
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """P(positive) of each text, shape (B,)."""
+        """P(positive) of each text, (B,) float32."""
         if not texts:
             return np.empty(0, np.float32)
         features = self.vectorizer.transform(texts).multiply(self.ratios).tocsr()

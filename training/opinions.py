@@ -1,4 +1,4 @@
-"""What the expert thinks of texts. Its answers are shipped instead of the expert: it takes a GPU to ask it."""
+"""The expert's opinions of texts. The package contains them instead of the expert, because running it takes a GPU."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ _SHIPPED = "opinions.npz"
 
 @dataclass(frozen=True, slots=True)
 class Opinions:
-    """Log-odds of P(positive) by text, not calibrated; a text is known by its digest, not kept."""
+    """Log-odds of P(positive) by text, not calibrated; holds the digest of each text, not the text."""
 
-    keys: NDArray[np.uint64]  # (N,), rising
+    keys: NDArray[np.uint64]  # (N,), ascending
     logits: NDArray[np.float16]  # (N,)
 
     @classmethod
     def of(cls, texts: Sequence[str], logits: ArrayLike) -> "Opinions":
-        """Opinions (N,) of N texts; of equal texts the first one counts."""
+        """The opinions with log-odds `logits` (N,) of N texts; of equal texts the first one counts."""
         keys, first = np.unique(_keys(texts), return_index=True)
         return cls(keys, np.asarray(logits, np.float16)[first])
 
     @classmethod
     def shipped(cls) -> "Opinions":
-        """Those that come with this package."""
+        """The opinions in this package."""
         with as_file(files("training").joinpath("lists", _SHIPPED)) as path:
             return cls.read(path)
 
@@ -42,7 +42,7 @@ class Opinions:
                 return cls(arrays["keys"].astype(np.uint64), arrays["logits"].astype(np.float16))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DatasetError(
-                f"cannot read {path} ({error}): give --opinions the file that `python -m training teach` made"
+                f"cannot read {path} ({error}): give --opinions the file that `python -m training teach` wrote"
             ) from error
 
     def save(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class Opinions:
             raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another --out") from error
 
     def about(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Log-odds (B,) of these texts. Raises DatasetError where one of them was never shown to the expert."""
+        """Log-odds (B,) of these texts. Raises DatasetError where the expert has not read one of them."""
         keys = _keys(texts)
         places = np.searchsorted(self.keys, keys)
         known = places < len(self.keys)

@@ -1,19 +1,21 @@
-"""From data files to an artifact and a report: the steps of `python -m training --recipe ...`, in order."""
+"""The steps of `python -m training --recipe ...`: from data files to an artifact and a report."""
 
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
-from model.artifact import Artifact, Calibration, StorageDtype, save_artifact
+from model.artifact import Artifact, Calibration, save_artifact
 from model.engines import load_predictor
 from model.networks import config_of, weights_of
 from model.predictor import Predictor
@@ -29,11 +31,10 @@ from training.datasets import (
     production_splits,
     reference_splits,
 )
-from training.device import training_device
 from training.errors import OutputError
-from training.learners import Learner, build_learner
+from training.learners import Learner, build_learner, training_device
 from training.opinions import Opinions
-from training.progress import ProgressDisplay
+from training.progress import showing
 from training.recipes import Recipe, ReferenceRecipe
 from training.report import Report, render_model_card, write_report
 from training.suite import dev_sets, suite_shares
@@ -46,57 +47,28 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asked for on the command line."""
+    """A training run, as the command line asks for it."""
 
     recipe: Recipe
     data: Path
     out: Path
     limit: int | None  # reviews of each part, for quick trials
-    command: str
-    notebook_split: bool = False  # the production recipe on what the reference recipe learns from
-    opinions: Path | None = None  # what `teach` wrote; None: what is shipped
-
-
-@dataclass(frozen=True, slots=True)
-class _Product:
-    """A trained network, its weights as they will be stored, and what belongs to it."""
-
-    recipe: Recipe
-    learner: Learner
-    calibration: Calibration
-    storage_dtype: StorageDtype
-    dev_accuracy_before_storage: float
-
-    def store(self, directory: Path, card: str) -> Artifact:
-        return save_artifact(
-            directory,
-            name=ARTIFACT_NAMES[self.recipe.name],
-            version=datetime.now(UTC).strftime("%Y.%m.%d"),
-            network=config_of(self.learner.network),
-            weights=weights_of(self.learner.network),
-            tokenizer=self.learner.tokenizer,
-            calibration=self.calibration,
-            card=card,
-            storage_dtype=self.storage_dtype,
-        )
+    command: str  # for the model card
+    notebook_split: bool = False  # the production recipe on the reviews of the reference recipe
+    opinions: Path | None = None  # the file that `teach` wrote; None: the opinions in the package
 
 
 def run(request: Request, console: Console) -> Report:
-    """Train, choose, calibrate, store, evaluate and report, all under `request.out`.
-
-    Raises TrainingError, and ArtifactError where the artifact cannot be written.
-    """
+    """Train, choose, calibrate, store, evaluate and report under `request.out`. Raises TrainingError, ArtifactError."""
     console.print("reading the data")
     splits = read_splits(request)
     console.print(f"{len(splits.train):,} labelled and {len(splits.unlabelled):,} unlabelled reviews to learn from")
     console.print("building the vocabulary and the labels")
     learner = build_learner(request.recipe, splits, _opinions(request))
-    with _writing(request.out):
-        request.out.mkdir(parents=True, exist_ok=True)
     history = _train(request, learner, splits, console)
-    product = _finish(request.recipe, learner, splits)
+    save, calibration, dev_accuracy = _finish(request.recipe, learner, hard_targets(splits.dev))
     with _writing(request.out), tempfile.TemporaryDirectory(dir=request.out) as scratch:
-        draft = product.store(Path(scratch) / "artifact", card="")
+        draft = save(Path(scratch) / "artifact", card="")
         predictor = load_predictor(draft.directory, device="cpu", precision="fp32")
         scores = _score_all(predictor, splits, console)
         artifact_bytes = sum(file.stat().st_size for file in draft.directory.iterdir())
@@ -104,12 +76,13 @@ def run(request: Request, console: Console) -> Report:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=request.command,
         recipe=asdict(request.recipe),
-        reviews=_review_counts(splits),
+        reviews={"train": len(splits.train), "unlabelled": len(splits.unlabelled), "dev": len(splits.dev)}
+        | {name: len(rows) for name, rows in splits.tests.items()},
         excluded=splits.excluded,
         history=tuple(history),
         chosen_epoch=best_epoch(history, request.recipe.chosen_by),
-        calibration=product.calibration,
-        dev_accuracy_before_storage=product.dev_accuracy_before_storage,
+        calibration=calibration,
+        dev_accuracy_before_storage=dev_accuracy,
         metrics={name: one.metrics for name, one in scores.items()},
         suite=suite_shares(scores),
         parameters=sum(parameter.numel() for parameter in learner.network.parameters()),
@@ -117,20 +90,20 @@ def run(request: Request, console: Console) -> Report:
         training_duration_s=sum(line.duration_s for line in history),
         environment=_environment(predictor),
     )
-    product.store(request.out / "artifact", render_model_card(report))
+    save(request.out / "artifact", card=render_model_card(report))
     with _writing(request.out):
         write_report(request.out, report, scores[OFFICIAL_TEST])
     return report
 
 
 def read_splits(request: Request) -> Splits:
-    """The recipe's own split of the files under `request.data`. Raises DatasetError."""
+    """The split of the files under `request.data` that the recipe uses. Raises DatasetError."""
     imdb, lists = ImdbFiles.read(request.data), Lists.shipped()
     if isinstance(request.recipe, ReferenceRecipe) or request.notebook_split:
         splits = reference_splits(imdb, lists)
     else:
-        learned = request.recipe.has("domains")  # the report scores them in any case
-        domains = DomainFiles.read(request.data) if learned or DomainFiles.stand_in(request.data) else None
+        learned = request.recipe.has("domains")  # the report scores the domains' dev sets in any case
+        domains = DomainFiles.read(request.data) if learned or DomainFiles.are_in(request.data) else None
         splits = production_splits(imdb, lists, domains, learn_domains=learned)
     splits = splits if request.limit is None else splits.limited(request.limit)
     check_labels(splits)
@@ -143,7 +116,7 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"cannot write {error.filename or out}: {error.strerror or error}; make room there and give the same "
+            f"cannot write {error.filename or out}: {error.strerror or error}; make room there and run the same "
             "command again, or choose another --out"
         ) from error
 
@@ -155,16 +128,17 @@ def _opinions(request: Request) -> Opinions | None:
 
 
 def _train(request: Request, learner: Learner, splits: Splits, console: Console) -> list[EpochResult]:
-    recipe, steps = request.recipe, learner.steps_per_epoch
-    epochs = recipe.epochs
+    with _writing(request.out):
+        request.out.mkdir(parents=True, exist_ok=True)
+    recipe, steps, epochs = request.recipe, learner.steps_per_epoch, request.recipe.epochs
     checkpoint = request.out / CHECKPOINT
     if checkpoint.exists():
         console.print(f"continuing after the last whole epoch of {checkpoint}")
-    with ProgressDisplay(console, f"{recipe.name} recipe", epochs * steps) as display:
+    with showing(console, f"{recipe.name} recipe", epochs * steps) as show:
 
         def on_step(epoch: int, step: int, loss: float) -> None:
             done = (epoch - 1) * steps + step
-            display.show(done, f"epoch {epoch}/{epochs}, step {step}/{steps}, loss {loss:.3f}")
+            show(done, f"epoch {epoch}/{epochs}, step {step}/{steps}, loss {loss:.3f}")
 
         def on_epoch(result: EpochResult) -> None:
             console.print(
@@ -172,37 +146,43 @@ def _train(request: Request, learner: Learner, splits: Splits, console: Console)
                 f"{result.dev_accuracy:.4f}, dev log-loss {result.dev_log_loss:.4f}, {result.duration_s:.0f} s"
             )
 
-        labels = hard_targets(splits.dev)
-        return fit(learner, recipe, labels, checkpoint, on_step, on_epoch)
+        return fit(learner, recipe, hard_targets(splits.dev), checkpoint, on_step, on_epoch)
 
 
-def _finish(recipe: Recipe, learner: Learner, splits: Splits) -> _Product:
-    """Round the weights as storing will, and only then calibrate: what is measured is what is stored."""
-    labels = hard_targets(splits.dev)
-    before_storage = float(np.mean((learner.dev_logits() >= 0) == (labels == 1)))
-    storage_dtype: StorageDtype = np.float16 if recipe.fp16_storage else np.float32
-    if storage_dtype is np.float16:
+def _finish(
+    recipe: Recipe, learner: Learner, dev_labels: NDArray[np.float32]
+) -> tuple[Callable[..., Artifact], Calibration, float]:
+    """Round the weights to the stored type, then calibrate.
+
+    Returns `save_artifact` without directory and card, the calibration, and the dev accuracy before rounding.
+    """
+    dev_accuracy = float(np.mean((learner.dev_logits() >= 0) == (dev_labels == 1)))
+    if recipe.fp16_storage:
         learner.network.half().float()
-    calibration = fit_calibration(learner.dev_logits(), labels) if recipe.calibrated else Calibration()
-    return _Product(recipe, learner, calibration, storage_dtype, before_storage)
+    calibration = fit_calibration(learner.dev_logits(), dev_labels) if recipe.calibrated else Calibration()
+    save = partial(
+        save_artifact,
+        name=ARTIFACT_NAMES[recipe.name],
+        version=datetime.now(UTC).strftime("%Y.%m.%d"),
+        network=config_of(learner.network),
+        weights=weights_of(learner.network),
+        tokenizer=learner.tokenizer,
+        calibration=calibration,
+        storage_dtype=np.float16 if recipe.fp16_storage else np.float32,
+    )
+    return save, calibration, dev_accuracy
 
 
 def _score_all(predictor: Predictor, splits: Splits, console: Console) -> dict[str, Scores]:
-    """Every labelled set that took no part in training, the dev sets first."""
+    """The scores of every labelled set that took no part in training, the dev sets first."""
     found = {}
     for name, rows in (dev_sets(splits) | splits.tests).items():
-        with ProgressDisplay(console, f"scoring {name}", len(rows)) as display:
-            found[name] = score_reviews(predictor, rows, display)
+        with showing(console, f"scoring {name}", len(rows)) as show:
+            found[name] = score_reviews(predictor, rows, show)
     kept = np.array([row.id not in splits.test_duplicates for row in splits.tests[OFFICIAL_TEST]])
     if kept.any():
         found[f"{OFFICIAL_TEST}, without duplicates"] = found[OFFICIAL_TEST].where(kept)
     return found
-
-
-def _review_counts(splits: Splits) -> dict[str, int]:
-    tests = {name: len(rows) for name, rows in splits.tests.items()}
-    counts = {"train": len(splits.train), "unlabelled": len(splits.unlabelled), "dev": len(splits.dev)}
-    return counts | tests
 
 
 def _environment(predictor: Predictor) -> dict[str, str]:

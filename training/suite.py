@@ -1,7 +1,7 @@
-"""The dev suite: short sets that are this project's own, beside the dev reviews of films and other domains.
+"""The dev suite: small sets of this project, in addition to the dev reviews of films and other domains.
 
-They are written by hand for this project and learned from by nothing: sentences of many domains, negations and
-contrasts, pairs of a short review and its rewritten opposite, and dev reviews with an edited twin of the other label.
+They are written by hand, and never used for training: sentences of many domains, negations and contrasts, pairs of
+a short review and its opposite, and dev reviews paired with an edited copy of the other label.
 """
 
 import json
@@ -15,7 +15,7 @@ from training.datasets import Example, Splits, example_from_json
 
 SENTENCES = "sentences"
 NEGATION = "negation and contrast"
-_DOMAIN = "dev: "  # before the name of another domain
+_DOMAIN = "dev: "  # precedes the name of another domain
 PAIRS = "opposite pairs"
 EDITED = "edited reviews"
 _FILES = {SENTENCES: "sentences.jsonl", NEGATION: "negation.jsonl", PAIRS: "pairs.jsonl", EDITED: "edited.jsonl"}
@@ -24,7 +24,10 @@ _PAIRED = (PAIRS, EDITED)
 
 def read_suite() -> dict[str, tuple[Example, ...]]:
     """Name of a set -> its texts. In `PAIRS` and `EDITED` each text is followed by its opposite."""
-    return {name: _read(file) for name, file in _FILES.items()}
+    texts = {name: files("training").joinpath("suite", file).read_text("utf-8") for name, file in _FILES.items()}
+    return {
+        name: tuple(example_from_json(json.loads(line)) for line in text.splitlines()) for name, text in texts.items()
+    }
 
 
 def dev_sets(splits: Splits) -> dict[str, tuple[Example, ...]]:
@@ -34,10 +37,7 @@ def dev_sets(splits: Splits) -> dict[str, tuple[Example, ...]]:
 
 
 def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
-    """What the scores of the suite's sets come to: how many texts are right, and of how many pairs both.
-
-    With the scores of dev sets of other domains also their mean.
-    """
+    """The share of texts that are right, of pairs of which both are, and the mean over other domains if scored."""
     shares = {name: float(np.mean(scores[name].right)) for name in (SENTENCES, NEGATION)}
     shares |= {f"{name}, both right": both_right(scores[name]) for name in _PAIRED}
     domains = [float(np.mean(one.right)) for name, one in scores.items() if name.startswith(_DOMAIN)]
@@ -45,7 +45,7 @@ def suite_shares(scores: Mapping[str, Scores]) -> dict[str, float]:
 
 
 def pairs_by_kind(pairs: Scores) -> dict[str, tuple[int, float]]:
-    """What an opposite hangs on -> how many of `PAIRS` do so, and of which share both are right."""
+    """Kind of opposite -> number of its `PAIRS`, and the share of which both texts are right."""
     kinds = np.array([row.id.split("/")[2] for row in pairs.reviews])
     return {
         kind: (int(np.sum(kinds == kind)) // 2, both_right(pairs.where(kinds == kind))) for kind in np.unique(kinds)
@@ -53,10 +53,5 @@ def pairs_by_kind(pairs: Scores) -> dict[str, tuple[int, float]]:
 
 
 def both_right(pairs: Scores) -> float:
-    """Share of pairs, two neighbouring texts each, of which both are on the right side of 0.5."""
+    """The share of pairs, two consecutive texts each, of which both are on the right side of 0.5."""
     return float(np.mean(pairs.right.reshape(-1, 2).all(axis=1)))
-
-
-def _read(file: str) -> tuple[Example, ...]:
-    lines = files("training").joinpath("suite", file).read_text("utf-8").splitlines()
-    return tuple(example_from_json(json.loads(line)) for line in lines)

@@ -2,33 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 
-from training.evaluate import ECE_BINS, Metrics
+from training.evaluate import ECE_BINS, ClassificationMetrics
 
 
-def metrics_table(metrics: Mapping[str, Metrics]) -> str:
-    """One line a labelled set, as a Markdown table."""
+def metrics_table(metrics: Mapping[str, ClassificationMetrics]) -> str:
+    """One line per labelled set."""
     header = ["set", "reviews", "accuracy", "AUC", "log-loss", "ECE"]
     rows = (
-        [
-            name,
-            f"{m.count:,}",
-            f"{m.accuracy:.4f}",
-            f"{m.auc:.4f}",
-            f"{m.log_loss:.4f}",
-            f"{m.ece:.4f}",
-        ]
+        [name, f"{m.count:,}", *(f"{value:.4f}" for value in (m.accuracy, m.auc, m.log_loss, m.ece))]
         for name, m in metrics.items()
     )
     return markdown_table(header, rows)
 
 
 def metrics_note() -> str:
-    """How the table's numbers are defined."""
+    """How the numbers of `metrics_table` are defined."""
     return f"Threshold 0.5; natural logarithm; ECE over {ECE_BINS} bins of equal width of P(positive)."
 
 
-def confusion_table(name: str, metrics: Metrics) -> str:
-    """Truth against answer."""
+def confusion_table(name: str, metrics: ClassificationMetrics) -> str:
+    """True labels against the model's answers."""
     rows = [
         ["negative", f"{metrics.true_negatives:,}", f"{metrics.false_positives:,}"],
         ["positive", f"{metrics.false_negatives:,}", f"{metrics.true_positives:,}"],
@@ -37,17 +30,17 @@ def confusion_table(name: str, metrics: Metrics) -> str:
 
 
 def suite_table(shares: Mapping[str, float]) -> str:
-    """What the dev suite comes to."""
+    """The results of the dev suite, each a share."""
     return markdown_table(["what", "share"], ([name, f"{share:.4f}"] for name, share in shares.items()))
 
 
 def kinds_table(kinds: Mapping[str, tuple[int, float]]) -> str:
-    """Kind of pair -> how many there are, and the share of which both are right."""
+    """Kind of pair -> number of pairs, and the share of which both texts are right."""
     rows = ([kind, f"{count:,}", f"{share:.2f}"] for kind, (count, share) in kinds.items())
     return markdown_table(["opposites by", "pairs", "both right"], rows)
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> str:
-    """One line a row."""
+    """A Markdown table, one line per row."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,7 +1,7 @@
-"""The training loop: epochs, dev-set choice, early stop, and a checkpoint after each epoch.
+"""The training loop: epochs, the choice of the best one on dev, and a checkpoint after each.
 
-Every random choice of an epoch is a function of the seed and the epoch's number, so a run that was interrupted
-and resumed ends with the same weights as one that was not.
+Every random choice of an epoch depends only on the seed and the epoch's number, so a resumed run ends with the same
+weights as an uninterrupted one.
 """
 
 import copy
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.calibrate import apply_calibration, fit_calibration
+from training.calibrate import fit_calibration
 from training.errors import CheckpointError, OutputError
 from training.evaluate import measure
 from training.learners import Learner
@@ -43,7 +43,7 @@ OnEpoch = Callable[[EpochResult], None]
 
 @dataclass(slots=True)
 class _Run:
-    """What a checkpoint holds."""
+    """The content of a checkpoint."""
 
     fingerprint: str
     network: dict[str, torch.Tensor]
@@ -60,11 +60,11 @@ def fit(
     on_step: OnStep,
     on_epoch: OnEpoch,
 ) -> list[EpochResult]:
-    """Train `learner.network` and leave it with the weights of its best epoch; returns the learning curve.
+    """Train `learner.network`, give it the weights of its best epoch, and return the learning curve.
 
-    Continues from `checkpoint` where that file holds an unfinished run of the same recipe on the same reviews.
-    Raises CheckpointError when it holds another run, OutputError when it cannot be written, LeakError when a
-    held-out review would be learned.
+    Continues from `checkpoint` if that file holds an unfinished run of the same recipe on the same reviews.
+    `dev_labels` (N,) are 0 or 1. Raises CheckpointError if the file holds another run, OutputError if it cannot be
+    written, LeakError if a batch contains a held-out review.
     """
     network = learner.network
     optimizer = torch.optim.AdamW(
@@ -94,19 +94,19 @@ def fit(
 
 
 def best_epoch(history: list[EpochResult], chosen_by: Yardstick) -> int:
-    """The epoch of the highest dev accuracy or lowest log-loss; of equal ones, that which is better by the other."""
+    """The epoch with the highest dev accuracy or the lowest log-loss; the other metric decides between equal ones."""
     if chosen_by == "accuracy":
         return max(history, key=lambda line: (line.dev_accuracy, -line.dev_log_loss)).epoch
     return min(history, key=lambda line: (line.dev_log_loss, -line.dev_accuracy)).epoch
 
 
 def run_fingerprint(learner: Learner, recipe: Recipe) -> str:
-    """Equal for two runs that may continue each other: the same recipe on the same reviews with the same texts."""
+    """A digest that is equal for two runs that may continue each other: same recipe, same reviews, same texts."""
     reviews = learner.train
     digest = hashlib.sha256(json.dumps([asdict(recipe), reviews.review_ids], sort_keys=True).encode())
     for row in reviews.token_ids:
         digest.update(row.tobytes() + b"\n")
-    # Of soft labels only the side: their last bits may be another machine's.
+    # Only the side of each soft label: its last bits may differ between machines.
     digest.update((reviews.targets >= 0.5).tobytes())
     return digest.hexdigest()
 
@@ -137,22 +137,22 @@ def _train_epoch(
 
 
 def _dev_quality(learner: Learner, recipe: Recipe, dev_labels: NDArray[np.float32]) -> tuple[float, float]:
-    """Accuracy of the probabilities that the recipe ships, and log-loss of the calibrated ones."""
+    """Accuracy of the probabilities that the recipe stores, and log-loss of the calibrated ones."""
     logits = learner.dev_logits()
-    calibrated = apply_calibration(logits, fit_calibration(logits, dev_labels))
+    calibrated = fit_calibration(logits, dev_labels).probabilities(logits)
     shipped = calibrated >= 0.5 if recipe.calibrated else logits >= 0
     return float(np.mean(shipped == (dev_labels == 1))), measure(calibrated, dev_labels).log_loss
 
 
 def _write_checkpoint(path: Path, run: _Run) -> None:
-    """Beside the old one, then in its place: an interruption leaves one whole checkpoint."""
+    """Write another file, then rename it, so that an interruption leaves a complete checkpoint."""
     beside = path.with_suffix(".partial")
     try:
         torch.save({field: getattr(run, field) for field in _Run.__slots__}, beside)
         os.replace(beside, path)  # noqa: PTH105 (the atomic call by its known name)
     except (OSError, RuntimeError) as error:  # torch's writer raises the latter
         raise OutputError(
-            f"cannot write {path} ({error}): make room there and give the same command again, it continues after "
+            f"cannot write {path} ({error}): make room there and run the same command again, which continues after "
             "the last whole epoch; or choose another --out"
         ) from error
 
@@ -163,8 +163,8 @@ def _read_checkpoint(path: Path, fingerprint: str) -> _Run:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror}): delete it to start again") from error
     except (EOFError, RuntimeError, TypeError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        # What torch says here is several lines of advice to read the file without safety.
-        raise CheckpointError(f"{path} cannot be read, it is damaged: delete it to start again") from error
+        # Torch's own message is several lines of advice to read the file without protection.
+        raise CheckpointError(f"{path} cannot be read, because it is damaged: delete it to start again") from error
     if run.fingerprint != fingerprint:
         raise CheckpointError(
             f"{path} belongs to a run with another recipe, seed or data: "

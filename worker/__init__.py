@@ -1,3 +1,5 @@
 """The streaming sentiment worker: reviews from Kafka, scored in micro-batches, back to Kafka."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("sentiment-worker")  # pyproject.toml has it

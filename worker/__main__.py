@@ -5,8 +5,8 @@ import os
 
 def main() -> None:
     """Run the command line."""
-    # Read when numpy is imported, so before anything else is. Engines have threads of their own: those of numpy's BLAS
-    # make reading a model no faster, and at a reload they take the cores from the model at work.
+    # numpy reads this when it is imported, so it is set before any other import. Engines have their own threads. The
+    # threads of numpy's BLAS make loading a model no faster, and at a reload they take cores from the current model.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from worker.cli import main as command_line

@@ -3,7 +3,7 @@
 import gc
 import logging
 import signal
-import time
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -12,7 +12,6 @@ import worker
 from model.predictor import ModelInfo, Predictor
 from worker.broker.clients import Client, client_named
 from worker.broker.cluster.admin import require_topics
-from worker.broker.connection import Connection
 from worker.broker.contract import Source
 from worker.delivery.at_least_once import AtLeastOnce
 from worker.delivery.backpressure import Backpressure, HoldLimits
@@ -23,49 +22,51 @@ from worker.delivery.naming import transactional_id
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import SettingsRejected
-from worker.loop import Work, Worker
+from worker.inflight import Clocks, InFlight
+from worker.loop import Limits, Worker
 from worker.monitoring.health import Health
 from worker.monitoring.http import serve
 from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.pages import status_pages
 from worker.monitoring.status.recorder import Recorder
-from worker.monitoring.tracing import UNTRACED, Tracer
 from worker.scoring.batcher import Batcher, BatchLimits
-from worker.scoring.cache import ResultCache
-from worker.scoring.inference import InferenceThreads
+from worker.scoring.cache import NoCache, ResultCache
+from worker.scoring.inference import BackgroundEngine, InferenceThreads
 from worker.scoring.opening import open_predictor
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
-from worker.scoring.shadow import Shadow
+from worker.scoring.scorer import Scorer
+from worker.scoring.shadow import ModelShadow, Shadow
+from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
 
 log = logging.getLogger(__name__)
 
-GARBAGE_EVERY: Final = 50_000  # objects; the 700 of the interpreter are a few dozen reviews
+GARBAGE_EVERY: Final = 50_000  # new objects between two collections; the default, 700, is a few dozen reviews
 
 
 def run(settings: Settings, *, until_empty: bool = False) -> None:
-    """Serve until a signal says stop, or until the input topic is read to its end.
+    """Run the worker until a signal stops it or, with `until_empty`, until the input topic is read to its end.
 
-    Raises Fatal when the worker cannot start or must not go on. A second signal ends it without draining.
+    A second signal ends it without a drain. Raises Fatal if the worker cannot start or must not continue.
     """
-    registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
-    now_s = time.monotonic()
-    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=now_s)
-    recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
+    registry = _registry()
+    clocks = Clocks()
+    health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=clocks.monotonic())
+    recorder = Recorder(clocks.monotonic(), keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
-    reloader = Reloader[Work](lambda: inference_threads(settings, open_predictor(settings)))
+    reloader = Reloader[Work](lambda: open_engine(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
         handled_by(reloader.on_signal, signal.SIGHUP),
         serve(settings.http_host, settings.http_port, registry=registry, health=health, pages=pages) as (host, port),
     ):
         log.info("listening", extra={"http": f"{host}:{port}"})
-        client = client_named(settings.client)  # or the model would be loaded before it is missed
+        # The cheap checks come before loading the model.
+        client = client_named(settings.client)
         tracer = open_tracer(settings)
         partitions = require_topics(
             connect_with(settings), [settings.input_topic, settings.output_topic, settings.dlq_topic]
@@ -73,17 +74,31 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
         predictor = open_predictor(settings)
         log.info("starting", extra=_plan(settings, predictor.info))
         metrics = Metrics(registry)
-        metrics.watch(health, time.monotonic)
-        shadow = open_shadow(settings, registry)
+        metrics.watch(health, clocks.monotonic)
         worker = build_worker(
-            settings, client, predictor, reloader, partitions, metrics, health, recorder, shadow, tracer
+            settings,
+            client=client,
+            engine=open_engine(settings, predictor),
+            reloader=reloader,
+            shadow=open_shadow(settings, registry),
+            observer=Observers(metrics, health, recorder, tracer),
+            partitions=partitions,
+            clocks=clocks,
         )
-        look_for_garbage_less_often()
+        collect_garbage_less_often()
         worker.run(stop, until_empty=until_empty)
 
 
+def _registry() -> CollectorRegistry:
+    """Return a registry that has the metrics of the Python process."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
 def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
-    """Say for the log what this worker is going to do, and with what."""
+    """Return the fields of the log event `starting`."""
     limits = ("max_batch_reviews", "max_batch_tokens", "linger_ms", "max_inflight_records")
     return {
         "version": worker.__version__,
@@ -102,34 +117,39 @@ def _plan(settings: Settings, info: ModelInfo) -> dict[str, object]:
     }
 
 
-def look_for_garbage_less_often() -> None:
-    """Reviews on their way are thousands of objects and no cycles: to look among them took a tenth of the time."""
+def collect_garbage_less_often() -> None:
+    """Raise the threshold: scanning the thousands of objects of the reviews in flight took a tenth of the time."""
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def inference_threads(settings: Settings, predictor: Predictor) -> InferenceThreads[Work]:
-    """Make the threads that run a predictor; it is not started."""
+def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine[Work]:
+    """Return an engine that runs a predictor on its own threads. It is not started."""
     return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
-def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow | None:
-    """Load the second model, if there is to be one, into one lane: the live one has the cores. Raises ModelUnusable."""
+def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow:
+    """Load the shadow model, if one is set. It gets one thread, to leave the cores to the live model.
+
+    Raises ModelUnusable.
+    """
     if settings.shadow_model is None:
-        return None
+        return Shadow()
     predictor = open_predictor(settings.model_copy(update={"model": settings.shadow_model, "threads": 1}))
-    comparisons = ShadowMetrics(registry, predictor.info)
-    return Shadow(predictor, share=settings.shadow_share, comparisons=comparisons)
+    return ModelShadow(predictor, share=settings.shadow_share, comparisons=ShadowMetrics(registry, predictor.info))
 
 
-def open_tracer(settings: Settings) -> Tracer:
-    """Get ready to send traces, if they are asked for. Raises SettingsRejected where OpenTelemetry is not installed."""
+def open_tracer(settings: Settings) -> Observer:
+    """Return an observer that sends traces if `traces_endpoint` is set, and one that does nothing if not.
+
+    Raises SettingsRejected if OpenTelemetry is not installed.
+    """
     if settings.traces_endpoint is None:
-        return UNTRACED
+        return Observer()
     try:
         from worker.monitoring.otel import OtelTracer, otlp_provider
     except ImportError as exc:
         raise SettingsRejected(
-            f"traces_endpoint needs OpenTelemetry ({exc}): pip install 'sentiment-worker[tracing]', or leave it out"
+            f"traces_endpoint needs OpenTelemetry ({exc}): run pip install 'sentiment-worker[tracing]', or leave it out"
         ) from exc
     return OtelTracer(
         otlp_provider(settings.traces_endpoint, sample=settings.traces_sample),
@@ -141,38 +161,62 @@ def open_tracer(settings: Settings) -> Tracer:
 
 def build_worker(
     settings: Settings,
+    *,
     client: Client,
-    predictor: Predictor,
+    engine: BackgroundEngine[Work],
     reloader: Reloader[Work],
-    partitions: dict[str, int],
-    metrics: Metrics,
-    health: Health,
-    recorder: Recorder,
-    shadow: Shadow | None = None,
-    tracer: Tracer = UNTRACED,
+    shadow: Shadow,
+    observer: Observer,
+    partitions: Mapping[str, int],
+    clocks: Clocks,
 ) -> Worker:
-    """Join the parts; `partitions` says how many each topic has."""
-    connection = connect_with(settings)
+    """Join the parts. `partitions` is the number of partitions of each topic."""
+    source, offsets = _source(settings, client), Offsets()
+    outcomes = Outcomes(
+        output=_target(settings.output_topic, settings.input_topic, partitions),
+        dlq=_target(settings.dlq_topic, settings.input_topic, partitions),
+        model=engine.predictor.info,
+    )
+    inflight = InFlight(
+        delivery=_delivery(settings, client, source, offsets, clocks),
+        offsets=offsets,
+        outcomes=outcomes,
+        held=Backpressure(HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)),
+        breaker=Breaker(settings.max_dead_letters_per_minute),
+        observer=observer,
+        clocks=clocks,
+    )
+    return Worker(
+        source=source,
+        scorer=_scorer(settings, engine, reloader, shadow),
+        inflight=inflight,
+        outcomes=outcomes,
+        observer=observer,
+        limits=Limits(
+            max_poll_records=settings.max_poll_records,
+            drain_timeout_s=settings.drain_timeout_ms / 1000,
+            handover_timeout_s=settings.handover_timeout_ms / 1000,
+        ),
+        clocks=clocks,
+    )
 
-    def target(topic: str) -> Target:
-        return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[settings.input_topic])
 
-    source = client.source(
-        connection,
+def _source(settings: Settings, client: Client) -> Source:
+    return client.source(
+        connect_with(settings),
         topic=settings.input_topic,
         group_id=settings.group_id,
         group_instance_id=settings.group_instance_id,
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
     )
-    offsets = Offsets()
-    return Worker(
-        source=source,
-        delivery=_delivery(settings, client, connection, source, offsets),
-        engine=inference_threads(settings, predictor),
+
+
+def _scorer(settings: Settings, engine: BackgroundEngine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+    target_ms = settings.target_p99_ms
+    return Scorer(
+        engine,
         reloader=reloader,
-        shadow=shadow,
-        offsets=offsets,
         batcher=Batcher(
             BatchLimits(
                 max_reviews=settings.max_batch_reviews,
@@ -180,30 +224,20 @@ def build_worker(
                 max_wait_s=settings.max_wait_ms / 1000,
             )
         ),
-        pricing=Pricing(
-            max_tokens=settings.max_batch_tokens,
-            target_s=None if settings.target_p99_ms is None else settings.target_p99_ms / 1000,
-        ),
-        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else None,
-        backpressure=Backpressure(
-            HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)
-        ),
-        breaker=Breaker(settings.max_dead_letters_per_minute),
-        outcomes=Outcomes(output=target(settings.output_topic), dlq=target(settings.dlq_topic), model=predictor.info),
-        metrics=metrics,
-        health=health,
-        recorder=recorder,
-        tracer=tracer,
-        preserve_order=settings.preserve_order,
-        max_poll_records=settings.max_poll_records,
-        drain_timeout_s=settings.drain_timeout_ms / 1000,
-        handover_timeout_s=settings.handover_timeout_ms / 1000,
+        pricing=Pricing(max_tokens=settings.max_batch_tokens, target_s=None if target_ms is None else target_ms / 1000),
+        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else NoCache(),
+        shadow=shadow,
     )
 
 
-def _delivery(settings: Settings, client: Client, connection: Connection, source: Source, offsets: Offsets) -> Delivery:
+def _target(topic: str, input_topic: str, partitions: Mapping[str, int]) -> Target:
+    return Target(topic, partitions[topic], keeps_partition=partitions[topic] == partitions[input_topic])
+
+
+def _delivery(settings: Settings, client: Client, source: Source, offsets: Offsets, clocks: Clocks) -> Delivery:
+    connection = connect_with(settings)
     interval_s = settings.commit_interval_ms / 1000
-    # A part of the time to drain, so that one commit without an answer does not take it all.
+    # Half of the time to drain, so that one unanswered commit does not use it up.
     timeout_s = min(settings.session_timeout_ms, settings.drain_timeout_ms) / 1000 / 2
     if settings.delivery == "at_least_once":
         open_sink = client.sink_opener(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
@@ -214,13 +248,14 @@ def _delivery(settings: Settings, client: Client, connection: Connection, source
             connection,
             transactional_id=transactional_id(settings),
             transaction_timeout_ms=settings.transaction_timeout_ms,
-            # What is not stored by then cannot be: the transaction is over.
+            # Later than that a message cannot be stored, because the transaction is over.
             delivery_timeout_ms=min(settings.delivery_timeout_ms, settings.transaction_timeout_ms),
         ),
         offsets,
         checkpoint_interval_s=interval_s,
-        # Before fetching pauses, which it does when max_inflight_records are held until a checkpoint.
+        # Half, so that a checkpoint comes before the worker holds max_inflight_records and fetching pauses.
         checkpoint_outcomes=max(1, settings.max_inflight_records // 2),
         commit_timeout_s=timeout_s,
         transaction_timeout_s=settings.transaction_timeout_ms / 1000,
+        clock=clocks.monotonic,
     )

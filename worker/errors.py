@@ -1,13 +1,13 @@
-"""Every error the worker raises on purpose, as a tree. The class says what the loop does about it.
+"""Every error that the worker raises on purpose. The class decides what the loop does.
 
 WorkerError
 ├── UnreadableReview       one record is not a review             -> dead letter, go on
 ├── BrokerUnavailable      the broker did not answer in time      -> keep the work, try again later
-├── AssignmentLost         the group moved on without us          -> drop work of partitions we no longer own
+├── AssignmentLost         the group rebalanced                   -> drop work of partitions we no longer own
 ├── DeliveryFailed         a result was not stored                -> rewind to the committed offsets, replay
-├── ReloadFailed           another model cannot be served         -> the present one goes on
-├── Fenced                 our transactional id is taken          -> replay if we were late, else exit
-└── Fatal                  going on would lose or corrupt         -> one clear line, exit with `exit_code`
+├── ReloadFailed           a new model cannot be loaded           -> keep the current one
+├── Fenced                 our transactional id is refused        -> replay if our transaction expired, else exit
+└── Fatal                  going on would lose or corrupt data    -> print one line, exit with `exit_code`
     ├── SettingsRejected   2  a setting is wrong
     ├── BrokerUnreachable  3  no broker answered at start
     ├── TopicMissing       4
@@ -15,11 +15,11 @@ WorkerError
     ├── ModelUnusable      6  artifact missing, corrupt, or the engine broke
     ├── PortInUse          7
     ├── DeadLetterRefused  8  a dead letter could not be stored: stopping is better than losing it
-    ├── BrokerRefused      9  any other answer that no retry can change
-    ├── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than moving the topic
-    └── ChecksFailed       11 `doctor` found what keeps a worker from its work
+    ├── BrokerRefused      9  any other refusal that no retry can change
+    ├── TooManyDeadLetters 10 the producer or the model is broken: stopping is better than emptying the topic
+    └── ChecksFailed       11 `doctor` found a problem
 
-Anything that is not a WorkerError is a bug or an unknown: it ends the process with a traceback and status 1.
+Any other exception is a bug. It ends the process with a traceback and exit status 1.
 """
 
 from typing import ClassVar
@@ -30,7 +30,7 @@ class WorkerError(Exception):
 
 
 class UnreadableReview(WorkerError):
-    """One record cannot be read as a review; `reason` is a bounded code, the message is for people."""
+    """A record is not a review. `reason` is one of a few codes; the message is for people."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -50,15 +50,15 @@ class DeliveryFailed(WorkerError):
 
 
 class Fenced(WorkerError):
-    """The broker takes nothing more under our transactional id: it gave up on us, or another producer has it."""
+    """The broker refuses our transactional id: our transaction expired, or another producer has the id."""
 
 
 class ReloadFailed(WorkerError):
-    """The model that was to take the present one's place cannot be served."""
+    """A requested model cannot be loaded."""
 
 
 class Fatal(WorkerError):
-    """The process must end; `exit_code` tells scripts why."""
+    """The process must end. Scripts see the reason in `exit_code`."""
 
     exit_code: ClassVar[int] = 1
 
@@ -94,7 +94,7 @@ class ModelUnusable(Fatal):
 
 
 class PortInUse(Fatal):
-    """The HTTP address is taken or not ours."""
+    """The HTTP port is in use, or the address does not belong to this machine."""
 
     exit_code = 7
 
@@ -106,7 +106,7 @@ class DeadLetterRefused(Fatal):
 
 
 class BrokerRefused(Fatal):
-    """The broker refused in a way that no retry changes (fenced, too large, unsupported)."""
+    """The broker refused a request, and no retry can help (fenced, too large, unsupported)."""
 
     exit_code = 9
 

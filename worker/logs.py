@@ -1,4 +1,4 @@
-"""How the process logs: one line an event, readable on a terminal, JSON for whatever collects logs elsewhere."""
+"""How the process logs: one line for each event, as text on a terminal and as JSON elsewhere."""
 
 import json
 import logging
@@ -12,10 +12,10 @@ from typing import Final, Literal
 
 LogFormat = Literal["auto", "text", "json"]
 
-REPEAT_S: Final = 10.0  # a warning that says the same is told so often
-_REMEMBERED: Final = 6  # times as long: whoever comes back later begins anew
+REPEAT_S: Final = 10.0  # a repeated warning is logged once in this time
+_FORGET_AFTER: Final = 6  # times as long without a repeat
 
-# What every record carries; anything beyond came in by `extra=` and belongs to the event.
+# What every record has. Any other attribute came from `extra=` and belongs to the event.
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -26,18 +26,18 @@ def configure(level: str, fmt: LogFormat) -> None:
     handler.setFormatter(_TextFormatter() if as_text else _JsonFormatter())
     handler.addFilter(Repeats(REPEAT_S))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # What matters of the client's log reaches us as errors. The rest repeats ten times a second while a broker or a
+    # The clients raise what matters as errors. The rest of their log repeats ten times a second while a broker or a
     # topic is away, and at DEBUG it shows keys, values, passwords and tokens.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("confluent_kafka").setLevel(logging.CRITICAL + 1)
-    # It warns of each attempt to reach a collector that is away; an error says that spans were given up.
+    # It warns at each failed attempt to reach a collector. Errors remain: they report lost spans.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
 
 
 class Repeats(logging.Filter):
-    """Lets a warning or an error that says the same as an earlier one pass once in `every_s`, from any thread.
+    """Drops repeated warnings and errors: of those that say the same, one passes in `every_s`. Thread-safe.
 
-    The next one that passes tells in `repeated` how many were held back.
+    The next one that passes has the number of dropped ones in `repeated`.
     """
 
     def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,41 +45,41 @@ class Repeats(logging.Filter):
         self._every_s = every_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._told: dict[tuple[str, ...], _Told] = {}
+        self._passed: dict[tuple[str, ...], _Passed] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide about one record; what is below WARNING always passes."""
+        """Return whether to log a record. Anything below WARNING passes."""
         if record.levelno < logging.WARNING:
             return True
-        said = (record.name, record.levelname, record.getMessage(), str(_extra(record)), _error(record))
+        content = (record.name, record.levelname, record.getMessage(), str(_extra(record)), _error(record))
         with self._lock:
             now_s = self._clock()
-            told = self._told.get(said)
-            if told is not None and now_s < told.at_s + self._every_s:
-                told.held_back += 1
+            last = self._passed.get(content)
+            if last is not None and now_s < last.at_s + self._every_s:
+                last.dropped += 1
                 return False
-            self._forget(now_s)
-            self._told[said] = _Told(now_s)
-        if told is not None and told.held_back:
-            record.repeated = told.held_back
+            self._forget_old(now_s)
+            self._passed[content] = _Passed(now_s)
+        if last is not None and last.dropped:
+            record.repeated = last.dropped
         return True
 
-    def _forget(self, now_s: float) -> None:
-        long_ago_s = now_s - _REMEMBERED * self._every_s
-        self._told = {said: told for said, told in self._told.items() if told.at_s > long_ago_s}
+    def _forget_old(self, now_s: float) -> None:
+        long_ago_s = now_s - _FORGET_AFTER * self._every_s
+        self._passed = {content: last for content, last in self._passed.items() if last.at_s > long_ago_s}
 
 
 @dataclass(slots=True)
-class _Told:
+class _Passed:
     at_s: float
-    held_back: int = 0
+    dropped: int = 0  # since then
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Writes one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write time, level, logger and event, then what `extra=` gave, then the traceback if there is one."""
+        """Return time, level, logger and event, then the fields of `extra=`, then the traceback if there is one."""
         event = {
             "time": _time(record),
             "level": record.levelname,
@@ -93,10 +93,10 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """Time, level, event and `name=value` pairs; a traceback follows on its own lines."""
+    """Writes time, level, event and `name=value` pairs; a traceback follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """What does not print is escaped: nobody can forge a second line, or steer the terminal."""
+        """Escape what is not printable, so that a message cannot forge a second line or control the terminal."""
         pairs = "".join(f" {name}={value}" for name, value in _extra(record).items())
         event = "".join(map(_escaped, f"{record.getMessage()}{pairs}"))
         line = f"{_time(record)} {record.levelname:<7} {event}"

@@ -1,4 +1,4 @@
-"""Signals set flags; the loop does the work."""
+"""Signal handlers only set flags. The loop reads them."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Stop:
-    """Whether someone asked to stop, and whether they insist."""
+    """Whether a signal asked the worker to stop, and whether a second one forced it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -20,11 +20,11 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Drain and leave."""
+        """Whether the worker must drain and exit."""
         return self.signum is not None
 
     def on_signal(self, signum: int, _frame: FrameType | None = None) -> None:
-        """Note a signal. Python may run this between any two bytecodes: no locks, no I/O."""
+        """Record a signal. Python may call this between any two bytecodes, so it takes no lock and does no I/O."""
         self.forced = self.requested
         if self.requested_s is None:
             self.requested_s = self._clock()
@@ -33,7 +33,7 @@ class Stop:
 
 @contextmanager
 def capture_signals() -> Iterator[Stop]:
-    """Catch SIGTERM and SIGINT while inside; the previous handlers come back at the end."""
+    """Record SIGTERM and SIGINT inside the `with` block; then restore the previous handlers."""
     stop = Stop()
     with handled_by(stop.on_signal, signal.SIGTERM, signal.SIGINT):
         yield stop
@@ -41,7 +41,7 @@ def capture_signals() -> Iterator[Stop]:
 
 @contextmanager
 def handled_by(handler: Handler, *signums: signal.Signals) -> Iterator[None]:
-    """Let `handler` have these signals while inside; the previous handlers come back at the end."""
+    """Call `handler` for these signals inside the `with` block; then restore the previous handlers."""
     previous = [(signum, signal.signal(signum, handler)) for signum in signums]
     try:
         yield

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `commands.sh kcat jq`: sees to it that there are these commands. On a Debian machine that lacks one, and as root, the
-# packages of their names are installed.
+# `commands.sh kcat jq` makes sure that these commands exist. If one is missing, it installs the Debian packages of the
+# same names. Needs root for that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

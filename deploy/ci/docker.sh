@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Docker for a CI machine that has none: `docker.sh start` before the tests, `docker.sh stop` after them.
-# start: as root and where no daemon answers, installs one (Debian packages) and starts it; then sees to images of Kafka
-# and of Python.
+# Docker for a CI machine that has none: run `docker.sh start` before the tests and `docker.sh stop` after them.
+# start: if no daemon answers, installs one (Debian packages, as root) and starts it; then provides the images of Kafka
+# and Python.
 # stop: ends the daemon that start has started, and no other.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,13 +19,13 @@ fail() {
 
 answers() { docker version >/dev/null 2>&1; }
 
-install_packages() { # those of "$@" that are missing
+install_packages() { # install the missing ones of "$@"
   local missing=() package
   for package in "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
   done
   [ ${#missing[@]} = 0 ] && return
-  command -v apt-get >/dev/null || fail "${missing[*]} missing, and no apt-get to install them"
+  command -v apt-get >/dev/null || fail "${missing[*]} missing, and there is no apt-get to install them"
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   { timeout 300 apt-get update && timeout 600 apt-get install -y --no-install-recommends "${missing[@]}"; } \
@@ -47,7 +47,7 @@ start_daemon() {
   fail "dockerd does not answer; its log ends:" "$state/dockerd.log"
 }
 
-provide_images() { # "${@:2}", or what the script $1 makes in their place
+provide_images() { # pull the images "${@:2}", or build their replacements with the script $1
   local image
   for image in "${@:2}"; do
     docker image inspect "$image" >/dev/null 2>&1 && continue
@@ -82,7 +82,7 @@ stop() {
     [ -d "/proc/$pid" ] || return 0
     sleep 0.5
   done
-  say "dockerd does not end: killing it"
+  say "dockerd does not stop: killing it"
   kill -KILL "$pid"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the folder of `prometheus` and `promtool`; on a Debian machine that has none, and as root, it fetches them.
-# Debian's package is unpacked and not installed: installing it would start a server.
+# Prints the folder of `prometheus` and `promtool`. If they are missing, fetches them on a Debian machine, as root.
+# Debian's package is only unpacked, because installing it would start a server.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

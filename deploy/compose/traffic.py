@@ -1,4 +1,4 @@
-"""Publishes the demo's reviews at a steady rate; ends with the last, for Docker to start it again."""
+"""Publishes the demo's reviews at a steady rate and ends after the last; Docker then starts it again."""
 
 import lzma
 import os
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ARCHIVE = Path("/demo/reviews.jsonl.xz")
-REVIEWS = Path("/tmp/reviews.jsonl")  # noqa: S108  # the container's own
+REVIEWS = Path("/tmp/reviews.jsonl")  # noqa: S108  # inside the container
 
 if __name__ == "__main__":
     with lzma.open(ARCHIVE) as packed, REVIEWS.open("wb") as unpacked:

@@ -1,1 +1,1 @@
-"""`make demo`: real reviews through a real Kafka, scored by a worker of their own, counted from outside."""
+"""`make demo`: sends real reviews through a real Kafka and a worker of its own, and counts the results."""

@@ -1,4 +1,4 @@
-"""The command `demo`: pyproject.toml adds it to `sentiment-worker`, whose command line knows nothing of the demo."""
+"""The command `demo`, which pyproject.toml adds to `sentiment-worker` as a plugin."""
 
 from pathlib import Path
 
@@ -13,28 +13,28 @@ REVIEWS_MAX = 1_000_000
     type=click.IntRange(1, REVIEWS_MAX),
     default=2_000,
     show_default=True,
-    help="How many to publish; from the first again when there are no more.",
+    help="Number of reviews to publish; after the last one the first follows again.",
 )
 @click.option(
     "--bootstrap-servers",
     metavar="ADDR",
-    help="A Kafka that runs, host:port; topics of the demo's own are made there and deleted.  [default: one is "
-    "started, in a container or as a local process]",
+    help="A running Kafka, host:port; the demo creates its own topics there and deletes them.  [default: start one, "
+    "in a container or as a local process]",
 )
 @click.option(
-    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write the view half-way through as a picture."
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of the view half-way through."
 )
 @click.pass_context
 def demo(ctx: click.Context, reviews: int, bootstrap_servers: str | None, svg: Path | None) -> None:
     """Watch real reviews being scored through a real Kafka.
 
-    A worker is started for it, to which SENTIMENT_MODEL and the like apply. It ends with 0 when nothing was lost or
-    duplicated and the worker drained, with 1 when not or when the demo could not run, with 128 + n after signal n.
+    The demo starts a worker; SENTIMENT_MODEL and other variables configure it. Exit status: 0 if nothing was lost or
+    duplicated and the worker drained; 1 if not, or if the demo could not run; 128 + n after signal n.
 
     \b
     Example:
       sentiment-worker demo --reviews 10000
     """
-    from deploy.demo.play import Options, play
+    from deploy.demo.play import play
 
-    ctx.exit(play(Options(reviews=reviews, bootstrap_servers=bootstrap_servers, svg=svg)))
+    ctx.exit(play(reviews=reviews, bootstrap_servers=bootstrap_servers, svg=svg))

@@ -1,5 +1,5 @@
-"""Why a demo can fail for reasons of its own; errors of the broker's launcher and of the adapter keep their types."""
+"""The demo's own error; errors of the broker launcher and of the worker keep their types."""
 
 
 class DemoFailed(Exception):
-    """The run cannot be finished; the message says what happened, to what, and what to do."""
+    """The demo cannot be finished; the message says what happened, to what, and what to do."""

@@ -1,4 +1,4 @@
-"""Signals that end the demo early, and cleaning up that they do not interrupt."""
+"""Signals that end the demo early, and cleanup that they do not interrupt."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal arrived; like KeyboardInterrupt, and no `except Exception` takes it."""
+    """A signal arrived. As with KeyboardInterrupt, no `except Exception` catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -18,9 +18,9 @@ class Interrupted(BaseException):
 
 
 def raise_on_signals() -> None:
-    """From now on the first of SIGNALS raises Interrupted in the main thread; the others are ignored.
+    """From now on, the first of SIGNALS raises Interrupted in the main thread; later ones are ignored.
 
-    `make` passes on what the terminal has sent already: a second signal must not break into the cleaning up.
+    `make` forwards the signal that the terminal has already sent, and the second one must not interrupt the cleanup.
     """
     for number in SIGNALS:
         under_nohup = number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
@@ -29,14 +29,14 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """From now on SIGNALS do nothing."""
+    """From now on, SIGNALS do nothing."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """A signal that arrives inside raises at the end: what is in here is never left half done, so keep it short."""
+    """Delay signals to the end of the block, so that it is never interrupted half-way. Keep it short."""
     arrived: list[int] = []
     ours = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
     for number in ours:
@@ -51,7 +51,7 @@ def postponed() -> Iterator[None]:
 
 
 class Shielded(ExitStack):
-    """An ExitStack whose end no signal cuts short; every step of it has to be bounded."""
+    """An ExitStack whose exit no signal interrupts; each of its steps must have a time limit."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""What the worker says of itself on `/metrics`, as far as the demo shows it."""
+"""The metrics from the worker's `/metrics` that the demo shows."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerMetrics:
-    """One look at the worker."""
+    """The worker's metrics at one moment."""
 
     records_read: int  # from the input topic
     batches: int
@@ -23,7 +23,7 @@ class WorkerMetrics:
 
 
 def parse(exposition: str) -> WorkerMetrics:
-    """Read Prometheus' text format; what is not there yet counts as nothing."""
+    """Read Prometheus' text format; a missing counter is 0, a missing label "?"."""
     totals: defaultdict[str, float] = defaultdict(float)
     model: dict[str, str] = {}
     for family in text_string_to_metric_families(exposition):

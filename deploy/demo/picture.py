@@ -11,14 +11,14 @@ from deploy.demo.view import Frame, View, render
 
 WIDTH: Final = 100
 LINES: Final = 30
-# Fonts to be loaded from elsewhere, which a picture must not do; a comment; and the clipping of every line by itself,
-# which cuts hairs off the frames.
+# Fonts from the network, which a picture must not load; a comment; and the clipping of each line, which damages the
+# frames.
 DISPENSABLE: Final = re.compile(
     r"@font-face \{.*?\}\s*|<!--.*?-->\s*"
     r'|<clipPath id="demo-line-.*?</clipPath>\s*| clip-path="url\(#demo-line-\d+\)"',
     re.DOTALL,
 )
-# rich draws for one font. In whichever the reader has, a glyph is made to fill its cell: frames have no gaps then.
+# rich draws for one font. With these changes glyphs of any monospaced font fill their cells, so frames have no gaps.
 FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 ADJUSTMENTS: Final = (
     ("font-family: Fira Code, monospace;", f"font-family: {FONTS};"),
@@ -28,21 +28,23 @@ ADJUSTMENTS: Final = (
 
 
 class Picture(View):
-    """Writes the first frame that shows at least half of the reviews answered."""
+    """Shows frames in another view, and writes the first one with at least half of the reviews answered."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, view: View) -> None:
         self._path = path
+        self._view = view
         self._taken = False
 
     def show(self, frame: Frame) -> None:
         """See View."""
+        self._view.show(frame)
         if not self._taken and 2 * frame.snapshot.answered >= frame.total:
             self._taken = True
             self._path.write_text(as_svg(frame), encoding="utf-8")
 
 
 def as_svg(frame: Frame) -> str:
-    """Draw a frame as a terminal of 100 columns and 30 lines shows it."""
+    """A frame as a terminal of 100 columns and 30 lines shows it."""
     console = Console(record=True, width=WIDTH, height=LINES, file=io.StringIO(), force_terminal=True)
     console.print(render(frame, lines=LINES))
     svg = DISPENSABLE.sub("", console.export_svg(title="make demo", unique_id="demo"))

@@ -1,4 +1,4 @@
-"""One run of the demo: the reviews go out, the answers are counted until all are there, the worker is stopped."""
+"""One run of the demo: publishes the reviews, counts the answers until all have arrived, stops the worker."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,43 +12,37 @@ from deploy.demo.metrics_reader import parse
 from deploy.demo.scoreboard import Scoreboard
 from deploy.demo.stage import Stage
 from deploy.demo.view import Frame, View
-from deploy.demo.worker_process import WorkerProcess
 
 REFRESH_S: Final = 0.2
 STALL_LIMIT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunResult:
     """How a run ended."""
 
     last: Frame
-    drained: bool  # the worker ended in order when it was asked to
-    complaints: Sequence[str]  # why the run failed; empty when all is well
+    drained: bool  # whether the worker drained and exited when asked to
+    complaints: Sequence[str]  # why the run failed; empty if it succeeded
 
 
-def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager[View]]) -> Outcome:
-    """Publish the `total` reviews of the stage, show what comes back, and judge it when nothing more can come.
+def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager[View]]) -> RunResult:
+    """Publish the `total` reviews of the stage, show the answers, and check them when no more can arrive.
 
-    Raises DemoFailed or WorkerError when there is nothing to judge: the worker died, the broker went away.
+    Raises DemoFailed or WorkerError if the run cannot be checked because the worker or the broker has ended.
     """
     counting = _Counting(stage, total)
     stage.publisher.start()
     with open_view() as view:
         for frame in counting.frames():
             view.show(frame)
-    complaint = stop(stage.worker)
-    last = counting.last_frame()
-    return Outcome(last, complaint is None, [*last.snapshot.complaints(), *filter(None, [complaint])])
-
-
-def stop(worker: WorkerProcess) -> str | None:
-    """Have the worker drain; what went wrong."""
+    not_drained = []
     try:
-        worker.stop()
+        stage.worker.stop()
     except DemoFailed as error:
-        return str(error)
-    return None
+        not_drained.append(str(error))
+    last = counting.last_frame()
+    return RunResult(last, not not_drained, [*last.snapshot.complaints(), *not_drained])
 
 
 class _Counting:
@@ -61,10 +55,10 @@ class _Counting:
         self._metrics = parse("")
 
     def frames(self) -> Iterator[Frame]:
-        """A frame every REFRESH_S until every review is answered, or no answer has come for STALL_LIMIT_S."""
+        """A frame every REFRESH_S until every review is answered, or no answer has arrived for STALL_LIMIT_S."""
         moved_s, so_far = time.monotonic(), 0
         while True:
-            published = self._stage.publisher.done  # asked before the inbox is emptied: nothing comes after it
+            published = self._stage.publisher.done  # read before the inbox is emptied, so no entry follows
             self._take_entries(REFRESH_S)
             self._stage.worker.check()
             frame = self._frame()
@@ -77,14 +71,14 @@ class _Counting:
                 return
 
     def last_frame(self) -> Frame:
-        """Read both topics to their ends: what comes late counts too."""
+        """The frame after reading both topics to their ends, because late answers count too."""
         for reader in self._stage.readers:
             reader.finish()
         self._take_entries(0)
         return self._frame()
 
     def _take_entries(self, limit_s: float) -> None:
-        """Empty the inbox, and go on for `limit_s`. Raises what a thread met."""
+        """Take entries from the inbox for `limit_s` and until it is empty. Raises the error of a thread."""
         deadline_s = time.monotonic() + limit_s
         while True:
             try:
@@ -97,6 +91,6 @@ class _Counting:
                 self._stage.publisher.answered()
 
     def _frame(self) -> Frame:
-        with suppress(OSError):  # it is busy, or has ended: what it said last stands
+        with suppress(OSError):  # the worker is busy or has ended: keep its last metrics
             self._metrics = parse(self._stage.worker.get("/metrics")[1])
         return Frame(self._scoreboard.snapshot(time.time()), self._metrics, self._total, self._stage.scene)

@@ -1,6 +1,6 @@
 """The reviews of the demo, and the command that chose them: `python -m deploy.demo.sample --data DIR --out FILE`.
 
-DIR is what `python -m training fetch --out DIR` makes. REVIEWS.md says what the sample is and where it comes from.
+DIR is what `python -m training fetch --out DIR` writes. REVIEWS.md describes the sample and its source.
 """
 
 import argparse
@@ -21,7 +21,7 @@ SEED = "sentiment-worker demo 1"
 
 @dataclass(frozen=True, slots=True)
 class LabelledReview:
-    """A review whose writer's own verdict is known."""
+    """A review with the sentiment that its author gave it."""
 
     review_id: str
     text: str
@@ -29,12 +29,12 @@ class LabelledReview:
 
     @property
     def sentiment(self) -> str:
-        """The label as the worker names it."""
+        """The label in the worker's words."""
         return "positive" if self.label else "negative"
 
 
 def read_sample(path: Path = SAMPLE) -> list[LabelledReview]:
-    """The shipped reviews, in the order of the file."""
+    """The reviews in this package, in the order of the file."""
     return [LabelledReview(**row) for row in _read_rows(path)]
 
 
@@ -47,10 +47,10 @@ def repeated(sample: Iterable[LabelledReview], number: int) -> Iterator[Labelled
 
 
 def choose(train: Iterable[dict[str, Any]], test: Iterable[dict[str, Any]], per_label: int) -> list[LabelledReview]:
-    """`per_label` reviews of each label out of `test`; none whose text the model may know from `train`.
+    """`per_label` reviews of each label from `test`, without those whose text is in `train`.
 
-    Those with the smallest digest of seed and id, in the order of the digests: as good as drawn at random, labels
-    mixed, and the same with every version of Python. Of equal texts one is taken.
+    Takes those with the smallest digest of seed and id, in the order of the digests: practically random, with mixed
+    labels, and the same with every version of Python. Takes one of equal texts.
     """
     taken = {row["text"] for row in train}
     left = dict.fromkeys(LABELS, per_label)
@@ -66,7 +66,7 @@ def choose(train: Iterable[dict[str, Any]], test: Iterable[dict[str, Any]], per_
 
 
 def write(reviews: Iterable[LabelledReview], path: Path) -> None:
-    """Write JSON lines, compressed; the same reviews give the same bytes."""
+    """Write compressed JSON lines; the same reviews give the same bytes."""
     with lzma.open(path, "wt", preset=9, encoding="utf-8", newline="\n") as lines:
         for review in reviews:
             lines.write(json.dumps(asdict(review), ensure_ascii=False) + "\n")
@@ -80,7 +80,7 @@ def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m deploy.demo.sample", description="Choose the demo's reviews.")
-    parser.add_argument("--data", type=Path, required=True, help="directory made by `python -m training fetch`")
+    parser.add_argument("--data", type=Path, required=True, help="directory that `python -m training fetch` wrote")
     parser.add_argument("--out", type=Path, required=True, help="file to write, .jsonl.xz")
     arguments = parser.parse_args()
     train, test = (_read_rows(arguments.data / "imdb" / f"{part}.jsonl.xz") for part in ("train", "test"))

@@ -1,6 +1,6 @@
-"""What the demo knows of a run: nothing but what it published and what it read back.
+"""The numbers of a run, from nothing but what the demo published and read back.
 
-Pure: entries in, numbers out; the time is in the entries. All times are epoch seconds.
+Pure: entries in, numbers out; the entries contain the time. All times are epoch seconds.
 """
 
 import math
@@ -14,21 +14,21 @@ from deploy.demo.sample import LabelledReview
 from worker.broker.contract import TopicPartition
 
 LATEST: Final = 50  # scored reviews kept for showing
-NOW_S: Final = 2.0  # "reviews/s now" is the mean of so long
-SLICE_S: Final = 0.5  # of the history of throughput
+NOW_S: Final = 2.0  # "reviews/s now" is the mean of this period
+SLICE_S: Final = 0.5  # the resolution of the throughput history
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A review that was handed to the producer."""
+    """A review that was passed to the producer."""
 
     review: LabelledReview
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the worker says of a review."""
+class Prediction:
+    """The worker's score of a review."""
 
     sentiment: Literal["positive", "negative"]
     score: float  # P(positive)
@@ -37,30 +37,30 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One message read back: a scored review, or a dead letter (`verdict` is None)."""
+    """One message read back: a scored review, or a dead letter (`prediction` is None)."""
 
     partition: TopicPartition
     offset: int
     review_id: str
     read_at_s: float
-    sent_at_s: float | None  # timestamp of the review's own message, where the answer tells it
-    verdict: Verdict | None
+    sent_at_s: float | None  # timestamp of the review's own message, if the answer contains it
+    prediction: Prediction | None
 
 
 Entry = Published | Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A scored review beside what its writer meant."""
+class ScoredRow:
+    """A review and its score."""
 
     review: LabelledReview
-    verdict: Verdict
+    prediction: Prediction
 
     @property
     def is_right(self) -> bool:
-        """Whether verdict and label agree."""
-        return self.verdict.sentiment == self.review.sentiment
+        """Whether prediction and label agree."""
+        return self.prediction.sentiment == self.review.sentiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +68,24 @@ class Snapshot:
     """The numbers at one moment."""
 
     published: int  # reviews
-    answered: int  # of them, those with an answer or more
+    answered: int  # of them, those with at least one answer
     scored: int  # of them, those with a score
     right: int  # of them, those whose first score agrees with the label
-    out_of_domain: int  # of them, those whose first score is flagged so
+    out_of_domain: int  # of them, those whose first score is flagged as out of domain
     dead_letters: int  # messages in the dead-letter topic
-    duplicated: int  # answers beyond the first to a review
-    unexpected: int  # answers to what was never published
+    duplicated: int  # answers to a review after its first one
+    unexpected: int  # answers to reviews that were never published
     elapsed_s: float  # from the first review published to the last answer read
     per_s: float  # reviews answered, per second of `elapsed_s`
     per_s_now: float  # answers per second of the last NOW_S
-    per_s_history: tuple[float, ...]  # of every SLICE_S so far, oldest first
+    per_s_history: tuple[float, ...]  # answers per second in every SLICE_S so far, oldest first
     latency_p50_s: float | None  # from the timestamp of the review's message until its answer was read
     latency_p99_s: float | None
-    latest: tuple[Row, ...]  # newest first
+    latest: tuple[ScoredRow, ...]  # newest first
 
     @property
     def lost(self) -> int:
-        """Reviews published and not answered; until the end, those that are under way."""
+        """Reviews published and not answered; before the end of the run, those still being processed."""
         return self.published - self.answered
 
     @property
@@ -94,7 +94,7 @@ class Snapshot:
         return self.right / self.scored if self.scored else None
 
     def complaints(self) -> list[str]:
-        """What is wrong with a run that has come to its end with these numbers; empty when nothing is."""
+        """The failures of a run that ended with these numbers; empty if it succeeded."""
         found = {
             "lost": (self.lost, "published and never answered"),
             "duplicated": (self.duplicated, "answered more than once"),
@@ -104,7 +104,7 @@ class Snapshot:
 
 
 class Scoreboard:
-    """Takes entries in any order in which a review is published before it is answered."""
+    """Counts entries, in any order in which a review is published before it is answered."""
 
     def __init__(self) -> None:
         self._reviews: dict[str, LabelledReview] = {}
@@ -118,12 +118,12 @@ class Scoreboard:
         self._unexpected = 0
         self._read_at_s: list[float] = []
         self._latencies_s: list[float] = []
-        self._latest: deque[Row] = deque(maxlen=LATEST)
+        self._latest: deque[ScoredRow] = deque(maxlen=LATEST)
 
     def take(self, entry: Entry) -> bool:
-        """Count an entry; says whether it is the first answer to a review. Raises ValueError for an id published twice.
+        """Count an entry; returns whether it is the first answer to a review. Raises ValueError for a repeated id.
 
-        A message read twice, which a reader's rebalance can bring about, counts once: its place in the topic tells.
+        A message read twice, which can happen in a reader's rebalance, counts once, by its position in the topic.
         """
         if isinstance(entry, Published):
             self._publish(entry)
@@ -132,20 +132,20 @@ class Scoreboard:
         if place in self._seen:
             return False
         self._seen.add(place)
-        self._dead_letters += entry.verdict is None
+        self._dead_letters += entry.prediction is None
         review = self._reviews.get(entry.review_id)
         if review is None:
             self._unexpected += 1
             return False
         self._answers[entry.review_id] += 1
         self._time(entry)
-        if entry.verdict is not None:
-            self._score(Row(review, entry.verdict))
+        if entry.prediction is not None:
+            self._score(ScoredRow(review, entry.prediction))
         return self._answers[entry.review_id] == 1
 
     def snapshot(self, now_s: float) -> Snapshot:
-        """The numbers; `now_s` matters for throughput alone."""
-        self._latencies_s.sort()  # nearly sorted from the last time: cheap
+        """The numbers at `now_s`, which affects only the throughput."""
+        self._latencies_s.sort()  # cheap, because it is nearly sorted
         self._read_at_s.sort()
         start_s = self._first_published_s
         elapsed_s = self._read_at_s[-1] - start_s if self._read_at_s and start_s is not None else 0.0
@@ -174,12 +174,12 @@ class Scoreboard:
         if self._first_published_s is None:
             self._first_published_s = entry.at_s
 
-    def _score(self, row: Row) -> None:
+    def _score(self, row: ScoredRow) -> None:
         self._latest.appendleft(row)
         if row.review.review_id not in self._scored:
             self._scored.add(row.review.review_id)
             self._right += row.is_right
-            self._out_of_domain += row.verdict.out_of_domain
+            self._out_of_domain += row.prediction.out_of_domain
 
     def _time(self, answer: Answer) -> None:
         self._read_at_s.append(answer.read_at_s)
@@ -187,7 +187,7 @@ class Scoreboard:
             self._latencies_s.append(answer.read_at_s - answer.sent_at_s)
 
     def _rate(self, from_s: float, to_s: float) -> float:
-        """Answers per second read from `from_s` on and before `to_s`; there is no time before the first review."""
+        """Answers per second from `from_s` to before `to_s`; the time before the first review does not count."""
         from_s = max(from_s, to_s if self._first_published_s is None else self._first_published_s)
         if to_s <= from_s:
             return 0.0
@@ -202,7 +202,7 @@ class Scoreboard:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """The smallest of the `ordered` values that `percent` % of them do not exceed (nearest rank); None of none."""
+    """The smallest of the `ordered` values that `percent` % of them do not exceed (nearest rank); None if empty."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

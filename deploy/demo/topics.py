@@ -1,8 +1,8 @@
-"""The topics of one run, and what goes by their names."""
+"""The topics of one run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 from uuid import uuid4
 
 from deploy.demo.errors import DemoFailed
@@ -13,34 +13,30 @@ from worker.errors import WorkerError
 PARTITIONS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
+class DemoTopics(NamedTuple):
     """Names of the three topics."""
 
     raw: str = "reviews.raw"
     scored: str = "reviews.scored"
     dlq: str = "reviews.dlq"
 
-    @classmethod
-    def with_suffix(cls, suffix: str) -> "Topics":
-        """The usual names, followed by `suffix`."""
-        return cls(*(f"{name}.{suffix}" for name in astuple(cls())))
-
 
 @contextmanager
-def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[Topics]:
-    """Topics that exist while inside.
+def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[DemoTopics]:
+    """Create the topics, and delete them at the end if the broker is `on_loan`; our own broker is deleted whole.
 
-    On a broker that is `on_loan` they have names that nobody else uses, and are deleted at the end; our own broker is
-    thrown away whole. What groups committed goes with the topics, and the broker drops the empty groups by itself: by
-    default it looks for them every ten minutes.
+    On a broker that is `on_loan` their names are unique. Offsets of consumer groups are deleted with the topics, and
+    the broker deletes the empty groups itself, by default within ten minutes.
 
-    Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused; DemoFailed when the topics had to stay,
-    which becomes a note where another error ends the run.
+    Raises BrokerUnreachable, BrokerUnavailable, AccessDenied, BrokerRefused; DemoFailed if the topics could not be
+    deleted. If another error ends the run, that becomes a note of it.
     """
-    topics = Topics.with_suffix(f"demo-{uuid4().hex[:8]}") if on_loan else Topics()
+    topics = DemoTopics()
+    if on_loan:
+        suffix = f"demo-{uuid4().hex[:8]}"
+        topics = DemoTopics(*(f"{name}.{suffix}" for name in topics))
     try:
-        create_topics(connection, dict.fromkeys(astuple(topics), PARTITIONS))
+        create_topics(connection, dict.fromkeys(topics, PARTITIONS))
         yield topics
     except BaseException as error:
         if on_loan:
@@ -53,9 +49,8 @@ def created_topics(connection: Connection, *, on_loan: bool) -> Iterator[Topics]
         _delete(connection, topics)
 
 
-def _delete(connection: Connection, topics: Topics) -> None:
-    names = astuple(topics)
+def _delete(connection: Connection, topics: DemoTopics) -> None:
     try:
-        delete_topics(connection, names)
+        delete_topics(connection, topics)
     except WorkerError as error:
-        raise DemoFailed(f"the topics {', '.join(names)} could not be deleted: {error}") from error
+        raise DemoFailed(f"the topics {', '.join(topics)} could not be deleted: {error}; delete them") from error

@@ -1,4 +1,4 @@
-"""Both ends of the stream, each in a thread of its own: reviews go in, results come out, entries go to the inbox."""
+"""Both ends of the stream, each in its own thread: publish reviews, read results, and put both into the inbox."""
 
 import json
 import threading
@@ -13,27 +13,28 @@ from pydantic import ValidationError
 
 from deploy.demo.errors import DemoFailed
 from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import Answer, Entry, Published, Verdict
+from deploy.demo.scoreboard import Answer, Entry, Prediction, Published
 from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing, Receipt, Record, Source
 from worker.broker.kafka_python.sink import KafkaSink
 from worker.broker.kafka_python.source import KafkaSource
-from worker.wire.messages import ScoredReview
+from worker.wire.headers import Header
+from worker.wire.scored import ScoredReview
 
-UNANSWERED_MAX: Final = 2_000  # bounds what the demo and the producer hold
+UNANSWERED_MAX: Final = 2_000  # bounds the memory of the demo and the producer
 JOIN_LIMIT_S: Final = 60.0
 FLUSH_LIMIT_S: Final = 30.0
 CLOSE_LIMIT_S: Final = 5.0
 END_LIMIT_S: Final = 30.0
-WAIT_S: Final = 0.1  # how late a thread may see that it is to stop
-END_POLL_S: Final = 0.5  # longer than a fetch lasts: a poll of this length that stays empty has asked the broker
+WAIT_S: Final = 0.1  # how late a thread may notice that it has to stop
+END_POLL_S: Final = 0.5  # longer than a fetch takes, so an empty poll has asked the broker
 POLL_RECORDS: Final = 2_000
 
-Inbox = SimpleQueue[Entry | Exception]  # an exception is the last thing that a thread puts in
+Inbox = SimpleQueue[Entry | Exception]  # an exception is the last entry of a thread
 
 
 class _Traffic(ABC):
-    """Works in a thread until it is done or told to stop; its error arrives in the inbox."""
+    """Works in a thread until it is done or stopped, and puts its error into the inbox."""
 
     def __init__(self, name: str, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -41,16 +42,16 @@ class _Traffic(ABC):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def done(self) -> bool:
-        """Whether it has come to its end, good or bad."""
+        """Whether it has ended, with or without an error."""
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """Let go, wherever it is, and close its connections, for 5 s at most."""
+        """Stop at once and close the connections; takes at most 5 s."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(CLOSE_LIMIT_S)
@@ -58,15 +59,15 @@ class _Traffic(ABC):
     def _run(self) -> None:
         try:
             self._work()
-        except Exception as error:  # noqa: BLE001  # raised again by whoever empties the inbox
+        except Exception as error:  # noqa: BLE001  # the reader of the inbox raises it again
             self._inbox.put(error)
 
     @abstractmethod
     def _work(self) -> None: ...
 
 
-class Publisher(_Traffic):
-    """Publishes reviews under their ids as fast as the broker takes them, UNANSWERED_MAX ahead of the answers."""
+class ReviewPublisher(_Traffic):
+    """Publishes reviews as fast as the broker accepts them, at most UNANSWERED_MAX ahead of the answers."""
 
     def __init__(self, connection: Connection, topic: str, reviews: Iterable[LabelledReview], inbox: Inbox) -> None:
         super().__init__("demo-publisher", inbox)
@@ -74,7 +75,7 @@ class Publisher(_Traffic):
         self._room = threading.Semaphore(UNANSWERED_MAX)
 
     def answered(self) -> None:
-        """Make room for one more review; may be called from any thread."""
+        """Allow one more review; may be called from any thread."""
         self._room.release()
 
     def _work(self) -> None:
@@ -85,7 +86,7 @@ class Publisher(_Traffic):
                 while not self._room.acquire(timeout=WAIT_S):
                     if self._stopped.is_set():
                         return
-                self._inbox.put(Published(review, time.time()))  # before the answer can be there
+                self._inbox.put(Published(review, time.time()))  # before the answer can arrive
                 in_flight.append(sink.send(self._message(review)))
                 while in_flight and in_flight[0].done:
                     _check(in_flight.popleft())
@@ -112,7 +113,7 @@ class Reader(_Traffic):
         answer: Callable[[Record, float], Answer],
         inbox: Inbox,
     ) -> None:
-        """`answer` makes an entry of a record and the epoch seconds at which it was read."""
+        """`answer` makes an entry from a record and the epoch seconds at which it was read."""
         super().__init__(f"demo-reader-{topic}", inbox)
         self._connection, self._topic, self._group_id = connection, topic, group_id
         self._answer = answer
@@ -120,12 +121,12 @@ class Reader(_Traffic):
         self._to_the_end = threading.Event()
 
     def wait_until_joined(self) -> None:
-        """Return when the group has given it the topic. Raises DemoFailed."""
+        """Return when the consumer group has assigned it the topic. Raises DemoFailed."""
         if not self._joined.wait(JOIN_LIMIT_S):
-            raise DemoFailed(f"the demo could not begin to read {self._topic} within {JOIN_LIMIT_S:.0f} s")
+            raise DemoFailed(f"the demo could not start to read {self._topic} within {JOIN_LIMIT_S:.0f} s")
 
     def finish(self) -> None:
-        """Read what the topic holds now and end. Raises DemoFailed."""
+        """Read the topic to its present end and stop. Raises DemoFailed."""
         self._to_the_end.set()
         self._thread.join(END_LIMIT_S)
         if not self.done:
@@ -141,7 +142,7 @@ class Reader(_Traffic):
             source.close(timeout_s=CLOSE_LIMIT_S)
 
     def _read(self, source: Source) -> bool:
-        """Poll once; says whether the end was asked for and is reached."""
+        """Poll once; returns whether `finish` was called and the end is reached."""
         to_the_end = self._to_the_end.is_set()
         polled = source.poll(timeout_s=END_POLL_S if to_the_end else WAIT_S, max_records=POLL_RECORDS)
         read_at_s = time.time()
@@ -157,7 +158,7 @@ def scored_answer(record: Record, read_at_s: float) -> Answer:
     try:
         scored = ScoredReview.model_validate_json(record.value or b"")
     except ValidationError as error:
-        raise DemoFailed(f"{record.partition}, offset {record.offset}, holds no scored review: {error}") from error
+        raise DemoFailed(f"{record.partition}, offset {record.offset}, is not a scored review: {error}") from error
     sent_at = scored.source and scored.source.timestamp
     return Answer(
         record.partition,
@@ -165,13 +166,13 @@ def scored_answer(record: Record, read_at_s: float) -> Answer:
         scored.review_id,
         read_at_s,
         sent_at.timestamp() if sent_at else None,
-        Verdict(scored.sentiment, scored.score, scored.out_of_domain),
+        Prediction(scored.sentiment, scored.score, scored.out_of_domain),
     )
 
 
 def dead_answer(record: Record, read_at_s: float) -> Answer:
     """Read a message of the dead-letter topic."""
-    sent_at_ms = dict(record.headers).get("sentiment-source-timestamp")
+    sent_at_ms = dict(record.headers).get(Header.SOURCE_TIMESTAMP)
     return Answer(
         record.partition,
         record.offset,

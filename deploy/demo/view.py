@@ -1,4 +1,4 @@
-"""What the demo shows: a live view on a terminal, a line every two seconds elsewhere, and the summary."""
+"""The output of the demo: a live view on a terminal, elsewhere a line every two seconds, and the summary."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.demo.metrics_reader import WorkerMetrics
-from deploy.demo.scoreboard import Row, Snapshot
+from deploy.demo.scoreboard import ScoredRow, Snapshot
 
 PLAIN_EVERY_S: Final = 2.0
 FIXED_LINES: Final = 13  # of a frame: all but the rows of the reviews
-LAST_LINES: Final = FIXED_LINES + 3  # of the frame that stays: the summary is to stand below it on the same screen
+LAST_LINES: Final = FIXED_LINES + 3  # of the last frame, so that the summary fits below it
 SPARKS: Final = "▁▂▃▄▅▆▇"  # a full block would touch the line above
-SPARKLINE_WIDTH: Final = 11  # what a tile has room for where the terminal has 80 columns
+SPARKLINE_WIDTH: Final = 11  # fits a tile on a terminal of 80 columns
 OPENING_CHARS: Final = 200  # more than any line shows
 COLOURS: Final = {"positive": "green", "negative": "red"}
 LEGEND: Final = " latency: publish → result read · lag: unread in Kafka · queued: no result yet"
@@ -29,11 +29,11 @@ LEGEND: Final = " latency: publish → result read · lag: unread in Kafka · qu
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stays the same throughout a run."""
+    """What stays the same during a run."""
 
-    broker: str  # what runs, for people
+    broker: str  # its name, for people
     address: str
-    stream: str  # from where to where the reviews go
+    stream: str  # the topics, from input to output
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,23 @@ class Frame:
     def lag(self) -> int:
         """Reviews that the worker has not read yet.
 
-        Counted here: its own gauge is renewed once a second, too seldom for a view of a few seconds. What it has read
-        is older than the snapshot, hence the limit.
+        Counted here, because the worker's own gauge changes once a second, too rarely for a run of a few seconds. Its
+        metrics are older than the snapshot, hence the limit.
         """
         return min(self.snapshot.lost, max(0, self.snapshot.published - self.metrics.records_read))
 
 
 class View(Protocol):
-    """Shows a run as it goes on."""
+    """Shows the frames of a run."""
 
     def show(self, frame: Frame) -> None:
-        """Take the newest frame."""
+        """Show the newest frame."""
         ...
 
 
 @contextmanager
 def open_view(console: Console) -> Iterator[View]:
-    """What suits the console; gives the terminal back at the end."""
+    """A view that suits the console; restores the terminal at the end."""
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, auto_refresh=False) as live:
             view = LiveView(live)
@@ -76,7 +76,7 @@ def open_view(console: Console) -> Iterator[View]:
 
 
 class LiveView(View):
-    """A picture that changes in place."""
+    """A view that is redrawn in place."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -88,7 +88,7 @@ class LiveView(View):
         self._draw(frame, self._live.console.height - 1)
 
     def settle(self) -> None:
-        """Leave the last frame with a few of the reviews, to make room for what follows."""
+        """Redraw the last frame with fewer reviews, to make room for the summary."""
         if self._last is not None:
             self._draw(self._last, min(LAST_LINES, self._live.console.height - 1))
 
@@ -112,20 +112,8 @@ class PlainView(View):
             self._console.print(plain_line(frame), soft_wrap=True, highlight=False)
 
 
-class Views(View):
-    """Several at once."""
-
-    def __init__(self, *views: View) -> None:
-        self._views = views
-
-    def show(self, frame: Frame) -> None:
-        """See View."""
-        for view in self._views:
-            view.show(frame)
-
-
 def plain_line(frame: Frame) -> str:
-    """The numbers of a frame."""
+    """The numbers of a frame on one line."""
     shot, metrics = frame.snapshot, frame.metrics
     return (
         f"{shot.answered:,} of {frame.total:,} reviews scored, {shot.per_s_now:,.0f}/s now, {shot.per_s:,.0f}/s mean, "
@@ -135,15 +123,15 @@ def plain_line(frame: Frame) -> str:
 
 
 def render(frame: Frame, *, lines: int) -> RenderableType:
-    """A frame as a picture of at most `lines` lines, with as many of the latest reviews as fit."""
+    """A frame of at most `lines` lines, with as many of the latest reviews as fit."""
     rows = max(1, lines - FIXED_LINES)
-    # The last line is the short one: a terminal writes ^C behind it, and breaking it would push the frame up.
+    # The shortest line comes last, because a terminal writes ^C behind it, and wrapping would push the frame up.
     legend = Text(LEGEND, style="dim italic", no_wrap=True, overflow="ellipsis")
     return Group(_heading(frame), _progress(frame), _tiles(frame), _latest(frame.snapshot.latest[:rows]), legend)
 
 
 def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
-    """The table at the end; `drained` tells whether the worker stopped in order."""
+    """The table at the end; `sample_size`: different reviews; `drained`: whether the worker drained and exited."""
     shot, scene = frame.snapshot, frame.scene
     table = Table(title="Summary", title_justify="left", show_header=False, box=box.ROUNDED, padding=(0, 1))
     table.add_column(style="bold", no_wrap=True)
@@ -162,7 +150,7 @@ def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
         ("throughput", f"{shot.per_s:,.0f} reviews/s over {shot.elapsed_s:.1f} s", ""),
         ("latency", latency, ""),
         ("accuracy", f"{_accuracy(shot)} of {shot.scored:,} scores agree with the label", ""),
-        ("out of domain", f"{shot.out_of_domain:,} of {shot.scored:,}: hardly English reviews, to the model", ""),
+        ("out of domain", f"{shot.out_of_domain:,} of {shot.scored:,}: probably not English, says the model", ""),
         ("model", f"{frame.metrics.model} ({frame.metrics.engine})", ""),
         ("broker", f"{scene.broker} at {scene.address}", ""),
         ("worker", "stopped in order on SIGTERM, exit status 0" if drained else "did not stop in order, see below", ""),
@@ -173,7 +161,7 @@ def summary(frame: Frame, *, sample_size: int, drained: bool) -> RenderableType:
 
 
 def seconds(value_s: float | None) -> str:
-    """A time for people, three digits of it."""
+    """A time with three digits, for people."""
     if value_s is None:
         return "-"
     if value_s < 1:
@@ -220,7 +208,7 @@ def _heading(frame: Frame) -> RenderableType:
 
 def _progress(frame: Frame) -> RenderableType:
     shot = frame.snapshot
-    answered = f"{shot.answered:,}".rjust(len(f"{frame.total:,}"))  # else the bar would move as the number grows
+    answered = f"{shot.answered:,}".rjust(len(f"{frame.total:,}"))  # so that the bar does not move
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True)
     line.add_column(ratio=1)
@@ -254,7 +242,7 @@ def _tile(title: str, figure: str, first: str, second: str, style: str = "dim") 
     return Panel(body, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
 
 
-def _latest(rows: Sequence[Row]) -> RenderableType:
+def _latest(rows: Sequence[ScoredRow]) -> RenderableType:
     table = Table(box=None, expand=True, padding=(0, 1), header_style="bold")
     table.add_column("score", justify="right")
     table.add_column("sentiment")
@@ -262,8 +250,8 @@ def _latest(rows: Sequence[Row]) -> RenderableType:
     table.add_column("latest reviews", ratio=1, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(
-            f"{row.verdict.score:.3f}",
-            Text(row.verdict.sentiment, style=COLOURS[row.verdict.sentiment]),
+            f"{row.prediction.score:.3f}",
+            Text(row.prediction.sentiment, style=COLOURS[row.prediction.sentiment]),
             Text("right", style="dim") if row.is_right else Text("wrong", style="bold yellow"),
             Text(opening(row.review.text)),
         )

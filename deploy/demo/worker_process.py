@@ -1,4 +1,4 @@
-"""The worker as a process of its own: started, awaited, watched, stopped."""
+"""The demo's worker, as a process of its own."""
 
 import http.client
 import os
@@ -8,8 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from deploy.demo.errors import DemoFailed
 from deploy.kafka.commands import tail
@@ -19,27 +18,24 @@ PROJECT: Final = Path(__file__).parents[2]
 READY_LIMIT_S: Final = 120.0
 READY_RETRY_S: Final = 0.05
 ANSWER_LIMIT_S: Final = 1.0
-STOP_LIMIT_S: Final = 40.0  # its drain has 25 s, closing its clients 5 s each
-GIVE_UP_LIMIT_S: Final = 5.0  # when nobody waits for its work any more
+STOP_LIMIT_S: Final = 40.0  # its drain may take 25 s, closing its clients 5 s each
+GIVE_UP_LIMIT_S: Final = 5.0  # when its results are no longer needed
 CLEAN_UP: Final = 'kill -s KILL -- "$1"; rm -rf -- "$2"'
 
 
 class WorkerProcess:
-    """`sentiment-worker run` in a session of its own: a Ctrl-C is for the demo, which then stops it.
-
-    Leaving the context ends it, whatever its state; it does not outlive this process, even when that is killed.
-    """
+    """`sentiment-worker run` in its own session, so that Ctrl-C reaches only the demo. It ends with this process."""
 
     def __init__(self, environ: Mapping[str, str], *, http_port: int, directory: Path) -> None:
-        """`environ` is its whole environment, and lets it listen on `http_port` of 127.0.0.1.
+        """`environ` is its whole environment, and makes it listen on `http_port` of 127.0.0.1.
 
-        Its log goes into `directory`, which is removed with it should this process be killed.
+        It logs into `directory`, which is removed too if this process is killed.
         """
         self._http_port = http_port
         self._log = directory / "worker.log"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "worker", "run"],  # -P: a folder `worker` where the user is, is not it
+                [sys.executable, "-P", "-m", "worker", "run"],  # -P: ignore a `worker` in the current directory
                 env=_with_our_modules(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -49,7 +45,7 @@ class WorkerProcess:
         self._janitor = Janitor(["/bin/sh", "-c", CLEAN_UP, "clean-up", str(self._process.pid), str(directory)])
 
     def wait_until_ready(self) -> None:
-        """Return when `/readyz` says so. Raises DemoFailed."""
+        """Return when `/readyz` answers 200. Raises DemoFailed if the worker ends or is not ready in 120 s."""
         deadline_s = time.monotonic() + READY_LIMIT_S
         while not self._is_ready():
             if self._ended():
@@ -59,12 +55,12 @@ class WorkerProcess:
             time.sleep(READY_RETRY_S)
 
     def check(self) -> None:
-        """Raises DemoFailed when it runs no more."""
+        """Raise DemoFailed if the worker has ended."""
         if self._ended():
             raise DemoFailed(f"before its work was done the worker {self._end_of_it()}")
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page of its HTTP server. Raises OSError when it does not answer in a second."""
+        """Status and body of a page of its HTTP server. Raises OSError if it does not answer within a second."""
         connection = http.client.HTTPConnection("127.0.0.1", self._http_port, timeout=ANSWER_LIMIT_S)
         try:
             connection.request("GET", path)
@@ -76,7 +72,7 @@ class WorkerProcess:
             connection.close()
 
     def stop(self) -> None:
-        """Ask it to drain (SIGTERM) and wait until it is gone. Raises DemoFailed where that failed."""
+        """Ask it to drain (SIGTERM) and wait for its exit. Raises DemoFailed if it fails or takes more than 40 s."""
         self.check()
         self._process.terminate()
         try:
@@ -106,7 +102,8 @@ class WorkerProcess:
         log = self._log.read_text(errors="replace")
         return f"its log ends:\n{tail(log)}" if log.strip() else "its log is empty"
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End it, in any state."""
         if not self._ended():
             self._process.terminate()
             try:
@@ -116,15 +113,7 @@ class WorkerProcess:
                 self._process.wait()
         self._janitor.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end()
-
 
 def _with_our_modules(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` in which Python finds the worker that is beside this package, installed or not."""
+    """`environ` with a PYTHONPATH to the worker beside this package, whether it is installed or not."""
     return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), environ.get("PYTHONPATH")]))}

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds stand-ins for python:3.11-slim-bookworm and python:3.11-bookworm where no image registry can be reached:
-# sentiment-worker/python:3.11, a minimal Debian from this machine's own package mirror, with its Python, and
+# Builds replacements for python:3.11-slim-bookworm and python:3.11-bookworm, for machines that reach no image registry:
+# sentiment-worker/python:3.11, a minimal Debian with its Python, from this machine's own package mirror, and
 # sentiment-worker/python:3.11-build, the same with a C++ compiler.
-# Does nothing when an image is there and nothing that it is made of has changed.
+# Skips an image that exists and whose inputs have not changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ../debian.sh
 
 inputs=(build-base.sh ../debian.sh)
 
-build() ( # the image $1 with the packages $2
+build() ( # image $1 with the packages $2
   image=$1
   skip_if_built
   unpack_debian "$2"

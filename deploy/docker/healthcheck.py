@@ -1,4 +1,4 @@
-"""Docker's question to the worker beside it: status 0 when `/livez` says 200."""
+"""Docker's health check of the worker in the same container: status 0 if `/livez` answers 200."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`python -m deploy.grafana`: write the dashboards."""
+"""`python -m deploy.grafana`: writes the dashboards."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 
 
 def to_text(dashboard: Json) -> str:
-    """As it stands in its file."""
+    """The text of a dashboard's file."""
     return json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    for name, make in DASHBOARDS.items():
-        (FOLDER / f"{name}.json").write_text(to_text(make()), encoding="utf-8")
+    for name, board in DASHBOARDS.items():
+        (FOLDER / f"{name}.json").write_text(to_text(board), encoding="utf-8")

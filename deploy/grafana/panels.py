@@ -1,4 +1,4 @@
-"""Grafana's JSON for the few kinds of panel that our dashboards have."""
+"""Grafana's JSON for the kinds of panel in our dashboards."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ HEIGHT: Final = 8
 
 
 def lines(title: str, unit: str, *queries: tuple[str, str], text: str = "", stacked: bool = False) -> Json:
-    """Curves over time; each query with its legend, in which `{{label}}` is the label's value."""
+    """Curves over time; `queries` are pairs of legend and query. `{{label}}` in a legend is the label's value."""
     options = {"drawStyle": "line", "fillOpacity": 10, "stacking": {"mode": "normal" if stacked else "none"}}
     return _panel("timeseries", title, text, queries) | {
         "fieldConfig": {"defaults": {"unit": unit, "min": 0, "custom": options}, "overrides": []},
@@ -20,7 +20,7 @@ def lines(title: str, unit: str, *queries: tuple[str, str], text: str = "", stac
 
 
 def heat_map(title: str, unit: str, query: str, *, text: str = "") -> Json:
-    """A histogram over time; the query leaves the label `le`."""
+    """A histogram over time; the query must keep the label `le`."""
     panel = _panel("heatmap", title, text, [("{{le}}", query)])
     panel["targets"][0]["format"] = "heatmap"  # turns the cumulative buckets into single ones
     panel["options"] = {
@@ -34,7 +34,7 @@ def heat_map(title: str, unit: str, query: str, *, text: str = "") -> Json:
 
 
 def number(title: str, unit: str, query: str, *, bad_from: float | None = None, text: str = "") -> Json:
-    """One figure, red from `bad_from` on."""
+    """One figure, which is red from `bad_from` on."""
     steps: list[Json] = [{"color": "green", "value": None}]
     if bad_from is not None:
         steps.append({"color": "red", "value": bad_from})
@@ -46,7 +46,7 @@ def number(title: str, unit: str, query: str, *, bad_from: float | None = None, 
 
 
 def dashboard(name: str, rows: Sequence[Sequence[Json]]) -> Json:
-    """A dashboard of rows; the panels of one are equally wide. `job` and `instance` choose the workers."""
+    """A dashboard of rows of equally wide panels. Its variables `job` and `instance` choose the workers."""
     panels = [
         panel | {"id": 100 * y + x + 1, "gridPos": {"x": x * width, "y": y * HEIGHT, "w": width, "h": HEIGHT}}
         for y, row in enumerate(rows)

@@ -1,1 +1,1 @@
-"""A real Kafka for the demo, the tests and the benchmarks: one given, one in a container, or one started here."""
+"""A real Kafka for the demo, the tests and the benchmarks: at a given address, in a container, or as a process."""

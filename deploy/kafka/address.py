@@ -1,4 +1,4 @@
-"""A broker that somebody else runs, at an address given by the user."""
+"""A broker that the user runs, at a given address."""
 
 import socket
 from typing import ClassVar, NoReturn
@@ -9,28 +9,28 @@ CONNECT_LIMIT_S = 5.0
 
 
 class AddressBroker(Broker):
-    """Used as it is: `start` only looks whether something listens there, `close` leaves it alone."""
+    """A broker that is not ours: `start` only checks that something listens there, and `close` does nothing."""
 
     kind: ClassVar[Kind] = "address"
     name = "the Kafka given"
 
     def __init__(self, address: str) -> None:
-        """`address`: bootstrap servers, as clients take them: "host:port,host:port"."""
+        """`address`: bootstrap servers, as in clients: "host:port,host:port"."""
         self.address = address
 
     def start(self) -> None:
-        """See Broker. One listening server is enough; what it speaks (TLS, SASL) is for the clients to find out."""
+        """See Broker. One listening server is enough; its protocol (TLS, SASL) is not checked."""
         if not any(_listens(server) for server in self.address.split(",")):
             raise StartFailed(f"nothing listens at {self.address}: start that Kafka, or give another address")
 
     def stop(self) -> NoReturn:
-        """Raises NotOurs, as all but `start` and `close` do."""
+        """Raise NotOurs, as all methods but `start` and `close` do."""
         raise NotOurs(f"the Kafka at {self.address} was given: only its owner may stop, freeze or read it")
 
     kill = pause = resume = log_tail = stop
 
     def close(self) -> None:
-        """See Broker. Nothing of it is ours."""
+        """See Broker. Does nothing."""
 
 
 def _listens(server: str) -> bool:

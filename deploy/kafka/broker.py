@@ -1,64 +1,61 @@
-"""What a broker can be asked to do, however it runs, and the errors on the way to one."""
+"""The operations of a broker, for every way to run one, and the errors of starting one."""
 
 from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import ClassVar, Literal, Self
+from contextlib import AbstractContextManager
+from typing import ClassVar, Literal
 
 Kind = Literal["address", "docker", "local"]
 
 
 class LauncherError(Exception):
-    """Base of every error below; its first line stands on its own."""
+    """Base of the errors below; the first line of a message is a summary."""
 
 
 class WayClosed(LauncherError):
-    """This way to a broker does not exist on this machine; the message says what is missing."""
+    """This way to run a broker is not available on this machine; the message says what is missing."""
 
 
 class StartFailed(LauncherError):
-    """The broker was started and does not answer; the message ends with the tail of its log."""
+    """The broker was started but does not answer; the message ends with the tail of its log."""
 
 
 class NotOurs(LauncherError):
-    """The broker at a given address was asked for something that only its owner may do."""
+    """Only the owner of the broker at a given address may do this."""
 
 
 class NoBroker(LauncherError):
-    """Every way to a broker is closed; the message names them all."""
+    """No way to run a broker is available; the message names them all."""
 
 
-class Broker(ABC):
-    """One Kafka broker. Its address stays the same, and its data are kept, until `close`.
-
-    Nothing runs before `start`. Not safe for use from several threads at once.
-    """
+class Broker(AbstractContextManager["Broker"], ABC):
+    """A Kafka broker, which keeps its address and data until `close`. Nothing runs before `start`. Not thread-safe."""
 
     kind: ClassVar[Kind]
-    name: str  # what runs, for people: "Apache Kafka 4.3.0 in container apache/kafka:4.3.0"
-    address: str  # bootstrap servers, as clients take them
-    passed_over: str = ""  # why the ways before this one were not taken, for people
+    name: str  # for people, e.g. "Apache Kafka 4.3.0 in container apache/kafka:4.3.0"
+    address: str  # bootstrap servers, as in clients
+    passed_over: str = ""  # why earlier ways to run one failed, for people
 
     @property
     def description(self) -> str:
-        """One line for people: what runs, where, and why not something else."""
+        """One line for people: the broker, its address, and why not another way."""
         because = f" ({self.passed_over})" if self.passed_over else ""
         return f"{self.name} at {self.address}{because}"
 
     @abstractmethod
     def start(self) -> None:
-        """Bring it up, with the data it had; return when it serves. Raises WayClosed, StartFailed."""
+        """Start it with its earlier data; return when it serves. Raises WayClosed, StartFailed."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Shut it down in good order (SIGTERM) and wait until it is gone."""
+        """Shut it down cleanly (SIGTERM) and wait for its exit."""
 
     @abstractmethod
     def kill(self) -> None:
-        """End it at once (SIGKILL) and wait until it is gone."""
+        """End it at once (SIGKILL) and wait for its exit."""
 
     @abstractmethod
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers."""
+        """Freeze it: connections stay open, but nothing answers."""
 
     @abstractmethod
     def resume(self) -> None:
@@ -70,17 +67,12 @@ class Broker(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End it and leave nothing behind: no process, no container, no file. Idempotent."""
+        """End it and remove its process, container and files. Idempotent."""
 
     def restart(self) -> None:
         """`stop`, then `start`."""
         self.stop()
         self.start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

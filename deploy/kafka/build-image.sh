@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds sentiment-worker/kafka:4.3.0, a stand-in for apache/kafka:4.3.0 where no image registry can be reached:
+# Builds sentiment-worker/kafka:4.3.0, a replacement for apache/kafka:4.3.0 on machines that reach no image registry:
 # a minimal Debian from this machine's own package mirror, a Java runtime, and Kafka's jars from Maven.
-# Does nothing when the image is there and nothing that it is made of has changed.
+# Skips an image that exists and whose inputs have not changed.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ../debian.sh

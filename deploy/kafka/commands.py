@@ -1,4 +1,4 @@
-"""Running other programs to their end, bounded, with an error that shows what they said."""
+"""Runs other programs with a time limit, and shows their output in errors."""
 
 import shutil
 import subprocess
@@ -10,11 +10,11 @@ TAIL_LINES = 15
 
 
 class CommandFailed(Exception):
-    """A program ended with an error or ran out of time; the message ends with what it printed last."""
+    """A program failed or ran out of time; the message ends with the tail of its output."""
 
 
 def found(program: str) -> str:
-    """The path of `program`. Raises WayClosed when the machine does not have it."""
+    """The path of `program`. Raises WayClosed if it is not installed."""
     path = shutil.which(program)
     if path is None:
         raise WayClosed(f"there is no `{program}` command")
@@ -22,7 +22,7 @@ def found(program: str) -> str:
 
 
 def run(command: Sequence[str], *, limit_s: float) -> str:
-    """What `command` printed, errors included. Raises CommandFailed."""
+    """The output of `command`, including stderr. Raises CommandFailed."""
     try:
         done = subprocess.run(  # noqa: S603  # the commands are our own
             command,

@@ -1,6 +1,6 @@
-"""A broker in a container: the official image, or the one that build-image.sh makes where no hub can be reached.
+"""A broker in a container: the official image, or the one from build-image.sh for machines without a registry.
 
-The docker command finds the daemon and the image; testcontainers, of the extra `demo`, runs the container.
+The docker command finds the daemon and the image; testcontainers, from the extra `demo`, runs the container.
 """
 
 import os
@@ -28,7 +28,7 @@ ANSWER_LIMIT_S = 10.0
 PULL_LIMIT_S = 60.0
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30
-CLIENT_PORT = 9092  # inside the container, as all ports below
+CLIENT_PORT = 9092  # inside the container, like the two ports below
 CONTROLLER_PORT = 9093
 BROKER_PORT = 9094
 DATA_DIR = "/tmp/kafka-data"  # noqa: S108  # inside the container, where any user may write
@@ -36,17 +36,17 @@ JVM_VARIABLES = {"KAFKA_HEAP_OPTS": "-Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-
 
 
 class DockerBroker(Broker):
-    """Kafka in a container that does not outlive this process, even when that is killed."""
+    """Kafka in a container that does not outlive this process, even if that is killed."""
 
     kind: ClassVar[Kind] = "docker"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
+    def __init__(self, *, port: int | None, report: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
         """Find the daemon and an image; may pull one. Raises WayClosed."""
         self._extras = extras
         if find_spec("testcontainers") is None:
             raise WayClosed("the testcontainers package is not installed: pip install testcontainers")
         self._docker = found("docker")
-        self._image = _find_image(self._docker, tell)
+        self._image = _find_image(self._docker, report)
         self.name = f"Apache Kafka in container {self._image}"
         self._port = port or free_ports(1)[0]
         self.address = f"127.0.0.1:{self._port}"
@@ -65,7 +65,7 @@ class DockerBroker(Broker):
 
     def stop(self) -> None:
         """See Broker. A container that does not end in 30 s is killed."""
-        self.resume()  # a frozen container cannot end in order
+        self.resume()  # a frozen container cannot shut down
         with _docker_errors("stop"):
             self._container.stop(timeout=STOP_LIMIT_S)
 
@@ -106,17 +106,19 @@ class DockerBroker(Broker):
         from testcontainers.core.config import testcontainers_config
         from testcontainers.core.container import DockerContainer
 
-        testcontainers_config.ryuk_disabled = True  # our janitor does the same, without a second image to pull
+        testcontainers_config.ryuk_disabled = True  # our janitor does the same without a second image
         name = f"sentiment-kafka-{uuid4().hex[:12]}"
         self._janitor = Janitor([self._docker, "rm", "--force", "--volumes", name])
         self._created = DockerContainer(self._image, env=self._environment(), name=name)
         inside_and_out = {CLIENT_PORT: self._port} | {each.port: each.port for each in self._extras.listeners}
         for inside, outside in inside_and_out.items():
-            # For this machine alone: the annotation has no place for the interface, Docker does.
+            # On loopback only. Docker takes an interface here, although the annotation does not allow one.
             self._created.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
         if self._extras.data_dir:
             self._created.with_volume_mapping(self._extras.data_dir, DATA_DIR, mode="rw")
-        with ThreadPoolExecutor(1) as aside:  # a Ctrl-C waits for the daemon's answer: half created is not found again
+        with ThreadPoolExecutor(
+            1
+        ) as aside:  # so that Ctrl-C waits for the daemon, and no half-created container is lost
             aside.submit(self._created.start).result()
 
     def _environment(self) -> dict[str, str]:
@@ -128,7 +130,8 @@ class DockerBroker(Broker):
             controller_port=CONTROLLER_PORT,
             data_dir=DATA_DIR,
         )
-        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES
+        more = {"KAFKA_OPTS": " ".join(self._extras.jvm_options)}
+        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES | more
 
     @property
     def _container(self) -> "Container":
@@ -145,8 +148,8 @@ class DockerBroker(Broker):
             return self._status() == "running"
 
 
-def _find_image(docker: str, tell: Callable[[str], None]) -> str:
-    """The image to run: KAFKA_IMAGE if set, else one that is here, else the official one, pulled. Raises WayClosed."""
+def _find_image(docker: str, report: Callable[[str], None]) -> str:
+    """KAFKA_IMAGE if set, else an image on this machine, else the official one; may pull it. Raises WayClosed."""
     try:
         run([docker, "version"], limit_s=ANSWER_LIMIT_S)
     except CommandFailed as error:
@@ -156,11 +159,11 @@ def _find_image(docker: str, tell: Callable[[str], None]) -> str:
         if _is_here(docker, image):
             return image
     image = wanted or OFFICIAL_IMAGE
-    tell(f"pulling {image}, for {PULL_LIMIT_S:.0f} s at most")
+    report(f"pulling {image}, for {PULL_LIMIT_S:.0f} s at most")
     try:
         run([docker, "pull", "--quiet", image], limit_s=PULL_LIMIT_S)
     except CommandFailed as error:
-        raise WayClosed(f"{image} is not here and could not be pulled: {error}") from error
+        raise WayClosed(f"{image} is not on this machine and could not be pulled: {error}") from error
     return image
 
 

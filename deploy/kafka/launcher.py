@@ -1,4 +1,4 @@
-"""Chooses a broker: the address that the user gave, else a container, else a local process."""
+"""Chooses a broker: at the address that the user gave, else in a container, else as a local process."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from deploy.kafka.docker import DockerBroker
 from deploy.kafka.local import LocalBroker
 from deploy.kafka.properties import NOTHING_MORE, Extras
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]  # gets one line for people
 OwnKind = Literal["docker", "local"]
 OURS: dict[OwnKind, type[DockerBroker] | type[LocalBroker]] = {"docker": DockerBroker, "local": LocalBroker}
 NONE = (
     "there is no Kafka to use. Three ways to get one:\n"
-    "  - give the address of one that runs (host:port);\n"
+    "  - give the address of a running one (host:port);\n"
     "  - run Docker, with the docker command and access to its daemon;\n"
     "  - install Java 17 or later and Maven (commands `java` and `mvn`), or set KAFKA_HOME to an unpacked Kafka.\n"
     "What was tried:\n"
@@ -24,7 +24,7 @@ NONE = (
 
 
 def to_stderr(line: str) -> None:
-    """Tell a person at once, without mixing with the output."""
+    """Write a line for people to stderr, without delay."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
@@ -36,28 +36,28 @@ def choose_broker(
     kind: OwnKind | None = None,
     port: int | None = None,
     extras: Extras = NOTHING_MORE,
-    tell: Tell = to_stderr,
+    report: Report = to_stderr,
 ) -> Iterator[Broker]:
     """A broker that serves, closed at the end.
 
-    With `address` it is that one and no other; else the first of docker and local (or only `kind`) that starts,
-    listening on `port` or a free one, and where `extras` says. `tell` hears of long steps, one line each.
-    Raises StartFailed (the address given does not answer) or NoBroker.
+    With `address`, that one; else the first of docker and local (or only `kind`) that starts, listening on `port` or
+    a free port, and as `extras` says. `report` gets a line before each long step.
+    Raises StartFailed (the given address does not answer) or NoBroker.
     """
-    broker = AddressBroker(address) if address else _first_that_starts(kind, port, extras, tell)
+    broker = AddressBroker(address) if address else _first_that_starts(kind, port, extras, report)
     with broker:
         if address:
             broker.start()
         yield broker
 
 
-def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, tell: Tell) -> Broker:
+def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, report: Report) -> Broker:
     refusals = ["no address given"]
     for way, make in OURS.items():
         if kind not in (None, way):
             continue
         try:
-            broker = _started(make, port, extras, tell)
+            broker = _started(make, port, extras, report)
         except LauncherError as error:
             refusals.append(f"{way}: {error}")
         else:
@@ -66,11 +66,11 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, t
     raise NoBroker(NONE + "\n".join(f"  - {refusal}" for refusal in refusals))
 
 
-def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, extras: Extras, tell: Tell) -> Broker:
-    broker = make(port=port, extras=extras, tell=tell)
+def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, extras: Extras, report: Report) -> Broker:
+    broker = make(port=port, extras=extras, report=report)
     try:
         broker.start()
-    except BaseException:  # Ctrl-C too: what was begun must go
+    except BaseException:  # also on Ctrl-C
         broker.close()
         raise
     return broker

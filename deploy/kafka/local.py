@@ -1,4 +1,4 @@
-"""A broker as a process of this machine, from Kafka's jars, with its data in a temporary directory."""
+"""A broker as a process on this machine, from Kafka's jars, with its data in a temporary directory."""
 
 import os
 import shutil
@@ -22,25 +22,25 @@ JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC")
 LOGGING = Path(__file__).with_name("log4j2.properties")
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30.0
-# Killing comes first, and may still be going on when the files are removed.
+# The killed process may still write while its files are removed, hence the second try.
 CLEAN_UP = 'kill -s KILL -- "-$(cat "$1/pid")"; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }'
 
 
 class LocalBroker(Broker):
-    """Kafka in its own process group; it does not outlive this process, even when that is killed."""
+    """Kafka in its own process group; it does not outlive this process, even if that is killed."""
 
     kind: ClassVar[Kind] = "local"
 
-    def __init__(self, *, port: int | None, tell: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
-        """Find Java and the jars; the first time may fetch them. Raises WayClosed."""
+    def __init__(self, *, port: int | None, report: Callable[[str], None], extras: Extras = NOTHING_MORE) -> None:
+        """Find Java and the jars; may fetch the jars. Raises WayClosed."""
         self._extras = extras
         self._java = find_java()
-        self._jars = find_jars(tell)
+        self._jars = find_jars(report)
         self.name = f"local Apache Kafka {version_of(self._jars)}"
         self._internal_ports = free_ports(3)
         self._port = port or self._internal_ports[2]
         self.address = f"127.0.0.1:{self._port}"
-        self.controller = f"127.0.0.1:{self._internal_ports[1]}"  # for another broker to join this one
+        self.controller = f"127.0.0.1:{self._internal_ports[1]}"  # for a second broker to join this one
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._janitor: Janitor | None = None
@@ -54,7 +54,7 @@ class LocalBroker(Broker):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal is for us: we stop the broker in order
+                start_new_session=True,  # so that Ctrl-C does not end it: we shut it down cleanly
             )
         process = self._process
         (directory / "pid").write_text(str(process.pid))
@@ -63,7 +63,7 @@ class LocalBroker(Broker):
 
     def stop(self) -> None:
         """See Broker. A broker that does not end in 30 s is killed."""
-        self.resume()  # a frozen process cannot end in order
+        self.resume()  # a frozen process cannot shut down
         self._signal(signal.SIGTERM)
         try:
             self._forget_process(limit_s=STOP_LIMIT_S)
@@ -89,7 +89,7 @@ class LocalBroker(Broker):
 
     def close(self) -> None:
         """See Broker."""
-        self.kill()  # in good order would take seconds, for data that nobody will read
+        self.kill()  # a clean shutdown takes seconds, for data that is deleted now
         if self._directory is not None:
             shutil.rmtree(self._directory)
             self._directory = None
@@ -120,7 +120,8 @@ class LocalBroker(Broker):
 
     def _command(self, main_class: str, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={LOGGING}"
-        return [self._java, *JVM_OPTIONS, logging, "-cp", f"{self._jars}/*", main_class, *arguments]
+        options = (*JVM_OPTIONS, *self._extras.jvm_options, logging)
+        return [self._java, *options, "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -130,5 +131,5 @@ class LocalBroker(Broker):
         if self._process is None or self._directory is None:
             return
         self._process.wait(timeout=limit_s)
-        (self._directory / "pid").unlink(missing_ok=True)  # the number is free for another process from here on
+        (self._directory / "pid").unlink(missing_ok=True)  # another process may get the number from now on
         self._process = None

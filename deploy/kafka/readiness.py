@@ -1,7 +1,7 @@
-"""Whether a broker serves: it is asked in Kafka's own protocol, as an open port alone proves nothing.
+"""Whether a broker serves, by a request in Kafka's own protocol, because an open port alone proves nothing.
 
-Docker's proxy accepts connections long before the broker behind it does. Kafka itself opens its listeners last,
-when the node is unfenced: a broker that answers serves every request.
+Docker's proxy accepts connections long before the broker behind it does. Kafka itself opens its listeners last, when
+the node is unfenced, so a broker that answers serves every request.
 """
 
 import socket
@@ -29,7 +29,7 @@ def serves(host: str, port: int) -> bool:
 
 
 def wait_until_serves(port: int, *, limit_s: float, alive: Callable[[], bool]) -> bool:
-    """Wait for the broker at 127.0.0.1:`port`; false when it is no longer `alive` or the limit has passed."""
+    """Wait for the broker at 127.0.0.1:`port`; false if it is no longer `alive` or the limit has passed."""
     deadline_s = time.monotonic() + limit_s
     while not serves("127.0.0.1", port):
         if not alive() or time.monotonic() > deadline_s:

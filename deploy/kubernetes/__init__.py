@@ -1,1 +1,1 @@
-"""Kustomize's base and overlays, and the alerts as the Prometheus operator takes them."""
+"""Kustomize's base and overlays, and the alerts in the Prometheus operator's format."""

@@ -1,7 +1,7 @@
-"""What MkDocs asks: the pages are those of the repository, at their own places, so that every link means the same.
+"""MkDocs hooks: the pages of the site are the repository's Markdown files, at the same paths, so links stay valid.
 
 docs/README.md is also the navigation: its headings are the sections, its list items the pages. A diagram is shown as
-the picture that `python -m tests.browser.diagrams` made of it.
+the picture that `python -m tests.browser.diagrams` drew of it.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ INDEX = "docs/README.md"
 DECISIONS = "docs/decisions/*.md"
 DIAGRAMS = "docs/images/diagrams"
 MERMAID = re.compile(r"^```mermaid\n(?P<source>.*?)^```$", re.MULTILINE | re.DOTALL)
-TITLE = re.compile(r"^ *accTitle: (.*)$", re.MULTILINE)  # what Mermaid calls the words for those who do not see
+TITLE = re.compile(r"^ *accTitle: (.*)$", re.MULTILINE)  # Mermaid's text alternative of a diagram
 LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s:#]+)(?:#[^()\s]*)?\)")
 
 
@@ -38,13 +38,13 @@ def pages(root: Path) -> list[Path]:
 
 
 def diagrams(root: Path) -> dict[str, str]:
-    """Return every diagram by the name of its picture."""
+    """Return the source of every diagram, by the name of its picture."""
     sources = (match["source"] for page in pages(root) for match in MERMAID.finditer(page.read_text("utf-8")))
     return {_picture(source): source for source in sources}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Navigate as docs/README.md does; name headings as GitHub does."""
+    """Set the navigation from docs/README.md, and GitHub's anchors of headings."""
     root = _root(config)
     decisions = [str(path.relative_to(root)) for path in sorted(root.glob(DECISIONS))]
     config.nav = [{"Start": "README.md"}, {"Documentation": INDEX}, *_sections(root / INDEX), {"Decisions": decisions}]
@@ -53,17 +53,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Publish the pages, and the files that they link to, instead of what lies in one folder."""
+    """Publish the pages and the files that they link to, instead of the files of one folder."""
     root = _root(config)
     of_theme = [file for file in files if file.src_dir != config.docs_dir]
     linked = (file for page in pages(root) for file in _linked_files(page))
     ours = [*(root / path for path in config.extra_css), *(root / DIAGRAMS).glob("*.svg")]
     published = dict.fromkeys([*pages(root), *linked, *ours])
-    return Files(of_theme + [_file(path, root, config) for path in published])
+    places = {path: path.relative_to(root).as_posix() for path in published}
+    return Files(of_theme + [File.generated(config, uri, abs_src_path=str(path)) for path, uri in places.items()])
 
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: object) -> str:
-    """Show pictures of diagrams, and of a link to a folder its words: a site has no folders."""
+    """Replace diagrams by pictures, and links to folders by their text, because a site has no folders."""
     folder = dirname(page.file.src_uri)
     here = _root(config) / folder
     drawn = MERMAID.sub(lambda diagram: _shown(diagram["source"], folder), markdown)
@@ -71,7 +72,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: object
 
 
 def slug(heading: str, separator: str) -> str:
-    """Return the anchor that GitHub gives to a heading."""
+    """Return GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", separator)
 
 
@@ -86,10 +87,6 @@ def _shown(source: str, folder: str) -> str:
 
 def _root(config: MkDocsConfig) -> Path:
     return Path(config.config_file_path).parent
-
-
-def _file(path: Path, root: Path, config: MkDocsConfig) -> File:
-    return File.generated(config, path.relative_to(root).as_posix(), abs_src_path=str(path))
 
 
 def _linked_files(page: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Models that are shipped with the program."""
+"""The models in this package."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Predictors: the same artifact, computed in different ways. `load_predictor` chooses."""
+"""Predictors: the same artifact, computed by different engines. `load_predictor` chooses one."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -25,17 +25,17 @@ def load_predictor(
 ) -> Predictor:
     """Load an artifact into an engine.
 
-    `engine` auto: the fastest that can be had here, see `model.engines.choice.WAYS`. `device` auto: CUDA where there
-    is one. `precision` auto: the engine's own. `threads`: how many cores compute, None for the physical cores that
-    this process may use; without meaning on CUDA.
-    Raises ModelError for what cannot be had here, with what can, and ArtifactError for the artifact.
+    `engine` auto: the fastest one available, in the order of `model.engines.choice.WAYS`. `device` auto: CUDA where
+    available. `precision` auto: the engine's default. `threads`: the number of computing cores; None: the physical
+    cores that this process may use; ignored on CUDA.
+    Raises ModelError for a choice that is unknown or unavailable, with the alternatives, and ArtifactError.
     """
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be at least 1, but is {threads}: give fewer cores or leave it out")
     gpu = gpu_in_sight()
     tried = choices(engine, device, precision, gpu=gpu)
 
-    # Imported here: who only names the contract need not wait for numbers.
+    # Imported here, so that modules which only need the names do not load numpy and safetensors.
     from model.artifact import load_artifact
     from model.engines.engine import EnginePredictor
 

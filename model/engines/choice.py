@@ -1,6 +1,6 @@
-"""Which engine computes: what each of them can do, and the order in which they are tried."""
+"""The choice of an engine: what each can do, and the order in which they are tried."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.errors import ModelError
@@ -10,7 +10,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """An engine on a device, and how precisely it computes there: in the first way, unless told otherwise."""
+    """An engine on a device, and its precisions there; the first one is the default."""
 
     engine: str
     device: str
@@ -22,7 +22,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way, decided."""
+    """An engine, a device and a precision."""
 
     engine: str
     device: str
@@ -41,13 +41,14 @@ PRECISIONS = (AUTO, *sorted({precision for way in WAYS for precision in way.prec
 
 
 def choices(engine: str, device: str, precision: str, *, gpu: bool) -> list[Choice]:
-    """What to try, in this order. `gpu` says whether one is in sight; a CUDA device that is asked for is tried anyway.
+    """What to try, in this order. CUDA is tried if `gpu` (a GPU is in sight) or if `device` asks for it.
 
-    Raises ModelError for what is not known or no engine does, with what there is.
+    Raises ModelError, with the alternatives, for a choice that is unknown or that no engine supports.
     """
-    _require("engine", engine, ENGINES)
-    _require("device", device, DEVICES)
-    _require("precision", precision, PRECISIONS)
+    settings = (("engine", engine, ENGINES), ("device", device, DEVICES), ("precision", precision, PRECISIONS))
+    for name, value, allowed in settings:
+        if value not in allowed:
+            raise ModelError(f"{name} {value!r} is not known; the choices are {', '.join(allowed)}")
     able = [
         way
         for way in WAYS
@@ -55,7 +56,7 @@ def choices(engine: str, device: str, precision: str, *, gpu: bool) -> list[Choi
     ]
     if not able:
         raise ModelError(
-            f"no engine does what is asked for (engine {engine}, device {device}, precision {precision}); "
+            f"no engine supports engine {engine}, device {device}, precision {precision} together; "
             f"there are {'; '.join(map(str, WAYS))}"
         )
     tried = [way for way in able if gpu or way.device != "cuda" or device == "cuda"]
@@ -65,16 +66,11 @@ def choices(engine: str, device: str, precision: str, *, gpu: bool) -> list[Choi
 
 
 def explain(choice: Choice, *, asked: str, gpu: bool, passed_over: Sequence[str]) -> str:
-    """Why this choice, in one line; `asked` is the engine setting, `passed_over` says why better ones are not there."""
-    reasons = ["asked for" if asked == choice.engine else "the fastest that can be had"]
+    """The reasons for a choice, in one line; `asked`: the engine setting; `passed_over`: why faster ones failed."""
+    reasons = ["asked for" if asked == choice.engine else "the fastest available"]
     if not gpu and choice.device == "cpu":
         reasons.append("no GPU in sight")
     reasons += passed_over
     if choice.engine != "torch":
         reasons.append("torch is not imported")
     return "; ".join(reasons)
-
-
-def _require(name: str, value: str, allowed: Collection[str]) -> None:
-    if value not in allowed:
-        raise ModelError(f"{name} {value!r} is not known; the choices are {', '.join(allowed)}")

@@ -1,4 +1,4 @@
-"""How many cores this process may compute on."""
+"""The number of cores that this process may compute on."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 def physical_cores(cpu_max: Path = _CPU_MAX) -> int:
-    """Physical cores in the process's CPU set: two hyper-threads share one core's arithmetic. At least 1.
+    """Physical cores in the process's CPU set, because two hyper-threads share one core's arithmetic. At least 1.
 
-    A cgroup's CPU quota (`docker run --cpus 2`), read from `cpu_max`, lowers it: threads beyond the quota would be
-    stopped in mid-computation.
+    A cgroup's CPU quota (`docker run --cpus 2`), read from `cpu_max`, lowers it, because threads beyond the quota are
+    suspended in mid-computation.
     """
     cores = len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
     quota = _cgroup_quota_cpus(cpu_max)
@@ -22,7 +22,7 @@ def _siblings(cpu: int) -> str:
     try:
         return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
     except OSError:
-        return str(cpu)  # not told here (some sandboxes hide it): every CPU counts as a core
+        return str(cpu)  # some sandboxes hide the file: every CPU counts as a core
 
 
 def _cgroup_quota_cpus(cpu_max: Path) -> int | None:

@@ -1,6 +1,6 @@
 """The torch engine for NVIDIA's GPUs, in fp16 or fp32.
 
-bf16 is not offered: cuDNN has no fast LSTM for it, and takes 2 to 7 times as long as in fp16 on an H100.
+bf16 is not offered, because cuDNN has no fast LSTM for it: on an H100 it takes 2 to 7 times as long as fp16.
 """
 
 import threading
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.engines.packed_networks import PackedNetwork, pack_network
 from model.engines.packing import Ids, pack
-from model.engines.shapes import SMALL_ROWS, UNMEASURED, Group, Plan, Price, Shape, cut, padded_lengths
+from model.engines.shapes import SMALL_ROWS, UNMEASURED, Plan, Price, RowGroup, Shape, cut, padded_lengths
 from model.engines.torch_errors import translated
 from model.errors import EngineBroken, EngineUnavailable
 from model.networks import Network
@@ -23,7 +23,7 @@ from model.networks import Network
 _DTYPES: Final = {"fp16": torch.float16, "fp32": torch.float32}
 _TOLERANCES: Final = {"fp16": 5e-3, "fp32": 1e-5}
 _MEASURED_ROWS: Final = (64, 512)
-_MEASUREMENTS: Final = 3  # the fastest counts: others may use the device
+_MEASUREMENTS: Final = 3  # the fastest counts, because other processes may use the device
 
 _CAPTURING: Final = threading.Lock()  # torch captures one graph at a time in a process
 
@@ -31,32 +31,29 @@ _CAPTURING: Final = threading.Lock()  # torch captures one graph at a time in a 
 class CudaEngine:
     """See `model.engines.engine.Engine`.
 
-    The first call measures the device and records the small shapes. In each call, all groups of the batch are under way
-    before any is waited for, so the host packs a group while others are computed.
-    On the CPU it does the same without recording, for tests.
+    The first call measures the device and records the small shapes as CUDA graphs. Each call starts all groups of the
+    batch before it waits for any, so the host packs a group while others are computed. On the CPU, for tests, it does
+    the same without recording.
     """
 
     def __init__(self, network: Network, *, max_tokens: int, device: torch.device, precision: str) -> None:
-        """Take over `network`, which must be on the CPU, in fp32 and in evaluation mode.
-
-        Raises EngineBroken where `device` cannot hold it.
-        """
+        """Take over `network`, on the CPU, in fp32, in evaluation mode. EngineBroken where `device` cannot hold it."""
         self._device = device
         self._on_cuda = device.type == "cuda"
         if self._on_cuda:
-            # For the whole process: torch has no such setting of a thread, and engines that changed it for a while
-            # would change it for each other when a model is reloaded. TF32 keeps 10 bits of fp32's 23.
+            # For the whole process, because torch has no such setting per thread, and engines that change it for a
+            # while would affect each other when a model is reloaded. TF32 keeps 10 bits of fp32's 23.
             torch.backends.cudnn.allow_tf32 = False
         try:
             self._stream = torch.cuda.Stream(device) if self._on_cuda else None  # type: ignore[no-untyped-call]
             with torch.cuda.stream(self._stream):
                 self._network = pack_network(network, max_tokens=max_tokens, device=device, dtype=_DTYPES[precision])
             self._buffer = self._new_buffer(1)
-        except RuntimeError as error:  # torch's out-of-memory and device errors are of this kind
+        except RuntimeError as error:  # base of torch's out-of-memory and device errors
             raise EngineBroken(f"the network cannot be put on {device}: choose another device ({error})") from error
         self._lengths = padded_lengths(max_tokens)
         self.plan: Plan | None = None  # until the first call
-        self._graphs: dict[Shape, _Graph] = {}
+        self._graphs: dict[Shape, _RecordedShape] = {}
         place = torch.cuda.get_device_name(device) if self._on_cuda else "for tests"
         self.description = f"torch {device.type} {precision}, {place}"
         self.tolerance = _TOLERANCES[precision]
@@ -71,7 +68,7 @@ class CudaEngine:
                 self.plan = self._prepare()
             return self._scored(rows, cut(lengths, self._lengths, self.plan), int(lengths.sum()))
 
-    def _scored(self, rows: Sequence[Ids], groups: Sequence[Group], tokens: int) -> NDArray[np.float64]:
+    def _scored(self, rows: Sequence[Ids], groups: Sequence[RowGroup], tokens: int) -> NDArray[np.float64]:
         buffer = self._free_buffer(tokens + sum(group.shape.rows for group in groups))
         answers = torch.empty(len(rows), device=self._device)
         packed_end = answered = 0
@@ -86,14 +83,14 @@ class CudaEngine:
         return result
 
     def _compute(self, packed: Tensor, shape: Shape) -> Tensor:
-        """Begin to compute one group; the answer is to be used before the next group of its kind is begun."""
+        """Start computing one group; use its logits before starting the next group of the same shape."""
         graph = self._graphs.get(shape)
         if graph is not None:
             return graph.logits(packed)
         return self._network(packed.to(self._device, non_blocking=True), shape)
 
     def _free_buffer(self, size: int) -> Tensor:
-        """Page-locked memory that nothing is copied from any more: a batch that failed may have left work behind."""
+        """Page-locked memory that no copy still reads; a batch that failed may have left one running."""
         if self._stream is not None:
             self._stream.synchronize()
         if len(self._buffer) < size:
@@ -104,35 +101,35 @@ class CudaEngine:
         return torch.empty(1 << (size - 1).bit_length(), dtype=torch.int32, pin_memory=self._on_cuda)
 
     def _prepare(self) -> Plan:
-        """Measure what groups cost here, and record the small shapes."""
+        """Measure the cost of groups on this device, and record the small shapes."""
         if self._stream is None:
             return UNMEASURED
         plan = _measured(self._network, self._lengths[-1], self._device, self._stream)
         pool = torch.cuda.graph_pool_handle()  # its type has no public name
         shapes = [Shape(rows, length) for rows in SMALL_ROWS for length in self._lengths]
-        shapes.sort(reverse=True)  # the largest first: the others find its memory free
-        self._graphs = {shape: _Graph(self._network, shape, pool, self._stream) for shape in shapes}
+        shapes.sort(reverse=True)  # the largest first, so that the others reuse its memory
+        self._graphs = {shape: _RecordedShape(self._network, shape, pool, self._stream) for shape in shapes}
         return plan
 
 
 def cuda_device() -> torch.device:
-    """Raises EngineUnavailable where torch finds none."""
+    """The CUDA device. Raises EngineUnavailable where torch finds none."""
     if not torch.cuda.is_available():
-        raise EngineUnavailable("torch finds no CUDA device: choose the device auto or cpu, or mend the GPU's driver")
+        raise EngineUnavailable("torch finds no CUDA device: choose the device auto or cpu, or fix the GPU's driver")
     return torch.device("cuda")
 
 
-class _Graph:
-    """The computation of one shape, recorded: to begin it costs one launch instead of fifty.
+class _RecordedShape:
+    """The computation of one shape as a CUDA graph: starting it costs one launch instead of fifty.
 
-    Graphs of one pool share memory: an answer holds until the next one of them is begun.
+    Graphs of one pool share memory, so logits are valid until the next graph of the pool starts.
     """
 
     def __init__(self, network: PackedNetwork, shape: Shape, pool: Any, stream: torch.cuda.Stream) -> None:
         self._packed = torch.zeros(shape.rows + shape.tokens, dtype=torch.int32, device=stream.device)
-        network(self._packed, shape)  # what libraries set up when they meet a shape must not be recorded
+        network(self._packed, shape)  # so that the libraries' one-time setup for a shape is not recorded
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads go on with the device meanwhile, as when a model is reloaded under load.
+        # Other threads may use the device meanwhile, for example while a model is reloaded under load.
         with (
             _CAPTURING,
             torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
@@ -146,7 +143,7 @@ class _Graph:
 
 
 def _measured(network: PackedNetwork, length: int, device: torch.device, stream: torch.cuda.Stream) -> Plan:
-    """A plan for this device, or the usual one where it has no memory to measure."""
+    """A plan for this device, or the default one if it has no memory to measure."""
     small, large = (Shape(rows, length) for rows in _MEASURED_ROWS)
     try:
         torch.cuda.reset_peak_memory_stats(device)
@@ -165,7 +162,7 @@ def _seconds(network: PackedNetwork, shape: Shape, stream: torch.cuda.Stream) ->
     packed = torch.ones(shape.rows + shape.tokens, dtype=torch.int32, device=stream.device)
     packed[: shape.rows] = shape.length
     took_s = []
-    for _ in range(1 + _MEASUREMENTS):  # the first sets up what is needed, and is not the fastest
+    for _ in range(1 + _MEASUREMENTS):  # the first includes one-time setup
         stream.synchronize()
         began_s = time.perf_counter()
         network(packed, shape)

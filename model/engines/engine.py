@@ -1,4 +1,4 @@
-"""What every engine shares: tokenizing before the numbers, and calibration, evidence and checks after them."""
+"""The engine contract, and what all engines share: tokenizing, calibration, evidence and checks."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from model.artifact import Artifact
 from model.engines.packing import Ids
 from model.engines.tokenizing import batch_tokenizer
 from model.errors import BatchFailed
-from model.predictor import GoldenReview, ModelInfo, Predictions, TokenizedText
+from model.predictor import ModelInfo, Predictions, TokenizedText
 
 _WARM_UP_ROWS = 64
 
@@ -18,39 +18,29 @@ _WARM_UP_ROWS = 64
 class Engine(Protocol):
     """Computes one network, and nothing else."""
 
-    @property
-    def description(self) -> str:
-        """For people and logs, e.g. "torch cpu fp32, 2 threads"."""
-        ...
-
-    @property
-    def tolerance(self) -> float:
-        """Largest difference of a probability from the fp32 result of the same review alone."""
-        ...
-
-    @property
-    def batches_at_once(self) -> int:
-        """See `ModelInfo`."""
-        ...
+    description: str  # for people and logs, e.g. "torch cpu fp32, 2 threads"
+    tolerance: float  # largest difference of a probability from the fp32 result of the same review alone
+    batches_at_once: int  # see `ModelInfo`
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """(B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, not checked to be finite.
+        """Logits (B,) of B > 0 rows with at least one id each, in the order given; uncalibrated, maybe not finite.
 
-        Blocks; called from as many threads as `batches_at_once`. Raises as `Predictor.predict`.
+        Blocks. Call from at most `batches_at_once` threads. Raises the errors of `Predictor.predict`.
         """
         ...
 
 
 class EnginePredictor:
-    """See `model.predictor.Predictor`: an artifact, its numbers computed by any engine."""
+    """See `model.predictor.Predictor`: an artifact, computed by any engine."""
 
     def __init__(self, artifact: Artifact, engine: Engine, *, why: str = "") -> None:
+        """`why` this engine was chosen, for the log."""
         self._tokenizer = batch_tokenizer(artifact.tokenizer)
         self._max_tokens = artifact.tokenizer.max_tokens
         self._calibration = artifact.config.calibration
-        self._golden = artifact.config.golden
         self._engine = engine
-        self._info = ModelInfo(
+        self.golden = artifact.config.golden
+        self.info = ModelInfo(
             name=artifact.config.name,
             version=artifact.config.version,
             sha256=artifact.sha256,
@@ -61,35 +51,19 @@ class EnginePredictor:
             batches_at_once=engine.batches_at_once,
         )
 
-    @property
-    def info(self) -> ModelInfo:
-        """See `Predictor`."""
-        return self._info
-
-    @property
-    def golden(self) -> Sequence[GoldenReview]:
-        """See `Predictor`."""
-        return self._golden
-
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """See `Predictor`."""
         return self._tokenizer.tokenize_all(texts)
 
     def predict(self, rows: Sequence[TokenizedText]) -> Predictions:
         """See `Predictor`."""
-        tokens = np.fromiter(map(len, rows), np.int32, len(rows))
         probabilities = np.full(len(rows), 0.5)
         scored = [i for i, row in enumerate(rows) if len(row)]
         if scored:
             logits = self._finite_logits([rows[i].ids for i in scored])
             evidence = np.array([rows[i].evidence for i in scored])
             probabilities[scored] = self._calibration.scores(logits, evidence)
-        return Predictions(
-            probabilities=probabilities.astype(np.float32),
-            tokens=tokens,
-            truncated=np.fromiter((row.truncated for row in rows), np.bool_, len(rows)),
-            out_of_domain=np.fromiter((row.out_of_domain for row in rows), np.bool_, len(rows)),
-        )
+        return Predictions.of(rows, probabilities.astype(np.float32))
 
     def warm_up(self) -> None:
         """See `Predictor`."""
@@ -99,5 +73,7 @@ class EnginePredictor:
     def _finite_logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         logits = self._engine.logits(rows)
         if not np.isfinite(logits).all():
-            raise BatchFailed(f"the network's result is not finite for {np.sum(~np.isfinite(logits))} of {len(rows)}")
+            raise BatchFailed(
+                f"the network's result is not finite for {np.sum(~np.isfinite(logits))} of {len(rows)} reviews"
+            )
         return logits

@@ -1,12 +1,12 @@
-"""Whether it is worth asking torch for a GPU, which takes it seconds."""
+"""Whether there may be a GPU, without importing torch, which takes seconds."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-# NVIDIA's driver, the driver in a container that was given one card of several, and Windows' subsystem for Linux.
+# NVIDIA's driver, the driver in a container with one card of several, and Windows' subsystem for Linux.
 _SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 
 
 def gpu_in_sight(signs: Iterable[str] = _SIGNS) -> bool:
-    """Whether there may be a CUDA device; torch has the last word."""
+    """Whether there may be a CUDA device; only torch knows for certain."""
     return any(Path(sign).exists() for sign in signs)

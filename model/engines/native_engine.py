@@ -1,8 +1,8 @@
-"""The native engine: both networks on a CPU, by the kernel in `model/engines/native`.
+"""The native engine: both networks on a CPU, computed by the kernel in `model/engines/native`.
 
-Every core is a lane of its own, as in `model/engines/grouping.py`. Here the lanes share the rows one by one: each takes
-the next, the longest first, when one of its slots is free. So no row waits for another, and a lane that a neighbour
-slows down takes fewer.
+Every core is a lane, as in `model/engines/grouping.py`. Here the lanes share the rows one by one: each takes the next
+row, the longest first, when one of its slots is free. No row waits for another, and a lane slowed down by another
+process takes fewer rows.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from model.engines.cores import physical_cores
 from model.engines.lanes import Lanes
-from model.engines.native.binding import PRECISIONS, Kernel, Network, Rows, Words
-from model.engines.native.weights import Floats, Layout, pack_lstm, states_after_zeros
-from model.engines.packing import Ids
+from model.engines.native.binding import PRECISIONS, Kernel, KernelNetwork, Rows, Words
+from model.engines.native.weights import Floats, Layout, pack_lstm
+from model.engines.packing import Ids, states_after_padding
 from model.errors import ModelError
 from model.network_config import Weights
 
@@ -36,7 +36,8 @@ class NativeEngine:
     ) -> None:
         """`weights` are those of a `BiLstmClassifier` or a `SentimentRNN`. `threads` None: the physical cores.
 
-        Raises EngineUnavailable where the kernel was not compiled or the processor is not one that it knows.
+        Raises ModelError for an unknown precision, and EngineUnavailable where the kernel is not compiled or does not
+        support the processor.
         """
         if precision not in PRECISIONS:
             raise ModelError(f"precision {precision!r} is not known; the choices are {', '.join(PRECISIONS)}")
@@ -46,13 +47,13 @@ class NativeEngine:
         network: type[_SentimentRnn | _BiLstm] = _SentimentRnn if "fc.weight" in weights else _BiLstm
         self._network = network(weights, max_tokens, precision, self._kernel.layout)
         self._threads = threads or physical_cores()
-        self._lanes = Lanes(self._threads, lambda: None)
+        self._lanes = Lanes(self._threads)
         self.description = f"native {self._kernel.level_of(precision)} {precision}, {self._threads} threads"
         self.tolerance = TOLERANCES[precision]
-        self.batches_at_once = 2  # lanes that find no row left of the one begin with the other
+        self.batches_at_once = 2  # lanes that have no row left of one batch start on the other
 
     def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """See `Engine`. Raises ValueError for ids that the network does not have and rows that are too long."""
+        """See `Engine`. Raises ValueError for unknown ids and for rows that are empty or too long."""
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         longest_first = np.argsort(-lengths, kind="stable")
         words = self._words([rows[i] for i in longest_first], lengths[longest_first])
@@ -61,7 +62,7 @@ class NativeEngine:
         return logits
 
     def _words(self, rows: Sequence[Ids], lengths: NDArray[np.int64]) -> Words:
-        """Rows as the kernel reads them; checked, for it would read whatever it is told to."""
+        """Rows as the kernel reads them; checked here, because the kernel checks nothing."""
         if lengths[-1] < 1 or lengths[0] > self._max_tokens:
             raise ValueError(
                 f"rows must have from 1 to {self._max_tokens} ids, these have {lengths[-1]} to {lengths[0]}"
@@ -74,14 +75,14 @@ class NativeEngine:
         return Words(ids, np.concatenate([[0], lengths.cumsum()]), self._network.starts(lengths))
 
     def _pooled(self, words: Words) -> list[Floats]:
-        """What each LSTM of the network makes of the words: (B, 3, units)."""
+        """The pooled states of each LSTM of the network: (B, 3, units)."""
         passes = [(lstm, Rows(words, lstm, backwards=backwards)) for lstm, backwards in self._network.lstms]
         tasks = len(words) * len(passes)
         lanes = min(self._threads, tasks)
         slots = -(-tasks // lanes)
 
         def compute(lane: int) -> None:
-            for turn in range(len(passes)):  # lanes begin with different ones: a single review has work for two
+            for turn in range(len(passes)):  # lanes start with different ones, so a single review occupies two
                 lstm, rows = passes[(lane + turn) % len(passes)]
                 self._kernel.compute(lstm, rows, slots=slots)
 
@@ -96,47 +97,48 @@ class _BiLstm:
         self._units = weights["forward_lstm.weight_hh_l0"].shape[1]
         zeros = np.zeros((1, 1, 2, layout.padded(self._units)), np.float32)
         self.lstms = [
-            (Network(pack_lstm(weights, name, precision, layout), zeros, precision), backwards)
+            (KernelNetwork(pack_lstm(weights, name, precision, layout), zeros, precision), backwards)
             for name, backwards in (("forward_lstm", False), ("backward_lstm", True))
         ]
         self._head = weights["head.weight"][0].astype(np.float64)
         self._bias = float(weights["head.bias"][0])
 
     def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
-        """With which of the LSTMs' initial states rows of these lengths begin: (B,)."""
+        """The index of the initial states for rows of these lengths: (B,)."""
         return np.zeros(len(lengths), np.int32)
 
     def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
-        """(B,) of what each LSTM made of the rows."""
+        """Logits (B,) of the pooled states of both LSTMs."""
         states = np.concatenate([each[:, :, : self._units].reshape(len(each), -1) for each in pooled], axis=1)
         return _weighted_sums(states, self._head) + self._bias
 
 
 class _SentimentRnn:
-    """See `model.sentiment_rnn.SentimentRNN`. Its rows are filled up on the left to `max_tokens`.
+    """See `model.sentiment_rnn.SentimentRNN`. Its rows are padded on the left to `max_tokens`.
 
-    All rows with the same number of leading zeros share the state after them: it is tabled, and the zeros cost nothing.
+    All rows with the same number of leading zeros share the state after them. It is computed once per number of zeros.
     """
 
     def __init__(self, weights: Weights, max_tokens: int, precision: str, layout: Layout) -> None:
         self._max_tokens = max_tokens
         self._units = weights["lstm.weight_hh_l0"].shape[1]
-        states = states_after_zeros(weights, "lstm", max_tokens, layout.padded(self._units))
-        self.lstms = [(Network(pack_lstm(weights, "lstm", precision, layout), states, precision), False)]
+        missing = layout.padded(self._units) - self._units
+        states = np.pad(states_after_padding(weights, "lstm", max_tokens), [(0, 0)] * 3 + [(0, missing)])
+        self.lstms = [(KernelNetwork(pack_lstm(weights, "lstm", precision, layout), states, precision), False)]
         self._head = weights["fc.weight"][-1].astype(np.float64)
         self._bias = float(weights["fc.bias"][-1])
 
     def starts(self, lengths: NDArray[np.int64]) -> NDArray[np.int32]:
-        """With which of the LSTM's initial states rows of these lengths begin: (B,)."""
+        """The index of the initial states for rows of these lengths: (B,)."""
         return (self._max_tokens - lengths).astype(np.int32)
 
     def logits(self, pooled: Sequence[Floats]) -> NDArray[np.float64]:
-        """(B,) of what the LSTM made of the rows."""
+        """Logits (B,) of the pooled states of the LSTM."""
         last = pooled[0][:, 2, : self._units]
         return _weighted_sums(last, self._head) + self._bias
 
 
 def _weighted_sums(states: Floats, head: NDArray[np.float64]) -> NDArray[np.float64]:
-    """states @ head; a row's sum is made in the same order however many rows there are, and in this thread."""
+    """states @ head, in this thread; the order of a row's sum does not depend on the number of rows."""
     sums: NDArray[np.float64] = (states * head).sum(axis=1)
     return sums

@@ -1,6 +1,6 @@
 """Both networks as ONNX graphs, built from an artifact's weights: word ids in, logits out.
 
-Every graph has the inputs `ids` (T, B) int64 and others that its builder names, and the output `logits` (B,) float32.
+Every graph has the input `ids` (T, B) int64, the inputs that its function names, and the output `logits` (B,) float32.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from model.network_config import SentimentRnnConfig, Weights
 
 _OPSET, _IR_VERSION = 17, 8  # read by every ONNX Runtime since 1.12
 
-Lstm = tuple[str, int]  # the name under which the state dict knows it, and the layer
+Lstm = tuple[str, int]  # its name in the state dict, and the layer
 Shape = Sequence[int | str]
 
 
 def bilstm_graph(weights: Weights) -> bytes:
-    """The production network. Right-padded ids; `lengths` (B,) int32, all positive."""
-    graph = _Graph(weights)
+    """The production network, serialized. Ids are padded on the right; `lengths` (B,) int32, all positive."""
+    graph = _GraphBuilder(weights)
     graph.input("ids", TensorProto.INT64, ["T", "B"])
     graph.input("lengths", TensorProto.INT32, ["B"])
-    # ONNX's LSTM knows lengths: the backward direction begins at a row's last word, and states of padding are 0.
+    # ONNX's LSTM takes lengths: the backward direction starts at a row's last word, and states of padding are 0.
     states, last, _ = graph.lstm(graph.words(), [("forward_lstm", 0), ("backward_lstm", 0)], lengths="lengths")
     pooled = [graph.mean_of(states), graph.maximum_of(states), last]  # each (2, B, H)
     by_row = graph.node("Transpose", [graph.node("Concat", pooled, axis=2)], perm=[1, 0, 2])
@@ -33,44 +33,31 @@ def bilstm_graph(weights: Weights) -> bytes:
 
 
 def sentiment_rnn_graph(config: SentimentRnnConfig, weights: Weights) -> bytes:
-    """The reference network, without its sigmoid. Left-padded ids, going on from `hidden` and `cell` (L, B, H).
-
-    The outputs `next_hidden` and `next_cell` are the states at the last step.
-    """
-    graph = _Graph(weights)
+    """The reference network without its sigmoid, serialized. Left-padded ids; initial `hidden` and `cell` (L, B, H)."""
+    graph = _GraphBuilder(weights)
     graph.input("ids", TensorProto.INT64, ["T", "B"])
-    state_shape: Shape = [config.n_layers, "B", config.hidden_dim]
     for state in ("hidden", "cell"):
-        graph.input(state, TensorProto.FLOAT, state_shape)
-        graph.output(f"next_{state}", state_shape)
-    words, hiddens, cells = graph.words(), [], []
+        graph.input(state, TensorProto.FLOAT, [config.n_layers, "B", config.hidden_dim])
+    words, hidden = graph.words(), ""
     for layer in range(config.n_layers):
         initial = [graph.slice(state, layer) for state in ("hidden", "cell")]
-        states, hidden, cell = graph.lstm(words, [("lstm", layer)], initial=initial)
+        states, hidden, _ = graph.lstm(words, [("lstm", layer)], initial=initial)
         words = graph.node("Squeeze", [states, graph.constant(np.array([1]))])
-        hiddens.append(hidden)
-        cells.append(cell)
-    graph.logits(graph.node("Squeeze", [hiddens[-1], graph.constant(np.array([0]))]), "fc")
-    graph.node("Concat", hiddens, output="next_hidden", axis=0)
-    graph.node("Concat", cells, output="next_cell", axis=0)
+    graph.logits(graph.node("Squeeze", [hidden, graph.constant(np.array([0]))]), "fc")
     return graph.serialized()
 
 
-class _Graph:
-    """A graph under construction. Values are known by their names."""
+class _GraphBuilder:
+    """A graph under construction; methods return the names of the values that they add."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
-        self._outputs: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, kind: int, shape: Shape) -> None:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
-
-    def output(self, name: str, shape: Shape) -> None:
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def constant(self, value: NDArray[Any]) -> str:
         name = f"constant_{len(self._constants)}"
@@ -83,7 +70,7 @@ class _Graph:
         return name
 
     def words(self) -> str:
-        """(T, B, E)."""
+        """The embedded ids (T, B, E)."""
         return self.node("Gather", [self.constant(self._weights["embedding.weight"]), "ids"])
 
     def slice(self, stacked: str, position: int) -> str:
@@ -116,19 +103,19 @@ class _Graph:
         return states, hidden, cell
 
     def _gates(self, part: str, direction: Lstm) -> NDArray[np.float32]:
-        """Torch stacks the gates as input, forget, cell, output; ONNX as input, output, forget, cell."""
+        """In ONNX's order input, output, forget, cell; torch stacks the gates as input, forget, cell, output."""
         name, layer = direction
         i, f, c, o = np.split(self._weights[f"{name}.{part}_l{layer}"], 4)
         return np.concatenate([i, o, f, c])
 
     def mean_of(self, states: str) -> str:
-        """(D, B, H) of (T, D, B, H): the sum of states, those of padding being 0, by the length."""
+        """(D, B, H) of (T, D, B, H): the sum of the states, of which those of padding are 0, divided by the length."""
         total = self.node("ReduceSum", [states, self.constant(np.array([0]))], keepdims=0)
         lengths = self.node("Cast", ["lengths"], to=TensorProto.FLOAT)
         return self.node("Div", [total, self.node("Unsqueeze", [lengths, self.constant(np.array([1]))])])
 
     def maximum_of(self, states: str) -> str:
-        """(D, B, H) of (T, D, B, H), padding left out."""
+        """(D, B, H) of (T, D, B, H), without padding."""
         is_padding = self.node("Equal", ["ids", self.constant(np.array(0))])
         like_states = self.node("Unsqueeze", [is_padding, self.constant(np.array([1, 3]))])
         below_all = self.constant(np.array(-np.inf, np.float32))
@@ -136,14 +123,14 @@ class _Graph:
         return self.node("ReduceMax", [words_alone], axes=[0], keepdims=0)
 
     def logits(self, rows: str, layer: str) -> None:
-        """(B,): the last output of a linear layer on (B, N)."""
+        """The graph's output (B,): the last output of a linear layer on (B, N)."""
         weight, bias = self._weights[f"{layer}.weight"][-1:], self._weights[f"{layer}.bias"][-1:]
         product = self.node("Gemm", [rows, self.constant(weight), self.constant(bias)], transB=1)
         self.node("Squeeze", [product, self.constant(np.array([1]))], output="logits")
-        self.output("logits", ["B"])
 
     def serialized(self) -> bytes:
-        graph = helper.make_graph(self._nodes, "network", self._inputs, self._outputs, self._constants)
+        outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B"])]
+        graph = helper.make_graph(self._nodes, "network", self._inputs, outputs, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
         serialized: bytes = model.SerializeToString()
         return serialized

@@ -1,31 +1,24 @@
-"""Both networks on packed rows: padded, turned round and pooled on the device that computes.
+"""Both networks on packed rows: padded, reversed and pooled on the device that computes.
 
-The same numbers as `model.network` and `model.sentiment_rnn`, arranged for a GPU. Time comes first, as cuDNN wants it,
-and only ids, not their embeddings, are turned round. Nothing here depends on what the rows are, only on the shape, so
-that a CUDA graph can be made of it.
+The same numbers as `model.network` and `model.sentiment_rnn`, arranged for a GPU. Time comes first, as cuDNN expects,
+and only ids, not their embeddings, are reversed. The operations depend only on the shape, never on the rows, so that
+they can be recorded as a CUDA graph.
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from model.engines.packing import states_after_padding
 from model.engines.shapes import Shape
 from model.network import PADDING_ID, BiLstmClassifier
 from model.networks import Network
-from model.sentiment_rnn import SentimentRNN, states_after_zeros
+from model.sentiment_rnn import SentimentRNN
 
-
-class PackedNetwork(Protocol):
-    """A network for packed rows."""
-
-    def __call__(self, packed: Tensor, shape: Shape) -> Tensor:
-        """Logits (rows,), float32, uncalibrated.
-
-        `packed`, int32 on the network's device: the length of each of the shape's rows, 0 where there is none (its
-        logit means nothing); then their ids without padding; what follows is not read.
-        """
-        ...
+# Packed rows to logits (rows,), float32, uncalibrated. The rows are int32 on the network's device: the length of each
+# row of the shape, 0 for a missing one (its logit has no meaning); then their ids without padding. The rest is ignored.
+PackedNetwork = Callable[[Tensor, Shape], Tensor]
 
 
 def pack_network(network: Network, *, max_tokens: int, device: torch.device, dtype: torch.dtype) -> PackedNetwork:
@@ -36,7 +29,7 @@ def pack_network(network: Network, *, max_tokens: int, device: torch.device, dty
 
 
 class _Rows:
-    """Where each row of a shape has its ids."""
+    """The positions of the ids of a shape's rows."""
 
     def __init__(self, packed: Tensor, shape: Shape) -> None:
         self._packed = packed
@@ -45,7 +38,7 @@ class _Rows:
         self.steps = torch.arange(shape.length, device=packed.device).unsqueeze(1)  # (T, 1)
 
     def ids(self, positions: Tensor, present: Tensor) -> Tensor:
-        """What is at `positions` (T, B), padding where nothing is `present`."""
+        """The ids at `positions` (T, B), padding where `present` is false."""
         return torch.where(present, self._packed.take(torch.where(present, positions, 0)), PADDING_ID)
 
 
@@ -66,7 +59,7 @@ class _PackedBiLstm:
         return logits.squeeze(1)
 
     def _states(self, lstm: nn.LSTM, ids: Tensor) -> Tensor:
-        """(T, B, H) of ids (T, B)."""
+        """The states (T, B, H) of ids (T, B)."""
         states: Tensor = lstm(self._network.embedding(ids).transpose(0, 1))[0]
         return states.transpose(0, 1)
 
@@ -74,7 +67,7 @@ class _PackedBiLstm:
 def _pool(states: Tensor, lengths: Tensor, present: Tensor) -> Tensor:
     """Mean, maximum and last of the first `length` states of (T, B, H): (B, 3 H).
 
-    `torch.where` goes over the states once; `masked_fill` would copy them first.
+    `torch.where` reads the states once, where `masked_fill` copies them first.
     """
     words = present.unsqueeze(2)  # (T, B, 1)
     mean = torch.where(words, states, 0.0).sum(0, dtype=torch.float32) / lengths.clamp(min=1).unsqueeze(1)
@@ -84,11 +77,12 @@ def _pool(states: Tensor, lengths: Tensor, present: Tensor) -> Tensor:
 
 
 class _PackedSentimentRnn:
-    """Rows go on from the state after the zeros that all of a shape begin with, as in `torch_engine`."""
+    """Rows start from the state after the zeros that all rows of the shape begin with, as in `torch_engine`."""
 
     def __init__(self, network: SentimentRNN, width: int, device: torch.device, dtype: torch.dtype) -> None:
-        hidden, cell = zip(*states_after_zeros(network, width), strict=True)
-        self._after_zeros = torch.stack(hidden).to(device, dtype), torch.stack(cell).to(device, dtype)
+        weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
+        after_zeros = torch.from_numpy(states_after_padding(weights, "lstm", width)).to(device, dtype)
+        self._after_zeros = after_zeros.unsqueeze(3)  # (width + 1, layers, 2, 1, H)
         self._network = network.to(device, dtype)
         self._fc = network.fc.float()
         self._width = width
@@ -97,9 +91,8 @@ class _PackedSentimentRnn:
         rows = _Rows(packed, shape)
         zeros = shape.length - rows.lengths  # (B,)
         ids = rows.ids(rows.starts + rows.steps - zeros, rows.steps >= zeros)
-        hidden, cell = (
-            states[self._width - shape.length].expand(-1, shape.rows, -1).contiguous() for states in self._after_zeros
-        )
-        _, (hidden, _) = self._network.lstm(self._network.embedding(ids).transpose(0, 1), (hidden, cell))
+        states = self._after_zeros[self._width - shape.length].expand(-1, -1, shape.rows, -1)
+        initial = (states[:, 0].contiguous(), states[:, 1].contiguous())
+        _, (hidden, _) = self._network.lstm(self._network.embedding(ids).transpose(0, 1), initial)
         logits: Tensor = self._fc(hidden[-1].float())  # the last time step of the last layer
         return logits[:, -1]

@@ -1,100 +1,81 @@
 """The torch engine for CPUs, in fp32; `cuda_engine` is the one for GPUs."""
 
 import os
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.engines.cores import physical_cores
-from model.engines.grouping import cpu_group_tokens, logits_in_groups
-from model.engines.lanes import Lanes
-from model.engines.packing import Ids, pad_left, pad_right
+from model.engines.grouping import GroupedEngine, Score
+from model.engines.packing import Ids, pad_left, pad_right, states_after_padding
 from model.engines.torch_errors import translated
 from model.network import BiLstmClassifier
 from model.networks import Network
-from model.sentiment_rnn import SentimentRNN, states_after_zeros
+from model.sentiment_rnn import SentimentRNN
 
-# oneDNN, which computes an LSTM on a CPU, keeps what it compiled for each shape that it met: about 1 MB, by default for
-# 1,024 shapes. Batches have a new shape nearly each time. A few are kept for the two directions of one group.
+# oneDNN, which computes LSTMs on CPUs, caches its compiled code for each shape: about 1 MB each, by default for 1,024
+# shapes. Nearly every batch has a new shape. A few are enough for the two directions of one group.
 _CPU_SHAPES_KEPT = "8"
 
 _SATURATED = 1e-12  # the reference network's sigmoid may round to 0 or 1, whose logits are not finite
 
 
-class TorchEngine:
+class TorchEngine(GroupedEngine):
     """See `model.engines.engine.Engine`.
 
-    What torch keeps for each thread (number of threads, inference mode, denormals) is set in the lanes' threads:
-    the calling thread keeps its own settings and need not be the main one.
+    Torch's per-thread settings (number of threads, inference mode, denormals) are set in the lanes' threads: the
+    calling thread keeps its own, and need not be the main one.
     """
 
     def __init__(self, network: Network, *, max_tokens: int, threads: int | None = None) -> None:
-        """Take over `network`, which must be in evaluation mode."""
-        # Read once, before oneDNN computes for the first time in a process; whoever has set it knows better.
+        """Take over `network`, which must be on the CPU, in fp32 and in evaluation mode."""
+        # oneDNN reads it once, before its first computation in the process; a value that the user has set stays.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _CPU_SHAPES_KEPT)
-        self._lanes = Lanes(threads or physical_cores(), _settle_thread)
-        # Not by the lanes: they would begin now, with the priority of the thread that makes the engine.
-        self._scorer = Lanes(1, _settle_thread).submit(_make_scorer, network, max_tokens).result()
-        self.description = f"torch cpu fp32, {self._lanes.count} threads"
-        self.tolerance = 1e-5
-        self.batches_at_once = 2  # lanes that are done with the one begin with the other
-
-    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """See `Engine`."""
-        group_tokens = cpu_group_tokens(rows, self._lanes.count)
-        return logits_in_groups(rows, self._score, lanes=self._lanes, group_tokens=group_tokens)
-
-    def _score(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        with translated(f"{len(rows)} reviews of up to {len(rows[0])} tokens"), torch.inference_mode():
-            return self._scorer.logits(rows)
+        make = partial(_make_score, network, max_tokens)
+        super().__init__("torch", make, _guard, threads=threads, initializer=_set_up_thread)
 
 
-def _settle_thread() -> None:
+@contextmanager
+def _guard(what: str) -> Iterator[None]:
+    with translated(what), torch.inference_mode():
+        yield
+
+
+def _set_up_thread() -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # a state that fades to 1e-38 would cost a hundred times as much
 
 
-class _Scorer(Protocol):
-    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
-        """(B,) of B > 0 rows, the longest first, none empty; uncalibrated."""
-        ...
+def _make_score(network: Network, max_tokens: int) -> Score:
+    return _sentiment_rnn(network, max_tokens) if isinstance(network, SentimentRNN) else _bilstm(network)
 
 
-def _make_scorer(network: Network, max_tokens: int) -> _Scorer:
-    if isinstance(network, SentimentRNN):
-        return _SentimentRnnScorer(network, max_tokens)
-    return _BiLstmScorer(network)
-
-
-class _BiLstmScorer:
-    def __init__(self, network: BiLstmClassifier) -> None:
-        self._network = network
-
-    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+def _bilstm(network: BiLstmClassifier) -> Score:
+    def score(rows: Sequence[Ids]) -> NDArray[np.float64]:
         lengths = torch.tensor([len(row) for row in rows])
-        logits: NDArray[np.float64] = self._network(torch.from_numpy(pad_right(rows)), lengths).double().numpy()
+        logits: NDArray[np.float64] = network(torch.from_numpy(pad_right(rows)), lengths).double().numpy()
         return logits
 
+    return score
 
-class _SentimentRnnScorer:
-    """Rows are filled up on the left to the notebook's width, whatever their company.
 
-    All rows with the same number of leading zeros share the state after them. It is computed once, so that a group
-    starts from it and only its own longest row has to be filled up to: the notebook's numbers, without its work.
+def _sentiment_rnn(network: SentimentRNN, width: int) -> Score:
+    """Rows are padded on the left to the notebook's `width`, so that a row's result does not depend on its batch.
+
+    All rows with the same number of leading zeros share the state after them, which is computed once. A group starts
+    from it and is padded only to its own longest row: the notebook's numbers, with less computation.
     """
+    weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
+    after_zeros = torch.from_numpy(states_after_padding(weights, "lstm", width))
 
-    def __init__(self, network: SentimentRNN, width: int) -> None:
-        self._network = network
-        self._width = width
-        self._after_zeros = states_after_zeros(network, width)
-
-    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+    def score(rows: Sequence[Ids]) -> NDArray[np.float64]:
         ids = torch.from_numpy(pad_left(rows))
-        hidden, cell = self._after_zeros[self._width - ids.size(1)]
-        shape = (-1, len(rows), -1)
-        probabilities, _ = self._network(ids, (hidden.expand(shape).contiguous(), cell.expand(shape).contiguous()))
+        states = after_zeros[width - ids.size(1)].unsqueeze(2).expand(-1, -1, len(rows), -1)
+        probabilities, _ = network(ids, (states[:, 0].contiguous(), states[:, 1].contiguous()))
         logits: NDArray[np.float64] = probabilities.double().logit(_SATURATED).numpy()
         return logits
+
+    return score

@@ -16,7 +16,7 @@ from model.predictor import Predictor
 from training.analysis import Scores, score_reviews
 from training.datasets import Example, read_examples
 from training.errors import TrainingError
-from training.progress import ProgressDisplay, new_console
+from training.progress import new_console, showing
 
 
 def main() -> int:
@@ -49,8 +49,8 @@ def main() -> int:
 
 def scored(predictor: Predictor, reviews: Sequence[Example]) -> Scores:
     """What it makes of the reviews."""
-    with ProgressDisplay(new_console(stderr=True), predictor.info.engine, len(reviews)) as display:
-        return score_reviews(predictor, reviews, display)
+    with showing(new_console(stderr=True), predictor.info.engine, len(reviews)) as show:
+        return score_reviews(predictor, reviews, show)
 
 
 def told(found: NDArray[np.floating], expected: NDArray[np.floating], labels: NDArray[np.bool_]) -> str:

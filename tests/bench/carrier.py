@@ -14,14 +14,17 @@ from model.engines import load_predictor
 from model.predictor import Predictor
 from tests.bench.accelerator import SimulatedAccelerator
 from worker import logs
-from worker.app import build_worker, inference_threads, look_for_garbage_less_often
+from worker.app import build_worker, collect_garbage_less_often, open_engine
 from worker.broker.clients import CLIENTS, client_named
 from worker.broker.cluster.admin import require_topics
-from worker.loop import Work
+from worker.inflight import Clocks
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics
+from worker.monitoring.observer import Observers
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
+from worker.scoring.shadow import Shadow
+from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals
@@ -65,11 +68,17 @@ def main() -> None:
     recorder = Recorder(now_s, keeps_reviews=settings.status_reviews)
     metrics = Metrics(CollectorRegistry())
     began_s = time.process_time()
-    reloader = Reloader[Work](lambda: inference_threads(settings, predictor))
     worker = build_worker(
-        settings, client_named(settings.client), predictor, reloader, partitions, metrics, health, recorder
+        settings,
+        client=client_named(settings.client),
+        engine=open_engine(settings, predictor),
+        reloader=Reloader[Work](lambda: open_engine(settings, predictor)),
+        shadow=Shadow(),
+        observer=Observers(metrics, health, recorder),
+        partitions=partitions,
+        clocks=Clocks(),
     )
-    look_for_garbage_less_often()
+    collect_garbage_less_often()
     with capture_signals() as stop:
         worker.run(stop, until_empty=True)
     sys.stdout.write(json.dumps({"processor_s": time.process_time() - began_s}) + "\n")

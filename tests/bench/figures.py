@@ -9,7 +9,7 @@ from worker.commands.bench import engine
 
 Figures = Mapping[str, float]  # by name, see FIGURES
 
-LOADS: Final = (10, 25, 50, 75, 90, 95)  # percent of the rate left beside sender and reader
+LOADS: Final = (10, 25, 50, 75, 90, 95)  # percent of the capacity beside sender and reader
 PERCENTILES: Final = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 ACCELERATOR_PER_S: Final = 20_000
 FAST_ACCELERATOR_PER_S: Final = 60_000
@@ -33,13 +33,17 @@ def peer_name(peer: str, peer_engine: str) -> str:
     return f"peer_{peer}_{peer_engine}_reviews_per_s"
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
 GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Engine": engine.FIGURES,
-    "Kafka's client": {
+    "Kafka client": {
         "consume_records_per_s": "read from a filled topic, records/s",
-        "consume_processor_us": "the same, processor time of a record, us",
-        "produce_records_per_s": "write, records/s",
-        "produce_processor_us": "the same, processor time of a record, us",
+        "consume_processor_us": "read, CPU time per record, us",
+        "produce_records_per_s": "write to a topic, records/s",
+        "produce_processor_us": "write, CPU time per record, us",
     },
     "Whole pipeline": {
         "end_to_end_reviews_per_s": "end to end, reviews/s",
@@ -53,13 +57,15 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     f"Around a simulated accelerator of {ACCELERATOR_PER_S:,} reviews/s": {
         **{
-            scale_name(workers, partitions): f"{workers} workers, {partitions} partitions, reviews/s"
+            scale_name(
+                workers, partitions
+            ): f"{_counted(workers, 'worker')}, {_counted(partitions, 'partition')}, reviews/s"
             for workers, partitions in SCALES
         },
         "pipeline_of_accelerator": "1 worker, 4 partitions / the accelerator alone",
-        "pipeline_processor_us": "processor time of a review in the worker, us",
+        "pipeline_processor_us": "CPU time per review in the worker, us",
         "pipeline_fast_reviews_per_s": f"1 worker, 4 partitions, accelerator of {FAST_ACCELERATOR_PER_S:,}, reviews/s",
-        "pipeline_of_fast_accelerator": "the same / the accelerator alone",
+        "pipeline_of_fast_accelerator": f"1 worker, 4 partitions / an accelerator of {FAST_ACCELERATOR_PER_S:,} alone",
     },
     "Peers": {
         **{
@@ -74,15 +80,15 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "peer_results_that_differ": "results of peers that differ from the worker's",
     },
     "Latency": {
-        "left_reviews_per_s": "rate left beside sender and reader, reviews/s",
-        "left_of_end_to_end": "rate left / end to end",
+        "left_reviews_per_s": "capacity beside sender and reader, reviews/s",
+        "left_of_end_to_end": "capacity beside sender and reader / end to end",
         **{
             latency_name(load, name): f"at {load} % load, {name.replace('_', '.')}, ms"
             for load in LOADS
             for name in PERCENTILES
         },
         "p99_of_p50_at_half_load": "p99 / p50 at half load",
-        "send_lateness_p99_ms": "lateness of sending p99, the worst load, ms",
+        "send_lateness_p99_ms": "send lateness p99, at the worst load, ms",
     },
 }
 FIGURES: Final = {name: label for group in GROUPS.values() for name, label in group.items()}

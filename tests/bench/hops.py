@@ -35,24 +35,24 @@ Costs = dict[str, float]  # processor time of a review, us, by hop
 SAMPLES_PER_S: Final = 200
 FLAMES: Final = ROOT / "var" / "flames"
 OTHER: Final = "the loop itself"
-ALL: Final = "**the pipeline**"
+ALL: Final = "**pipeline, total**"
 SECTION: Final = Section(PAGE, "hops", "python -m tests.bench.hops --write")
 # A stack belongs to the first hop that one of its frames names. Frames are written as "function (file:line)".
 HOPS: Final[Mapping[str, Sequence[str]]] = {
     "metrics": ("(worker/monitoring/metrics.py",),
     "decode": ("decode_review (",),
-    "result: made and encoded": ("Outcomes.scored (",),
+    "result: built and encoded": ("Outcomes.scored (",),
     "commit": ("Source.commit (",),
-    "produce: the sink": ("ClientSink.send (",),
+    "produce: sink": ("ClientSink.send (",),
     "produce: receipts": ("ConfluentSink._poll (",),
-    "produce: the client's thread": ("(kafka/producer/sender.py",),
+    "produce: client thread": ("(kafka/producer/sender.py",),
     "read": ("Source.poll (",),
-    "admit, the rest": ("Worker._admit (",),
+    "admit: the rest": ("Worker._admit (",),
     "batch": ("Worker._dispatch (",),
     "inference threads": ("PredictorThreads._run (",),
     "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
-    "results taken over, put in order": ("Worker._take_over (",),
-    "the client's network": ("(kafka/net/",),
+    "results: received and ordered": ("Worker._take_over (",),
+    "client network I/O": ("(kafka/net/",),
 }
 STARTED: Final = "Worker.turn ("
 MAIN: Final = "<module> ("
@@ -62,7 +62,7 @@ def main() -> int:
     """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.hops", description=__doc__)
     parser.add_argument("--reviews", type=int, default=2000, help="with the model; 20 times as many without")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all is measured (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: %(default)s)")
     parser.add_argument("--bootstrap-servers", help="of a Kafka that runs (default: start one)")
     parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     arguments = parser.parse_args()
@@ -136,8 +136,8 @@ def _model_us(texts: Sequence[str]) -> Costs:
     tokenized_s = time.process_time()
     predictor.predict(rows)
     return {
-        "beside it: tokenize, shipped model": (tokenized_s - began_s) / len(texts) * 1e6,
-        "beside it: engine, shipped model": (time.process_time() - tokenized_s) / len(texts) * 1e6,
+        "separately: tokenizer, shipped model": (tokenized_s - began_s) / len(texts) * 1e6,
+        "separately: engine, shipped model": (time.process_time() - tokenized_s) / len(texts) * 1e6,
     }
 
 

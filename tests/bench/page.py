@@ -43,7 +43,7 @@ def figures(document: Mapping[str, Any]) -> str:
     measured_on = (
         f"`make bench`, {document['started'][:10]}, {machine['cores']} cores of {machine['cpu']} "
         f"({', '.join(machine['flags'])}), Python {machine['python']}, {versions}; {broker}. "
-        f"{document['reviews']:,} reviews end to end; median (least to greatest) of the rounds."
+        f"{document['reviews']:,} reviews end to end; median (minimum to maximum) of the rounds."
     )
     lines = [measured_on, ""]
     for group in GROUPS:

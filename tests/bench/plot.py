@@ -28,12 +28,12 @@ def plot_latency(summary: Mapping[str, Mapping[str, Spread]], path: Path) -> boo
                     LOADS, [one.min for one in spreads], [one.max for one in spreads],
                     color=line.get_color(), alpha=0.15,
                 )  # fmt: skip
-            axes.set(title=subject, xlabel="load, % of the rate left beside sender and reader", yscale="log")
+            axes.set(title=subject, xlabel="load, % of the capacity beside sender and reader", yscale="log")
             axes.set_xticks(LOADS)
             axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.grid(visible=True, which="both", alpha=0.3)
         panels[0].set_ylabel("ms from due to read")
-        panels[0].legend(title="median, least to greatest", fontsize="small", title_fontsize="small")
+        panels[0].legend(title="median, minimum to maximum", fontsize="small", title_fontsize="small")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
     return True

@@ -45,12 +45,12 @@ NEAR_S: Final = 5.0  # so long the reload may be felt
 TIMES: Final = 2.0  # and by less than this
 SEED: Final = 11
 LABELS: Final = {
-    "before_ms": "p99 of the 10 s before, ms",
-    "near_ms": "p99 of the 5 s from the signal on, ms",
-    "after_ms": "p99 of the 15 s after those, ms",
-    "near_times": "5 s from the signal on / before",
-    "after_times": "after / before",
-    "slow_seconds": "seconds from the signal on whose p99 was 2 times that before",
+    "before_ms": "p99, 10 s before the signal, ms",
+    "near_ms": "p99, first 5 s after the signal, ms",
+    "after_ms": "p99, the 15 s after those, ms",
+    "near_times": "first 5 s / before",
+    "after_times": "the 15 s after those / before",
+    "slow_seconds": "seconds after the signal with a p99 of 2 times that before, or more",
 }
 
 
@@ -156,8 +156,8 @@ def table(rounds: dict[str, list[Rise]], rate_per_s: float, busy: float) -> str:
     day, where = f"{datetime.now(UTC):%Y-%m-%d}", f"{machine['cores']} cores of {machine['cpu']}"
     lines = [
         f"Run on {day}, {where}, load average before {busy:.1f}; {rate_per_s:,.0f} reviews/s.",
-        f"{len(rounds['without'])} rounds each, median (least to greatest).",
-        "No result was lost, none was there twice.",
+        f"{len(rounds['without'])} rounds each, median (minimum to maximum).",
+        "No result was lost or duplicated.",
         "",
     ]
     spreads = [

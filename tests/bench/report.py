@@ -104,7 +104,7 @@ def _figures_tables(summary: Mapping[str, Mapping[str, Spread]]) -> Iterator[Tab
     for group in GROUPS:
         subjects, found = rows(summary, group)
         if found:
-            table = Table("median (least to greatest)", *subjects, title=group)
+            table = Table("median (minimum to maximum)", *subjects, title=group)
             for row in found:
                 table.add_row(*row)
             yield table

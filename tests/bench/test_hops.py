@@ -9,8 +9,8 @@ LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/loop.py:120);Wor
     ("frames", "hop"),
     [
         ("Worker._admit (worker/loop.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
-        ("Worker._admit (worker/loop.py:220);Offsets.received (worker/delivery/offsets.py:9)", "admit, the rest"),
-        ("Worker._collect (worker/loop.py:330);ClientSink.send (worker/sink.py:9)", "produce: the sink"),
+        ("Worker._admit (worker/loop.py:220);Offsets.received (worker/delivery/offsets.py:9)", "admit: the rest"),
+        ("Worker._collect (worker/loop.py:330);ClientSink.send (worker/sink.py:9)", "produce: sink"),
         ("Worker._finish (worker/loop.py:330);Metrics.stored (worker/monitoring/metrics.py:9)", "metrics"),
         ("Worker._keep_house (worker/loop.py:390)", OTHER),
     ],
@@ -27,7 +27,7 @@ def test_shares_are_of_the_samples_after_the_start() -> None:
             "_bootstrap (threading.py:1);run (threading.py:2);Sender.run (kafka/producer/sender.py:3) 10",
         ]
     )
-    assert (found["read"], found["produce: the client's thread"]) == (0.75, 0.25)
+    assert (found["read"], found["produce: client thread"]) == (0.75, 0.25)
     assert sum(found.values()) == 1
 
 

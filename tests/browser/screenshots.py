@@ -22,7 +22,7 @@ SETTINGS: Final = Settings.model_validate(
         "security_protocol": "SASL_SSL",
         "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_username": "worker",
-        "sasl_password": "nobody sees it",
+        "sasl_password": "masked",
         "delivery": "exactly_once",
     }
 )

@@ -1,4 +1,4 @@
-"""The status page as people have it: in a browser, with and without scripts, light and dark, by keyboard and by ear."""
+"""The status page in a browser: with and without scripts, light and dark, by keyboard and with a screen reader."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import Site, chromium, opened
 from tests.support.status_example import BEGAN_S, INJECTIONS, NOW_S, WALL_S, busy_recorder, healthy, outcome
 from worker.monitoring.health import Health
+from worker.monitoring.observer import Moment
 from worker.monitoring.status.recorder import Recorder
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 400)
@@ -34,8 +35,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`visit(site, color_scheme="dark")` opens a page as such a reader has it; fails when the page complains."""
-    complaints: list[str] = []
+    """`visit(site, color_scheme="dark")` opens a page in such a browser; the test fails on any error in its console."""
+    errors: list[str] = []
     with ExitStack() as contexts:
 
         def open_page(site: Site, *, width: int = 1280, **reader: Any) -> Page:
@@ -43,13 +44,13 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             contexts.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(LIMIT_MS)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             page.goto(site.address)
             return page
 
         yield open_page
-    assert complaints == []
+    assert errors == []
 
 
 def focused(page: Page) -> str:
@@ -59,12 +60,12 @@ def focused(page: Page) -> str:
 def test_what_is_new_appears_without_a_reload(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
     page.evaluate("window.reloaded = false")
-    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], now_s=NOW_S, at_s=WALL_S)
+    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], at=Moment(NOW_S, WALL_S))
     expect(page.get_by_text("r-brand-new")).to_be_visible(timeout=LIMIT_MS)
     assert page.evaluate("window.reloaded") is False
 
 
-def test_a_loop_that_hangs_is_announced_while_one_looks_on(site: Site, visit: Callable[..., Page]) -> None:
+def test_an_open_page_announces_a_stuck_loop(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
     expect(page.locator("[role=status] h2")).to_have_text("scoring")
     site.now_s += 100
@@ -77,13 +78,13 @@ def test_an_update_keeps_what_was_opened_selected_and_focused(site: Site, visit:
     page = visit(site)
     page.get_by_text("These 15 minutes as a table").click()
     page.get_by_role("region", name="Last batches").focus()
-    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], now_s=NOW_S, at_s=WALL_S)
+    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], at=Moment(NOW_S, WALL_S))
     expect(page.get_by_text("r-brand-new")).to_be_visible(timeout=LIMIT_MS)
     expect(page.get_by_role("region", name="The last 15 minutes")).to_be_visible()
     assert focused(page) == "Last batches"
 
 
-def test_a_paused_page_asks_for_nothing_until_it_goes_on(site: Site, visit: Callable[..., Page]) -> None:
+def test_a_paused_page_sends_no_request_until_it_is_resumed(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
     page.clock.install()
     page.reload()
@@ -100,8 +101,8 @@ def test_a_paused_page_asks_for_nothing_until_it_goes_on(site: Site, visit: Call
         button.click()
 
 
-def test_a_worker_that_is_gone_is_told_and_its_return_too(site: Site, browser: Browser) -> None:
-    page = browser.new_page()  # it is meant to complain
+def test_the_page_says_when_the_worker_is_gone_and_when_it_is_back(site: Site, browser: Browser) -> None:
+    page = browser.new_page()  # its errors are expected
     page.goto(site.address)
     site.close()
     expect(page.get_by_text("No answer since")).to_be_visible(timeout=LIMIT_MS)
@@ -110,17 +111,17 @@ def test_a_worker_that_is_gone_is_told_and_its_return_too(site: Site, browser: B
     page.close()
 
 
-def test_without_scripts_everything_is_there_but_the_updates(site: Site, visit: Callable[..., Page]) -> None:
+def test_without_scripts_only_the_updates_are_missing(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site, java_script_enabled=False)
     expect(page.get_by_role("heading", name="scoring")).to_be_visible()
     expect(page.get_by_role("region", name="Last scored reviews").get_by_role("row")).to_have_count(11)
     expect(page.get_by_role("button")).to_have_count(0)
-    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], now_s=NOW_S, at_s=WALL_S)
+    site.recorder.stored([outcome(5, took_s=0.1, review_id="r-brand-new")], at=Moment(NOW_S, WALL_S))
     page.get_by_role("link", name="Reload it").click()
     expect(page.get_by_text("r-brand-new")).to_be_visible()
 
 
-def test_everything_is_reached_by_keyboard_from_top_to_bottom(site: Site, visit: Callable[..., Page]) -> None:
+def test_the_keyboard_reaches_everything_from_top_to_bottom(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
     order = []
     for _ in range(11):
@@ -144,18 +145,18 @@ def test_everything_is_reached_by_keyboard_from_top_to_bottom(site: Site, visit:
     assert order[6].startswith("All ")
 
 
-def test_a_drawing_is_read_aloud_in_words(site: Site, visit: Callable[..., Page]) -> None:
+def test_a_screen_reader_gets_a_plot_in_words(site: Site, visit: Callable[..., Page]) -> None:
     page = visit(site)
     drawing = page.get_by_role("img", name="End-to-end latency, the last 15 minutes. p50: last")
     expect(drawing).to_be_visible()
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_an_id_that_is_a_script_stays_text_in_updates_as_well(
+def test_an_id_that_is_a_script_stays_text_after_an_update(
     injection: str, site: Site, visit: Callable[..., Page]
 ) -> None:
     page = visit(site)
-    site.recorder.stored([outcome(5, took_s=0.1, review_id=injection)], now_s=NOW_S, at_s=WALL_S)
+    site.recorder.stored([outcome(5, took_s=0.1, review_id=injection)], at=Moment(NOW_S, WALL_S))
     expect(page.locator("bdi", has_text=injection)).to_be_visible(timeout=LIMIT_MS)
     page.reload()
     expect(page.locator("bdi", has_text=injection)).to_be_visible()
@@ -163,9 +164,9 @@ def test_an_id_that_is_a_script_stays_text_in_updates_as_well(
     assert "owned" not in page.title()
 
 
-def test_a_script_that_got_in_would_not_run(site: Site, browser: Browser) -> None:
-    """The policy holds even where the escaping would not."""
-    page = browser.new_page()  # it complains, as it should
+def test_an_injected_script_does_not_run(site: Site, browser: Browser) -> None:
+    """The Content-Security-Policy holds even without the escaping."""
+    page = browser.new_page()  # its errors are expected
     page.goto(site.address)
     page.evaluate("""() => {
         window.refused = [];
@@ -195,19 +196,19 @@ def recorders() -> dict[str, Callable[[], tuple[Recorder, Health]]]:
 @pytest.mark.parametrize(("state", "width"), [("busy", 1280), ("busy", 400), ("stalled", 1280), ("starting", 400)])
 def test_axe_finds_nothing(state: str, scheme: str, width: int, visit: Callable[..., Page]) -> None:
     with opened(*recorders()[state]()) as site:
-        # The tester is put into the page, which a policy that lets nothing in would not allow.
+        # The policy would not let axe into the page.
         page = visit(site, color_scheme=scheme, width=width, bypass_csp=True)
         for details in page.locator("summary").all():
             details.click()
         found = Axe().run(page).response["violations"]
-        page.close()  # or it would complain that the site is gone
+        page.close()  # or its next update fails, because the site is gone
     assert [(one["impact"], one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_itself_never_scrolls_sideways(width: int, visit: Callable[..., Page]) -> None:
     recorder = busy_recorder(review_ids=("r" * 500, "-".join(["review"] * 50)))
-    recorder.stored([outcome(2**60, took_s=0.1, dead_because=Reason.UNSCORABLE)], now_s=NOW_S, at_s=WALL_S)
+    recorder.stored([outcome(2**60, took_s=0.1, dead_because=Reason.UNSCORABLE)], at=Moment(NOW_S, WALL_S))
     with opened(recorder, healthy()) as site:
         page = visit(site, width=width)
         for details in page.locator("summary").all():

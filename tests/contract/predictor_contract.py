@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.predictor import Predictor, score_texts
+from model.predictor import Predictions, Predictor, score_texts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # NUL, lone surrogates and emoji included
 REVIEW = st.lists(
@@ -57,14 +57,12 @@ class PredictorContract:
 
     @given(texts=st.lists(TEXT, max_size=12))
     @PROPERTY
-    def test_tokens_truncation_and_domain_are_those_of_the_tokenized_text(
-        self, predictor: Predictor, texts: list[str]
-    ) -> None:
+    def test_every_other_field_is_that_of_the_tokenized_text(self, predictor: Predictor, texts: list[str]) -> None:
         rows = predictor.tokenize(texts)
         predictions = predictor.predict(rows)
         assert predictions.tokens.tolist() == [len(row) for row in rows]
-        assert predictions.truncated.tolist() == [row.truncated for row in rows]
-        assert predictions.out_of_domain.tolist() == [row.out_of_domain for row in rows]
+        for name in {field.name for field in dataclasses.fields(Predictions)} - {"probabilities", "tokens"}:
+            assert getattr(predictions, name).tolist() == [getattr(row, name) for row in rows], name
 
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:8]))
     def test_any_text_is_accepted(self, predictor: Predictor, text: str) -> None:

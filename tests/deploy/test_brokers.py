@@ -1,4 +1,4 @@
-"""A broker of each kind does what the protocol says, and leaves nothing behind however its user ends."""
+"""A broker of each kind keeps its contract, and leaves nothing behind, however its user ends."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.broker
 def kind(request: pytest.FixtureRequest) -> OwnKind:
     kind: OwnKind = request.param
     try:
-        OURS[kind](port=None, tell=to_stderr).close()
+        OURS[kind](port=None, report=to_stderr).close()
     except WayClosed as closed:
         pytest.skip(f"no {kind} broker on this machine: {closed}")
     return kind
@@ -44,7 +44,7 @@ def kind(request: pytest.FixtureRequest) -> OwnKind:
 @pytest.fixture(scope="module")
 def started(kind: OwnKind) -> Iterator[Broker]:
     """One broker for the tests that leave it running."""
-    with OURS[kind](port=None, tell=to_stderr) as broker:
+    with OURS[kind](port=None, report=to_stderr) as broker:
         broker.start()
         yield broker
 
@@ -62,7 +62,7 @@ def output_of(*command: str) -> str:
 
 
 def traces_of(kind: OwnKind, address: str, directory: Path) -> Callable[[], list[str]]:
-    """What exists of the broker that runs now (processes, files, a container), seen from outside, whenever asked."""
+    """What exists of the running broker at each call (processes, files, a container), seen from outside."""
     if kind == "local":
         [mark] = [str(data) for data in directory.glob("sentiment-kafka-*")]
     else:
@@ -138,13 +138,13 @@ def test_close_leaves_nothing_behind(
     kind: OwnKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with OURS[kind](port=None, tell=to_stderr) as broker:
+    with OURS[kind](port=None, report=to_stderr) as broker:
         broker.start()
         traces = traces_of(kind, broker.address, tmp_path)
         {"stopped": broker.stop, "killed": broker.kill, "frozen": broker.pause}[state]()
         assert answers(broker) is False
     assert traces() == []
-    broker.close()  # once more does no harm
+    broker.close()  # a second time has no effect
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which broker is chosen, what is said about it, and what is said when there is none."""
+"""Which broker is chosen, and the messages about it, or about its absence."""
 
 import socket
 from pathlib import Path
@@ -20,7 +20,7 @@ def program(directory: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def only_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with no other commands than those put in this directory."""
+    """A machine with only the commands in this directory."""
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", str(directory))
@@ -39,7 +39,7 @@ def test_with_no_way_to_a_broker_the_error_names_all_three_and_what_is_missing(o
         assert words in message
 
 
-def test_a_daemon_that_does_not_answer_is_told_from_a_missing_command(only_programs: Path) -> None:
+def test_a_daemon_that_does_not_answer_is_distinguished_from_a_missing_command(only_programs: Path) -> None:
     program(only_programs, "docker", "exit 1")
     with pytest.raises(NoBroker, match="no Docker daemon answers"), choose_broker(kind="docker"):
         pass

@@ -1,4 +1,4 @@
-"""The compose file: valid, of a piece with the files that it joins; it comes up, scores and is watched."""
+"""The compose file: valid, consistent with the files that it uses; it starts, scores and is monitored."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it has no types
 
-from deploy.compose.kafka import HERE, PLACEMENT, VARIABLES, variables
+from deploy.compose.__main__ import HERE, PLACEMENT, VARIABLES, variables
 from deploy.kafka.ports import free_ports
 from tests.support.containers import builder, docker, works
 from tests.support.deployment import DEPLOY, DOCKERFILE, accepted, image_environment, stops_in_time
@@ -34,7 +34,7 @@ SEEN_LIMIT_S = 60.0
 
 
 def mounts(service: str) -> Iterator[tuple[Path, str]]:
-    """What a service sees of ours, and where."""
+    """The files that are mounted into a service, and where."""
     for volume in SERVICES[service].get("volumes", []):
         ours, theirs, mode = volume.split(":")
         assert mode == "ro"
@@ -59,7 +59,7 @@ def test_the_committed_settings_of_kafka_are_the_generated_ones() -> None:
     assert VARIABLES.read_text("utf-8") == variables(), "stale: run `python -m deploy.compose`"
 
 
-def test_unless_told_otherwise_it_builds_what_the_dockerfile_does() -> None:
+def test_by_default_it_builds_what_the_dockerfile_does() -> None:
     defaults = dict(re.findall(r"^ARG (\w+)=(\S+)", DOCKERFILE, re.MULTILINE))
     del defaults["REVISION"]
     for name in WORKERS:
@@ -94,7 +94,7 @@ def test_what_is_mounted_is_there(service: str) -> None:
     assert [ours for ours, _ in mounts(service) if not ours.exists()] == []
 
 
-def test_prometheus_is_set_as_outside_of_compose_but_for_where_the_workers_are() -> None:
+def test_prometheus_has_the_settings_of_deploy_prometheus_except_the_targets() -> None:
     here, shipped = loaded(FOLDER / "prometheus.yml"), loaded(DEPLOY / "prometheus" / "prometheus.yml")
     [job], [shipped_job] = here.pop("scrape_configs"), shipped.pop("scrape_configs")
     assert here == shipped
@@ -125,7 +125,7 @@ def test_grafana_finds_its_dashboards_and_prometheus() -> None:
 
 
 def with_images(folder: Path, port: int, images: Mapping[str, str]) -> dict[str, Any]:
-    """The project as it is, but for images, for ports that others may have, and for how often Prometheus looks."""
+    """The project, except for images, ports that may be taken, and Prometheus' interval."""
     project = deepcopy(PROJECT)
     del project["name"]  # each run has its own, and docker-compose 1 knows of none
     for name, service in project["services"].items():
@@ -148,7 +148,7 @@ class Compose:
         self._program, *self._words = compose_command()
 
     def __call__(self, *words: str) -> str:
-        """What it printed; fails with what it said otherwise."""
+        """Its output; fails with its error message."""
         words = ("--profile", "demo", *words)
         return docker(*self._words, *self._options, *words, program=self._program, limit_s=UP_LIMIT_S)
 
@@ -161,7 +161,7 @@ def port() -> int:
 
 @pytest.fixture
 def compose(image: Image, port: int, tmp_path: Path) -> Iterator[Compose]:
-    """The project, not up yet; Grafana is left out of it."""
+    """The project without Grafana, not started yet."""
     images = {"worker": image.tag, "kafka": kafka_image(), "prometheus": prometheus_image(tmp_path)}
     file = tmp_path / "compose.json"
     file.write_text(json.dumps(with_images(tmp_path, port, images)), "utf-8")
@@ -174,7 +174,7 @@ def compose(image: Image, port: int, tmp_path: Path) -> Iterator[Compose]:
 
 
 def compose_command() -> list[str]:
-    """Docker's plugin, or the program that came before it; skips without either."""
+    """Docker's plugin, or its predecessor; skips without either."""
     if works("docker", "compose", "version"):
         return ["docker", "compose"]
     if works("docker-compose", "version"):

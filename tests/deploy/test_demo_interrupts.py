@@ -1,4 +1,4 @@
-"""A signal ends the demo once, and never between starting something and knowing of it."""
+"""A signal ends the demo once, and never between starting something and registering its cleanup."""
 
 import os
 import signal

@@ -21,6 +21,6 @@ def test_what_the_worker_exposes_is_read_back() -> None:
     assert read.reviews_per_batch == 62.0
 
 
-def test_a_worker_that_has_nothing_to_tell_yet_is_read_as_zeros() -> None:
+def test_a_worker_without_metrics_yet_is_read_as_zeros() -> None:
     read = parse("")
     assert (read.records_read, read.batches, read.reviews_per_batch, read.model) == (0, 0, None, "? ?")

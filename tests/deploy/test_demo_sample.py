@@ -1,4 +1,4 @@
-"""The shipped sample is what deploy/demo/REVIEWS.md says, and its command chooses it as it says."""
+"""The shipped sample is what deploy/demo/REVIEWS.md says, and its command makes the same choice."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The demo's numbers are those that one would count by hand."""
+"""The demo's numbers are those of a count by hand."""
 
 from collections import Counter
 from random import Random
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import NOW_S, SLICE_S, Answer, Published, Scoreboard, Snapshot, Verdict, percentile
+from deploy.demo.scoreboard import NOW_S, SLICE_S, Answer, Prediction, Published, Scoreboard, Snapshot, percentile
 from worker.broker.contract import TopicPartition
 
 SCORED = TopicPartition("reviews.scored", 0)
@@ -18,7 +18,7 @@ START_S = 1_000.0
 
 ids = st.sampled_from([f"id{number}" for number in range(12)])
 labels = st.sampled_from([0, 1])
-# What comes back for an id: a verdict, or None for a dead letter; some ids were never published.
+# What comes back for an id: a prediction, or None for a dead letter; some ids were never published.
 answers = st.lists(st.tuples(ids, st.one_of(st.none(), labels), st.floats(0, 60)))
 published = st.dictionaries(ids, labels)
 
@@ -33,7 +33,7 @@ def entries_of(came: list[tuple[str, int | None, float]]) -> list[Answer]:
             START_S,
             None
             if label is None
-            else Verdict("positive" if label else "negative", float(label), out_of_domain=not label),
+            else Prediction("positive" if label else "negative", float(label), out_of_domain=not label),
         )
         for offset, (review_id, label, after_s) in enumerate(came)
     ]
@@ -92,7 +92,7 @@ def test_a_message_that_is_read_twice_counts_once(
 
 
 @given(published, answers)
-def test_accuracy_and_what_is_out_of_domain_are_told_by_first_scores(
+def test_accuracy_and_out_of_domain_count_first_scores(
     reviews: dict[str, int], came: list[tuple[str, int | None, float]]
 ) -> None:
     shot = board_of(reviews, entries_of(came)).snapshot(START_S + 100)
@@ -134,7 +134,7 @@ def test_the_rate_now_counts_the_last_seconds_alone() -> None:
     assert board.snapshot(START_S + 20).per_s_now == 0
 
 
-def test_the_rate_now_of_a_run_that_has_just_begun_is_over_its_own_time() -> None:
+def test_the_rate_now_of_a_new_run_is_over_its_own_time() -> None:
     board = board_of({"id0": 0}, entries_of([("id0", 0, 0.25)]))
     assert board.snapshot(START_S + 0.5).per_s_now == 2.0
 
@@ -145,19 +145,19 @@ def test_before_anything_happened_there_are_no_numbers_and_no_errors() -> None:
     assert (shot.accuracy, shot.latency_p50_s, shot.per_s, shot.per_s_now, shot.per_s_history) == (None, None, 0, 0, ())
 
 
-def test_the_first_answer_to_a_review_is_told_apart() -> None:
+def test_the_first_answer_to_a_review_is_distinguished() -> None:
     board = board_of({"id0": 0}, [])
     first, second = entries_of([("id0", 0, 1.0), ("id0", 0, 2.0)])
     assert [board.take(first), board.take(first), board.take(second)] == [True, False, False]
 
 
-def test_an_id_that_is_published_twice_is_a_mistake_of_ours() -> None:
+def test_an_id_that_is_published_twice_is_refused() -> None:
     board = board_of({"id0": 0}, [])
     with pytest.raises(ValueError, match="id0 was published twice"):
         board.take(Published(LabelledReview("id0", "text", 0), START_S))
 
 
-def test_complaints_say_how_many_of_what() -> None:
+def test_complaints_give_number_and_kind() -> None:
     shot = board_of({"id0": 0, "id1": 1}, entries_of([("id0", 0, 1.0), ("id0", 0, 1.0)])).snapshot(START_S + 2)
     assert shot.complaints() == ["1 lost (published and never answered)", "1 duplicated (answered more than once)"]
 

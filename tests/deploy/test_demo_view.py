@@ -9,7 +9,7 @@ from rich.console import Console
 from deploy.demo.metrics_reader import WorkerMetrics
 from deploy.demo.picture import as_svg
 from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import Row, Snapshot, Verdict
+from deploy.demo.scoreboard import Prediction, ScoredRow, Snapshot
 from deploy.demo.view import (
     LAST_LINES,
     LEGEND,
@@ -29,9 +29,9 @@ from deploy.demo.view import (
 METRICS = WorkerMetrics(records_read=1_679, batches=20, batch_reviews=1250, model="imdb 1", engine="torch cpu fp32")
 NO_METRICS = WorkerMetrics(records_read=0, batches=0, batch_reviews=0, model="?", engine="?")
 ROWS = tuple(
-    Row(
+    ScoredRow(
         LabelledReview(f"id{number}", f"Review {number}: " + "so many words " * 40, number % 2),
-        Verdict("positive", 0.987, out_of_domain=False),
+        Prediction("positive", 0.987, out_of_domain=False),
     )
     for number in range(50)
 )

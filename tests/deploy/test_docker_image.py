@@ -1,4 +1,4 @@
-"""The worker's image is built and run: as anybody, with nothing writable, beside a Kafka on a network of their own."""
+"""The worker's image is built and run: as any user, read-only, with a Kafka on a private network."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.compose.kafka import VARIABLES
+from deploy.compose.__main__ import VARIABLES
 from tests.support.containers import container, docker, network
 from tests.support.images import Image, kafka_image
 from tests.support.until import until
@@ -47,7 +47,7 @@ def on(name: str) -> list[str]:
 
 
 def command(image: Image, name: str, *words: str, stdin: str = "") -> str:
-    """One command of the worker's, in a container of its own."""
+    """One command of the worker, in its own container."""
     return docker("run", "--rm", "--interactive", *on(name), image.tag, *words, stdin=stdin)
 
 
@@ -99,7 +99,7 @@ def test_a_worker_that_does_not_answer_is_unhealthy(image: Image) -> None:
 
 def test_nothing_in_the_image_is_the_worker_s_to_change(image: Image) -> None:
     user = config_of(image)["Config"]["User"]
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), "Kubernetes cannot tell that a name is not root's"
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), "Kubernetes does not know that a name is not root's"
     code = "import json, os; print(json.dumps([d for d, _, _ in os.walk('/opt') if os.access(d, os.W_OK)]))"
     assert inside(image, code, user) == []
 

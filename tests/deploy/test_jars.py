@@ -1,4 +1,4 @@
-"""Kafka's jars are fetched once, whole, whoever asks and however often."""
+"""Kafka's jars are fetched once and completely, by any number of callers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +9,7 @@ from deploy.kafka import jars
 from deploy.kafka.broker import WayClosed
 from tests.deploy.test_choice import program
 
-# Stands in for Maven: notes that it was called, takes a moment, makes one jar where it was told to.
+# Replaces Maven: records the call, waits a moment, and makes one jar in the given directory.
 MVN = """
 echo called >> "{calls}"
 for argument; do case "$argument" in -DoutputDirectory=*) target=${{argument#*=}} ;; esac; done
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_several_that_ask_at_once_fetch_once(cache: Path, tmp_path: Path) -> None:
+def test_concurrent_callers_fetch_once(cache: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     program(tmp_path / "bin", "mvn", MVN.format(calls=calls))
     with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""The manifests: taken by Kubernetes, true to the worker's code, and safe by default."""
+"""The manifests: valid for Kubernetes, consistent with the worker's code, and safe by default."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from deploy.kubernetes.rules import RESOURCE, resource
+from deploy.kubernetes.__main__ import RESOURCE, resource
 from tests.support.deployment import DEPLOY, accepted, image_environment, stops_in_time
 from tests.support.manifests import MANIFESTS, Json, check, check_custom, is_custom, render, selectors
 from worker.delivery.naming import transactional_id
@@ -21,7 +21,7 @@ from worker.settings.schema import Settings
 
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 FOLDERS = ["base", *(f"overlays/{name}" for name in OVERLAYS)]
-KUBERNETES = ["1.27", "1.37"]  # the oldest that has all that the base asks for, and the newest with schemas here
+KUBERNETES = ["1.27", "1.37"]  # the oldest with everything that the base needs, and the newest with schemas here
 POD_NAME = "sentiment-worker-3"
 
 
@@ -32,7 +32,7 @@ def one(kind: str, folder: str = "base") -> Any:
 
 
 def pod_of(folder: str) -> Json:
-    """What the StatefulSet makes its pods of."""
+    """The StatefulSet's template of pods."""
     return dict(one("StatefulSet", folder)["spec"]["template"]["spec"])
 
 
@@ -43,7 +43,7 @@ def container_of(folder: str) -> Json:
 
 
 def secret_files(pod: Json, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Each file of a secret where the container sees it, and one in `folder` that stands in for it."""
+    """The path of each secret file in the container, and its replacement in `folder`."""
     [container] = pod["containers"]
     paths = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     for volume in pod["volumes"]:
@@ -54,7 +54,7 @@ def secret_files(pod: Json, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def settings_of(folder: str, scratch: Path) -> Settings:
-    """What a pod's worker would be set to."""
+    """The settings of a pod's worker."""
     container = container_of(folder)
     given = image_environment() | dict(one("ConfigMap", folder)["data"])
     for variable in container["env"]:
@@ -127,7 +127,7 @@ def test_probes_ask_for_pages_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_port_is_the_worker_s_and_all_that_name_it_mean_it(folder: str, tmp_path: Path) -> None:
+def test_every_named_port_is_the_worker_s(folder: str, tmp_path: Path) -> None:
     settings = settings_of(folder, tmp_path)
     [port] = container_of(folder)["ports"]
     [served] = one("Service", folder)["spec"]["ports"]
@@ -139,7 +139,7 @@ def test_the_port_is_the_worker_s_and_all_that_name_it_mean_it(folder: str, tmp_
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_whoever_chooses_pods_chooses_these(folder: str) -> None:
+def test_every_selector_selects_these_pods(folder: str) -> None:
     """An empty selector would mean all pods of the namespace."""
     labels = one("StatefulSet", folder)["spec"]["template"]["metadata"]["labels"]
     for kind in ("StatefulSet", "Service", "PodDisruptionBudget", "NetworkPolicy"):
@@ -153,7 +153,7 @@ def test_the_pods_are_of_the_service_that_names_them() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_pod_may_do_nothing_that_it_needs_not(folder: str) -> None:
+def test_a_pod_has_no_rights_that_it_does_not_need(folder: str) -> None:
     """The profile `restricted` of Kubernetes, a read-only file system, and no token."""
     pod, container = pod_of(folder), container_of(folder)
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -167,7 +167,7 @@ def test_a_pod_may_do_nothing_that_it_needs_not(folder: str) -> None:
     }
 
 
-def test_no_secret_stands_in_a_manifest() -> None:
+def test_no_manifest_contains_a_secret() -> None:
     kinds = {each["kind"] for folder in FOLDERS for each in render(MANIFESTS / folder)}
     assert "Secret" not in kinds
 
@@ -196,7 +196,7 @@ def test_the_scaler_looks_at_the_topic_that_the_workers_read(tmp_path: Path) -> 
     assert trigger["metadata"]["allowIdleConsumers"] == "false", "a worker without a partition is never ready"
 
 
-def test_the_scaler_steers_these_workers_alone_and_with_their_login() -> None:
+def test_the_scaler_scales_only_these_workers_with_their_login() -> None:
     scaled = one("ScaledObject", "overlays/keda")["spec"]
     workers = one("StatefulSet", "overlays/keda")
     [secret] = [volume["secret"] for volume in pod_of("overlays/keda")["volumes"] if "secret" in volume]

@@ -1,4 +1,4 @@
-"""The rules and dashboards: valid, true to the metrics, and each alert fires when it has to and not otherwise."""
+"""The rules and dashboards: valid, consistent with the metrics, and each alert fires exactly when it should."""
 
 import re
 import subprocess
@@ -34,7 +34,7 @@ def test_alerts_fire_when_they_have_to_and_not_otherwise(tests: Path) -> None:
 
 
 def test_each_alert_is_seen_to_fire() -> None:
-    """The tests of the rules compare all that fires, so an alert that is expected nowhere never fires in them."""
+    """The tests of the rules compare all firing alerts, so an alert that is expected nowhere never fires in them."""
     expected = re.findall(r"labels: '\{alertname=\"(\w+)\"", "".join(path.read_text("utf-8") for path in TESTS))
     assert set(expected) == set(ALERTS)
 
@@ -63,4 +63,4 @@ def test_rules_and_dashboards_ask_for_what_there_is() -> None:
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_the_committed_dashboard_is_the_generated_one(name: str) -> None:
     committed = (FOLDER / f"{name}.json").read_text("utf-8")
-    assert committed == to_text(DASHBOARDS[name]()), "stale: run `python -m deploy.grafana`"
+    assert committed == to_text(DASHBOARDS[name]), "stale: run `python -m deploy.grafana`"

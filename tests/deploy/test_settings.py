@@ -1,4 +1,4 @@
-"""What a broker is told: the same settings as a file and as variables of a container."""
+"""The settings of a broker: the same as a file and as variables of a container."""
 
 from deploy.kafka.ports import free_ports
 from deploy.kafka.properties import Extras, Listener, Placement, as_file, as_variables, settings
@@ -29,7 +29,7 @@ def test_more_listeners_stand_beside_the_plain_one() -> None:
     assert changed == {"listener.name.login.ssl.keystore.key": "a\\nb", "super.users": "User:a"}
 
 
-def test_who_comes_in_by_a_listener_with_a_proxy_is_told_to_use_the_proxy() -> None:
+def test_a_listener_with_a_proxy_advertises_the_proxy() -> None:
     behind = Extras((Listener("PROXIED", "PLAINTEXT", 20002, proxy="127.0.0.1:20009"),))
     values = settings(PLACEMENT, behind)
     advertised = dict(entry.split("://") for entry in values["advertised.listeners"].split(","))

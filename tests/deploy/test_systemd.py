@@ -1,4 +1,4 @@
-"""The systemd unit: understood by systemd, confined, and true to the worker's code."""
+"""The systemd unit: valid, confined, and consistent with the worker's code."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ UNITS = DEPLOY / "systemd"
 UNIT = UNITS / "sentiment-worker.service"
 LOGIN = UNITS / "sentiment-worker.service.d" / "login.conf"
 MOST_EXPOSURE = 20  # of 100, as systemd counts what a service could do to its machine
-MENDED_BY_A_RESTART = {BrokerUnreachable, ModelUnusable}  # the broker comes back; the engine, not the artifact, broke
+FIXED_BY_A_RESTART = {BrokerUnreachable, ModelUnusable}  # ModelUnusable may mean a failed engine
 
 
 def values(name: str, path: Path = UNIT) -> list[str]:
@@ -71,8 +71,8 @@ def test_a_worker_that_drains_is_not_killed() -> None:
     assert stops_in_time(settings, float(value("TimeoutStopSec")))
 
 
-def test_what_a_restart_cannot_mend_is_left_to_people() -> None:
-    hopeless = {error.exit_code for error in Fatal.__subclasses__() if error not in MENDED_BY_A_RESTART}
+def test_what_a_restart_cannot_fix_is_left_to_people() -> None:
+    hopeless = {error.exit_code for error in Fatal.__subclasses__() if error not in FIXED_BY_A_RESTART}
     assert set(map(int, value("RestartPreventExitStatus").split())) == hopeless
     assert value("Restart") == "on-failure"
 

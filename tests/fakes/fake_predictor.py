@@ -1,7 +1,6 @@
-"""A predictor in memory, for tests of what uses `model.predictor`: held to the suite of the real engines.
+"""A predictor in memory. It passes the same contract suite as the real engines.
 
-Beyond the contract a test may hold the engine (`gate`, `hold_on`), make texts fail (`fail_on`), and break it
-(`break_with`).
+A test may also hold it (`gate`, `hold_on`), make texts fail (`fail_on`), and break it (`break_with`).
 """
 
 import threading
@@ -18,9 +17,9 @@ LIMIT_TOKENS = 400
 
 
 class FakePredictor:
-    """See model.predictor.Predictor. A text's probability is a hash of its words, of which it knows all.
+    """See model.predictor.Predictor. The probability of a text is a hash of its words; every word is known.
 
-    Each version has a vocabulary of its own.
+    Each version has its own vocabulary.
     """
 
     def __init__(self, version: str = "1") -> None:
@@ -38,11 +37,11 @@ class FakePredictor:
         self._broken: PredictorError | None = None
 
     def hold_on(self, word: str) -> None:
-        """Let the gate, from now on, hold only batches that have a text with such a word."""
+        """Let the gate hold only batches that have a text with this word, or another held one."""
         self._held.add(self._id(word))
 
     def fail_on(self, word: str) -> None:
-        """Make every batch fail that has a text with this word."""
+        """Make batches fail that have a text with this word."""
         self._failing.add(self._id(word))
 
     def break_with(self, error: PredictorError) -> None:
@@ -64,13 +63,8 @@ class FakePredictor:
             self.gate.wait()
         self._refuse_if_broken()
         if _has_any(rows, self._failing):
-            raise BatchFailed("the fake was told to fail on a word of this batch")
-        return Predictions(
-            probabilities=np.array([_probability(row) for row in rows], dtype=np.float32),
-            tokens=np.array([len(row) for row in rows], dtype=np.int32),
-            truncated=np.array([row.truncated for row in rows], dtype=np.bool_),
-            out_of_domain=np.array([row.out_of_domain for row in rows], dtype=np.bool_),
-        )
+            raise BatchFailed("the fake fails on a word of this batch")
+        return Predictions.of(rows, np.array([_probability(row) for row in rows], dtype=np.float32))
 
     def warm_up(self) -> None:
         """See Predictor."""

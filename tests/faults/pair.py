@@ -22,14 +22,14 @@ class Pair(NamedTuple):
     workers: tuple[WorkerProcess, WorkerProcess]
 
     @classmethod
-    def started(cls, make_stage: MakeStage, address: str, **settings: object) -> Self:
-        """Both ready, nothing sent yet."""
+    def started(cls, make_stage: MakeStage, address: str, *module: str, **settings: object) -> Self:
+        """Both ready, nothing sent yet; `module`: see WorkerProcess."""
 
         def made(delivery: str) -> Stage:
             return make_stage(address, new_topics(address), delivery=delivery, **settings)
 
         stages = made("at_least_once"), made("exactly_once")
-        first, second = (stage.start() for stage in stages)
+        first, second = (stage.start(*module) for stage in stages)
         return cls(stages, (first.until_ready(), second.until_ready()))
 
     def load(self, messages: Iterator[Message], answered: int) -> None:

@@ -43,7 +43,7 @@ def table(scenarios: Iterable[Scenario], day: str) -> str:
         [
             f"Run on {day}.",
             "",
-            "| scenario | that is | variant | outcome | took | |",
+            "| scenario | expected | variant | outcome | took | measured |",
             "|---|---|---|---|---|---|",
             *rows,
             "",

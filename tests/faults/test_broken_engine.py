@@ -28,7 +28,7 @@ def resumed(stage: Stage) -> list[str]:
 
 @pytest.mark.parametrize("word", ["unscorable", NOT_A_NUMBER])
 def test_a_review_that_the_network_fails_on_costs_one_dead_letter(stage: Stage, word: str) -> None:
-    """Its neighbours in the batch are scored, and no score is ever anything but a number."""
+    """The other reviews of its batch are scored, and every published score is a number."""
     sent = stage.traffic.send(around(word))
     assert stage.start(BROKEN, until_empty=True).exit_status() == 0
     assert stage.faults() == []
@@ -40,7 +40,7 @@ def test_a_review_that_the_network_fails_on_costs_one_dead_letter(stage: Stage, 
 
 
 def test_a_network_that_scores_nothing_does_not_empty_the_topic_into_the_dead_letter_topic(stage: Stage) -> None:
-    """The worker stops with status 10 rather than write more dead letters than are allowed."""
+    """The worker stops with status 10 when there are more dead letters than allowed."""
     stage.traffic.send(with_word(NOT_A_NUMBER, islice(reviews(seed=2), 400)))
     worker = stage.start(BROKEN, max_dead_letters_per_minute=20)
     assert worker.exit_status() == 10
@@ -49,7 +49,7 @@ def test_a_network_that_scores_nothing_does_not_empty_the_topic_into_the_dead_le
 
 
 def test_a_batch_too_large_for_the_memory_is_scored_in_parts(stage: Stage) -> None:
-    """No review is given up for the company it was in."""
+    """No review becomes a dead letter because its batch was too large."""
     stage.traffic.send(with_word("large", islice(reviews(seed=3), 400)))
     worker = stage.start(BROKEN).until_ready()
     stage.traffic.until_answered()
@@ -63,7 +63,7 @@ def test_a_batch_too_large_for_the_memory_is_scored_in_parts(stage: Stage) -> No
 
 @pytest.mark.parametrize(("word", "status"), [("devicefault", 6), ("bug", 1)])
 def test_an_engine_that_breaks_stops_the_worker_and_nothing_is_lost(stage: Stage, word: str, status: int) -> None:
-    """A device fault ends with status 6, an error that nobody knows with 1 and its traceback."""
+    """A device fault ends with status 6, an unexpected error with status 1 and its traceback."""
     stage.traffic.send(around(word))
     worker = stage.start(BROKEN)
     assert worker.exit_status() == status
@@ -81,14 +81,14 @@ def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
 
 
 @pytest.mark.parametrize("word", ["hang", "hangalone"], ids=["on-a-batch", "on-the-search-in-it"])
-def test_a_hung_engine_shows_and_sigterm_ends_the_worker_within_its_budget(stage: Stage, word: str) -> None:
-    """`/livez` turns to 503; what could not be finished is scored again."""
+def test_a_hung_engine_is_detected_and_sigterm_ends_the_worker_in_time(stage: Stage, word: str) -> None:
+    """`/livez` returns 503; unfinished reviews are scored again."""
     assert hung(stage, word).stop() == 0
     assert resumed(stage) == []
 
 
-def test_a_hung_engine_does_not_hold_up_a_second_signal(stage: Stage) -> None:
-    """It ends at once and nothing is lost."""
+def test_a_hung_engine_does_not_delay_a_second_signal(stage: Stage) -> None:
+    """The worker ends at once and nothing is lost."""
     worker = hung(stage)
     worker.terminate()
     until(lambda: worker.get("/readyz") == (503, "stopping\n"), DRAIN_S, "the worker drains")

@@ -19,8 +19,8 @@ def stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
     return make_stage(own_broker.address, new_topics(own_broker.address))
 
 
-def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, stage: Stage) -> None:
-    """It is waited for; at least once, what had not been committed when it died may be repeated."""
+def test_a_worker_waits_for_a_broker_that_is_killed_and_restarted(own_broker: Broker, stage: Stage) -> None:
+    """At least once: results not committed at the kill may be repeated."""
     worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
@@ -30,8 +30,8 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
     assert stage.faults(begun_again=[before]) == []
 
 
-def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broker: Broker, stage: Stage) -> None:
-    """The worker stays alive, takes its partitions up again and loses nothing."""
+def test_a_worker_waits_for_a_broker_that_is_away_for_longer_than_a_session(own_broker: Broker, stage: Stage) -> None:
+    """The worker stays alive, takes its partitions again and loses nothing."""
     worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
@@ -44,7 +44,7 @@ def test_a_broker_that_is_away_for_longer_than_a_session_is_waited_for(own_broke
 
 
 def test_a_worker_without_work_is_not_ready_while_its_broker_is_away(own_broker: Broker, stage: Stage) -> None:
-    """It says so, waits, and is ready again when the broker is."""
+    """It reports not ready, waits, and is ready again when the broker is back."""
     worker = stage.start().until_ready()
     own_broker.kill()
     silent = (503, "no broker has answered for more than 10 s\n")
@@ -58,7 +58,7 @@ def test_a_worker_without_work_is_not_ready_while_its_broker_is_away(own_broker:
 def test_results_that_were_not_stored_in_time_are_scored_again_from_the_committed_offset(
     own_broker: Broker, stage: Stage
 ) -> None:
-    """After `delivery_timeout_ms` the worker goes back by itself, once for each time that it gave up."""
+    """After `delivery_timeout_ms` the worker rewinds by itself, once each time it gives up a delivery."""
     worker = stage.busy(delivery_timeout_ms=2_000)
     before = stage.committed()
     own_broker.pause()

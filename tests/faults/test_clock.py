@@ -38,10 +38,10 @@ def reached(stage: Stage, goal: int) -> bool:
 
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-def test_a_clock_that_jumps_forth_and_back_is_not_noticed(
+def test_a_clock_that_jumps_forward_and_back_has_no_effect(
     stage: Stage, set_clock: Callable[[int], Path], delivery: str
 ) -> None:
-    """No time-out ends early or late: nothing is sent again and no partition moves."""
+    """No timeout ends early or late: nothing is sent again and no partition moves."""
     worker = stage.start(WRONG, str(set_clock(0)), delivery=delivery).until_ready()
     backlog = reviews(seed=1)
     rebalances = worker.metric("sentiment_rebalances_total")
@@ -61,10 +61,10 @@ def test_a_clock_that_jumps_forth_and_back_is_not_noticed(
     assert max(scored) - min(scored) > timedelta(hours=1.5), "the clock did not jump"
 
 
-def test_a_clock_too_far_ahead_for_the_broker_stops_the_worker_until_that_is_mended(
+def test_a_clock_too_far_ahead_for_the_broker_stops_the_worker_until_it_is_fixed(
     stage: Stage, set_clock: Callable[[int], Path]
 ) -> None:
-    """Results dated more than an hour ahead are refused: status 9, and nothing is lost."""
+    """The broker refuses results dated more than an hour ahead: status 9, and nothing is lost."""
     stage.traffic.send(islice(reviews(seed=2), 400))
     worker = stage.start(WRONG, str(set_clock(TOO_FAR)))
     assert worker.exit_status() == 9

@@ -18,6 +18,7 @@ from tests.support.clients import SECOND_AT_NIGHT
 from tests.support.deployment import CLOSING_S
 from tests.support.proxy import END_TXN, OFFSET_COMMIT, Proxy
 from tests.support.stage import SESSION_TIMEOUT_MS, MakeStage
+from tests.support.strained import IMPATIENT
 from tests.support.traffic import around, reviews
 from tests.support.until import let_pass, until
 
@@ -54,7 +55,8 @@ def proxy(behind_a_proxy: tuple[Broker, Proxy]) -> Iterator[Proxy]:
 def pair(behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage) -> Pair:
     """Workers come in by the proxy, the oracle does not."""
     broker, _ = behind_a_proxy
-    return Pair.started(make_stage, broker.address, bootstrap_servers=proxy.address, delivery_timeout_ms=10_000)
+    settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "delivery_timeout_ms": 10_000}
+    return Pair.started(make_stage, broker.address, *IMPATIENT, **settings)
 
 
 @pytest.fixture
@@ -64,10 +66,10 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_sigterm_ends_a_worker_in_time_though_nothing_answers_it(
+def test_sigterm_ends_a_worker_in_time_when_nothing_answers(
     behind_a_proxy: tuple[Broker, Proxy], proxy: Proxy, make_stage: MakeStage, silent: str
 ) -> None:
-    """Engine, broker and the collector of traces hang at once: `drain_timeout_ms` and 15 s are enough."""
+    """Engine, broker and trace collector hang at once: `drain_timeout_ms` and 15 s are enough."""
     stage = make_stage(behind_a_proxy[0].address)
     stage.traffic.send(around("hang"))
     settings: dict[str, Any] = {"bootstrap_servers": proxy.address, "traces_endpoint": f"http://{silent}/v1/traces"}
@@ -81,8 +83,8 @@ def test_sigterm_ends_a_worker_in_time_though_nothing_answers_it(
     assert stage.faults(begun_again=[stopped]) == []
 
 
-def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy: Proxy) -> None:
-    """Under load, all of them are reset at once: nothing is lost, nothing repeated, in both deliveries."""
+def test_connections_that_are_cut_repeatedly_cost_nothing(pair: Pair, proxy: Proxy) -> None:
+    """All are reset at once, under load: nothing is lost or repeated, in either delivery mode."""
     backlog = reviews(seed=1)
     for _ in range(CUTS):
         pair.load(backlog, 50)
@@ -90,8 +92,8 @@ def test_connections_that_are_cut_again_and_again_cost_nothing(pair: Pair, proxy
     assert pair.finish() == []
 
 
-def test_a_network_that_swallows_everything_for_longer_than_a_session_is_waited_for(pair: Pair, proxy: Proxy) -> None:
-    """No connection is ever closed: they are given up when a request is not answered, and nothing is lost."""
+def test_a_worker_waits_for_a_network_that_drops_everything_for_longer_than_a_session(pair: Pair, proxy: Proxy) -> None:
+    """No connection is closed: the worker gives up those that do not answer, and loses nothing."""
     before = pair.interrupted(reviews(seed=2, words=300), 2000)
     proxy.black_hole()
     let_pass(2 * SESSION_TIMEOUT_MS / 1000)
@@ -100,8 +102,8 @@ def test_a_network_that_swallows_everything_for_longer_than_a_session_is_waited_
     assert pair.finish(since=before) == []
 
 
-def test_a_slow_connection_costs_time_and_nothing_else(pair: Pair, proxy: Proxy) -> None:
-    """150 ms and 40 KB/s: what does not get through in one transaction goes in smaller ones."""
+def test_a_slow_connection_costs_only_time(pair: Pair, proxy: Proxy) -> None:
+    """150 ms and 40 KB/s: transactions shrink until the connection can carry them."""
     proxy.slow(latency_s=0.15, bytes_per_s=40_000)
     for stage in pair.stages:
         stage.traffic.send(islice(reviews(seed=3), 400))
@@ -111,10 +113,8 @@ def test_a_slow_connection_costs_time_and_nothing_else(pair: Pair, proxy: Proxy)
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before-it-arrives", "before-the-answer"])
-def test_a_connection_that_is_cut_in_the_middle_of_a_commit_repeats_nothing(
-    pair: Pair, proxy: Proxy, answered: bool
-) -> None:
-    """Of a commit that was not answered nobody knows whether it is stored: the committed offsets tell."""
+def test_a_connection_that_is_cut_during_a_commit_repeats_nothing(pair: Pair, proxy: Proxy, answered: bool) -> None:
+    """Without an answer the commit may or may not be stored: the worker reads the committed offsets."""
     backlog = reviews(seed=4)
     for stage, request in zip(pair.stages, (OFFSET_COMMIT, END_TXN), strict=True):
         goal = proxy.severed + 3

@@ -31,8 +31,8 @@ def own_stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
 
 
 @pytest.mark.parametrize("name", [None, "worker-1"])
-def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, name: str | None) -> None:
-    """Whether its transactions have a name of their own or one for each start."""
+def test_a_worker_that_is_killed_repeatedly_repeats_nothing(stage: Stage, name: str | None) -> None:
+    """With a stable transactional id, and with a new one for each start."""
     settings: dict[str, Any] = {"transactional_id": name} if name else {}
     worker = stage.busy(**settings)
     for answered in (600, 900, 1200):
@@ -44,8 +44,8 @@ def test_a_worker_that_is_killed_again_and_again_repeats_nothing(stage: Stage, n
     assert stage.faults() == []
 
 
-def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its_timeout_at_most(stage: Stage) -> None:
-    """Which is `transaction_timeout_ms`, and 10 s after which the broker looks."""
+def test_the_open_transaction_of_a_killed_worker_blocks_readers_until_its_timeout_at_most(stage: Stage) -> None:
+    """At most `transaction_timeout_ms`, and 10 s until the broker checks."""
     stage.busy(transaction_timeout_ms=TRANSACTION_TIMEOUT_S * 1000).kill()
     killed_s = time.monotonic()
     worker = stage.start()
@@ -57,7 +57,7 @@ def test_a_transaction_that_a_killed_worker_left_open_holds_readers_up_until_its
 
 
 def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
-    """What it has finished can be read and is committed when it has ended."""
+    """When it has ended, everything it finished is readable and committed."""
     assert stage.busy().stop() == 0
     so_far = stage.committed()
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
@@ -65,8 +65,8 @@ def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
     assert stage.faults() == []
 
 
-def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Broker, own_stage: Stage) -> None:
-    """Exactly once, it is waited for and nothing is repeated."""
+def test_a_worker_waits_for_a_broker_that_is_killed_and_restarted(own_broker: Broker, own_stage: Stage) -> None:
+    """Exactly once: nothing is repeated."""
     worker = own_stage.busy()
     own_broker.kill()
     own_broker.start()
@@ -76,7 +76,7 @@ def test_a_broker_that_is_killed_and_started_again_costs_nothing(own_broker: Bro
 
 
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:
-    """Thawed, its transaction is refused; it goes back to what is committed and works on."""
+    """When it resumes, its transaction is refused; it rewinds to the committed offsets and goes on."""
     worker = stage.busy(transaction_timeout_ms=2_000)
     worker.freeze()
     other = stage.start(transaction_timeout_ms=2_000)
@@ -89,7 +89,7 @@ def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_n
     assert stage.faults() == []
 
 
-def test_of_two_workers_under_one_transactional_id_the_first_stops_and_nothing_is_repeated(stage: Stage) -> None:
+def test_of_two_workers_with_one_transactional_id_the_first_stops_and_nothing_is_repeated(stage: Stage) -> None:
     """It ends with status 9 and names the setting."""
     first = stage.busy(transactional_id="the-same")
     second = stage.start(transactional_id="the-same")

@@ -56,10 +56,10 @@ def fill(disk: Path) -> Path:
         return ballast
 
 
-def test_a_broker_whose_disk_is_full_is_waited_for(
+def test_a_worker_waits_for_a_broker_whose_disk_is_full(
     cramped_broker: Broker, small_disk: Path, make_stage: MakeStage
 ) -> None:
-    """It ends itself; started again when there is room, it costs what a broker that was away costs."""
+    """The broker ends itself. Restarted with free space, it costs what any broker outage costs."""
     pair = Pair.started(make_stage, cramped_broker.address)
     before = pair.interrupted(reviews(seed=1, words=300), 3000)
     ballast = fill(small_disk)

@@ -26,8 +26,8 @@ def answered_all(stage: Stage) -> None:
     stage.traffic.until_answered()
 
 
-def test_another_worker_takes_over_within_the_session_and_five_seconds(stage: Stage, record_property: Record) -> None:
-    """From the kill of the worker that owns all partitions to the first result of each."""
+def test_another_worker_takes_over_within_the_session_plus_five_seconds(stage: Stage, record_property: Record) -> None:
+    """From the kill of the worker that owns all partitions to the first result of each partition."""
     owner = stage.start().until_ready()
     answered_all(stage)
     heir = stage.start()
@@ -44,10 +44,10 @@ def test_another_worker_takes_over_within_the_session_and_five_seconds(stage: St
     assert stage.faults(begun_again=[killed]) == []
 
 
-def test_a_worker_with_a_name_that_is_started_again_goes_on_and_no_partition_moves(
+def test_a_static_member_that_is_restarted_goes_on_and_no_partition_moves(
     stage: Stage, record_property: Record
 ) -> None:
-    """From the kill to the first result of each of its partitions: no longer than a short session and five seconds."""
+    """From the kill to the first result of each partition: at most a short session and five seconds."""
     settings: dict[str, Any] = {"delivery": "exactly_once", "session_timeout_ms": round(LONG_SESSION_S * 1000)}
     first, second = (stage.start(group_instance_id=name, **settings) for name in ("first", "second"))
     until(lambda: first.owned() == second.owned() == 2, 60, "both have their share")

@@ -34,8 +34,8 @@ def resumed(stage: Stage, *, replays: int = 0) -> list[str]:
     return stage.faults(begun_again=[*[{}] * replays, stopped])
 
 
-def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_until_that_is_mended(stage: Stage) -> None:
-    """It ends with status 8 and commits nothing of it: a dead letter is never dropped."""
+def test_a_dead_letter_that_its_topic_refuses_stops_the_worker_until_the_topic_is_fixed(stage: Stage) -> None:
+    """It ends with status 8 and does not commit the record: a dead letter is never dropped."""
     set_topic_config(stage.address, stage.topics.dlq, "max.message.bytes", "1000")
     stage.traffic.send(mixed(reviews(seed=1)))
     worker = stage.start()
@@ -47,7 +47,7 @@ def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_until_that_
 
 
 @pytest.mark.parametrize(("which", "status"), [("output", 5), ("dlq", 8)])
-def test_a_topic_that_may_not_be_written_stops_the_worker_until_that_is_mended(
+def test_a_topic_without_write_permission_stops_the_worker_until_it_is_granted(
     stage: Stage, which: str, status: int
 ) -> None:
     """It ends with status 5, or 8 for dead letters, and names the topic; nothing is lost."""
@@ -61,10 +61,10 @@ def test_a_topic_that_may_not_be_written_stops_the_worker_until_that_is_mended(
 
 
 @BOTH_DELIVERIES
-def test_a_result_that_its_topic_finds_too_large_stops_the_worker_until_that_is_mended(
+def test_a_result_that_is_too_large_for_its_topic_stops_the_worker_until_the_topic_is_fixed(
     stage: Stage, delivery: str
 ) -> None:
-    """It ends with status 9 and names the record and the topic: neither a result nor a dead letter may be dropped."""
+    """It ends with status 9 and names the record and the topic: no result and no dead letter is dropped."""
     set_topic_config(stage.address, stage.topics.output, "max.message.bytes", "8000")
     stage.traffic.send(mixed(reviews(seed=3), LONG_NAME))
     worker = stage.start(delivery=delivery, transaction_timeout_ms=2_000)
@@ -78,10 +78,10 @@ def test_a_result_that_its_topic_finds_too_large_stops_the_worker_until_that_is_
 
 
 @pytest.mark.parametrize(("which", "status"), [("output", 9), ("dlq", 8)])
-def test_a_topic_that_is_deleted_under_the_worker_stops_it_until_it_is_there_again(
+def test_a_topic_that_is_deleted_while_in_use_stops_the_worker_until_it_exists_again(
     stage: Stage, which: str, status: int
 ) -> None:
-    """It waits for the delivery timeout, then names the topic; what had been stored there is gone with it."""
+    """It waits for the delivery timeout, then names the topic. Records of the deleted topic are gone."""
     name = getattr(stage.topics, which)
     good = reviews(seed=5)
     worker = stage.start(delivery_timeout_ms=2_000)

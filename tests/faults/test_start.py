@@ -26,7 +26,7 @@ def told(stage: Stage, **settings: Any) -> tuple[int, str]:
 
 @pytest.mark.parametrize("which", ["input", "output", "dlq"])
 def test_a_topic_that_does_not_exist_is_named(stage: Stage, which: str) -> None:
-    """Status 4, within 15 s and in one line, as all that keeps a worker from starting."""
+    """Status 4, within 15 s and in one line, like every error that prevents a start."""
     missing = getattr(stage.topics, which)
     delete_topics(stage.address, [missing])
     status, line = told(stage)
@@ -51,7 +51,7 @@ def test_an_artifact_that_does_not_exist_is_named(stage: Stage, tmp_path: Path) 
 def test_a_damaged_artifact_is_refused_and_the_damaged_file_is_named(
     stage: Stage, tiny_artifact: Path, tmp_path: Path
 ) -> None:
-    """Status 6, for a single bit that is not as the manifest says."""
+    """Status 6, even if a single bit differs from the manifest."""
     damaged = tmp_path / "damaged"
     shutil.copytree(tiny_artifact, damaged)
     weights = bytearray((damaged / WEIGHTS).read_bytes())
@@ -63,7 +63,7 @@ def test_a_damaged_artifact_is_refused_and_the_damaged_file_is_named(
     assert "sha256" in line
 
 
-def test_a_taken_port_is_named_with_the_setting_that_chooses_another(stage: Stage) -> None:
+def test_a_port_in_use_is_named_with_the_setting_that_changes_it(stage: Stage) -> None:
     """Status 7."""
     port = stage.start().until_ready().port
     status, line = told(stage, http_port=port)
@@ -82,7 +82,7 @@ def test_a_taken_port_is_named_with_the_setting_that_chooses_another(stage: Stag
     ],
     ids=["describe-input", "read-input", "describe-output", "read-group"],
 )
-def test_what_the_worker_may_not_do_is_named(
+def test_a_missing_permission_is_named(
     stage: Stage, resource: ResourceType, which: str, operation: ACLOperation
 ) -> None:
     """Status 5, with the topic or the group."""

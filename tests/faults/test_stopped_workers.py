@@ -19,8 +19,8 @@ def finish(stage: Stage) -> None:
     assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
 
 
-def test_sigterm_finishes_what_was_read_commits_it_and_exits_with_0(stage: Stage) -> None:
-    """What has a result is committed, and nothing is repeated by whoever comes next."""
+def test_sigterm_finishes_and_commits_what_was_read_and_exits_with_0(stage: Stage) -> None:
+    """Everything that has a result is committed, and the next worker repeats nothing."""
     worker = stage.busy(count=REVIEWS, answered=500)
     assert worker.stop() == 0
     stopped = stage.history()
@@ -32,14 +32,14 @@ def test_sigterm_finishes_what_was_read_commits_it_and_exits_with_0(stage: Stage
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_repeats_only_what_was_not_committed(stage: Stage) -> None:
-    """What was stored longer ago than a commit interval, and a second for the commit itself, is not repeated."""
+    """Results stored longer ago than a commit interval, and a second for the commit, are not repeated."""
     killed = stage.kill(stage.busy(count=REVIEWS, answered=500))
     finish(stage)
     assert stage.faults(begun_again=[killed]) == []
 
 
-def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: Stage) -> None:
-    """Nothing is lost, and each kill repeats only what was new."""
+def test_a_worker_that_is_killed_repeatedly_still_finishes(stage: Stage) -> None:
+    """Nothing is lost, and each kill repeats only recent results."""
     worker, killed = stage.busy(count=REVIEWS, answered=200), []
     for answered in (600, 1000, 1400):
         killed.append(stage.kill(worker))
@@ -53,7 +53,7 @@ def test_a_worker_that_is_killed_again_and_again_gets_there_all_the_same(stage: 
 def test_a_second_signal_does_not_wait_for_a_broker_that_does_not_answer(
     own_broker: Broker, make_stage: MakeStage
 ) -> None:
-    """Nothing is lost; what was not committed may be repeated."""
+    """Nothing is lost; uncommitted results may be repeated."""
     stage = make_stage(own_broker.address, new_topics(own_broker.address), drain_timeout_ms=250_000)
     worker = stage.busy(count=REVIEWS, answered=500)
     own_broker.pause()

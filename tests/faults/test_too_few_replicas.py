@@ -34,7 +34,7 @@ REPLAYS = "sentiment_replays_total"
 def leader(request: pytest.FixtureRequest) -> Iterator[LocalBroker]:
     """A process of this machine, never a container: clients and the other broker must find it at one address."""
     try:
-        broker = LocalBroker(port=None, tell=to_stderr)
+        broker = LocalBroker(port=None, report=to_stderr)
     except WayClosed as closed:
         pytest.skip(f"two brokers of one cluster cannot run on this machine: {closed}")
     with broker:
@@ -55,7 +55,7 @@ def follower(leader: LocalBroker) -> Iterator[Broker]:
         "listeners": listeners,
         "advertised.listeners": listeners,
     }
-    with LocalBroker(port=client_port, tell=to_stderr, extras=Extras(settings=joins)) as broker:
+    with LocalBroker(port=client_port, report=to_stderr, extras=Extras(settings=joins)) as broker:
         yield broker
 
 
@@ -87,10 +87,10 @@ def replicate(address: str, topic: str) -> None:
     until_in_sync(address, topic, FIRST, SECOND)
 
 
-def test_a_topic_with_too_few_replicas_is_waited_for_and_nothing_is_lost(
+def test_a_worker_waits_for_a_topic_with_too_few_replicas_and_loses_nothing(
     leader: LocalBroker, follower: Broker, make_stage: MakeStage
 ) -> None:
-    """No offset passes a result that too few brokers hold; exactly once, nothing is repeated."""
+    """No offset is committed past a result that too few brokers have; exactly once, nothing is repeated."""
     pair = Pair.started(make_stage, leader.address, delivery_timeout_ms=DELIVERY_TIMEOUT_MS)
     follower.start()
     for stage in pair.stages:

@@ -9,9 +9,9 @@ from typing import Final
 
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import mutated, text
-from worker.commands.review_files import Row, read_reviews
+from worker.commands.review_files import ReviewRow, read_reviews
 from worker.errors import SettingsRejected
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 EXTENSIONS: Final = (".jsonl", ".csv", ".txt", "")
 VALID: Final = [
@@ -41,7 +41,7 @@ def _check(data: bytes) -> None:
         assert extension in {".csv", ""}, exc  # noqa: PT017  # nothing else has columns
         return
     for row in rows:
-        if isinstance(row, Row):
+        if isinstance(row, ReviewRow):
             assert decode_review(row.value) == row.review
         else:
             assert row.why

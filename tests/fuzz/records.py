@@ -16,16 +16,18 @@ from model.predictor import ModelInfo
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import as_json, changed_document, deep, json_value, mutated, text
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.commands.replay import Wanted, message_of, reason_of
+from worker.commands.replay import ReplayFilter, message_of, reason_of
 from worker.commands.tail import line_for_people
 from worker.delivery.outcomes import Outcome, Outcomes
 from worker.delivery.outcomes import Target as Topic
 from worker.errors import UnreadableReview
-from worker.wire.messages import Reason, Review, ScoredReview, carried_headers, decode_review, replays_of, review_id_of
-from worker.wire.score import Score
+from worker.wire.headers import carried_headers, replays_of
+from worker.wire.reasons import Reason
+from worker.wire.review import Review, decode_review, review_id_of
+from worker.wire.scored import Score, ScoredReview
 
 ROOT: Final = Path(__file__).parents[2]
-GOLDEN: Final = ROOT / "tests" / "worker" / "golden"
+GOLDEN: Final = ROOT / "tests" / "worker" / "wire" / "golden"
 REVIEWS: Final = (GOLDEN / "review_v1.jsonl").read_bytes().splitlines()
 VALID: Final = [*REVIEWS, *(GOLDEN / "scored_v1.jsonl").read_bytes().splitlines()]
 DOCUMENTS: Final = [json.loads(line) for line in VALID]
@@ -135,7 +137,7 @@ def _check_dead_letter(record: Record, outcome: Outcome, reason: Reason) -> None
     assert (back.key, back.value) == (letter.key, letter.value)
     assert replays_of(Record(record.partition, 0, None, b"", b"", back.headers)) == replays_of(record) + 1
     if replays_of(record) == 0 and (letter.value or letter.key is not None):
-        assert Wanted().why_not(again) is None
+        assert ReplayFilter().why_not(again) is None
 
 
 def _check_sent(record: Record, message: Outgoing, value: bytes | None) -> None:
@@ -152,7 +154,7 @@ def _check_sent(record: Record, message: Outgoing, value: bytes | None) -> None:
 def _check_by_the_way(record: Record) -> None:
     """The commands that read topics survive it, too."""
     assert click.unstyle(line_for_people(record)).isprintable()
-    Wanted(since=datetime(2026, 1, 1, tzinfo=UTC)).why_not(record)
+    ReplayFilter(since=datetime(2026, 1, 1, tzinfo=UTC)).why_not(record)
     message_of(record, "raw")
 
 

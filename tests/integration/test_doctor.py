@@ -1,4 +1,4 @@
-"""`doctor` names the cause in each of these set-ups; those with TLS and logins are in tests/security."""
+"""`doctor` names the cause of each of these problems. Those with TLS and logins are in tests/security."""
 
 import json
 import shutil
@@ -38,12 +38,12 @@ pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("logging_as_it_was")]
 Settings = dict[str, object]
 REVIEW = Message(b'{"text": "a fine film"}', key=b"k")
 LARGE_BYTES = str(16 * 1024 * 1024)
-WELL_BUT = {"replicas"}  # the broker of the tests is alone
+EXPECTED_WARNINGS = {"replicas"}  # the tests use a single broker
 
 
 @pytest.fixture
 def three(broker: Broker, topics: MakeTopics) -> Topics:
-    """Topics that fit each other."""
+    """Topics that doctor finds ok."""
     made = topics()
     set_topic_config(broker.address, made.dlq, "max.message.bytes", LARGE_BYTES)
     return made
@@ -51,7 +51,7 @@ def three(broker: Broker, topics: MakeTopics) -> Topics:
 
 @pytest.fixture
 def settings(broker: Broker, three: Topics, tiny_artifact: Path) -> Settings:
-    """Of a worker that would work."""
+    """The settings of a worker that would work."""
     return {
         "bootstrap_servers": broker.address,
         "input_topic": three.input,
@@ -69,7 +69,7 @@ def test_a_set_up_that_works_has_no_failure(broker: Broker, three: Topics, setti
     before = [read_all(broker.address, name) for name in three.names()]
     report = doctor(settings | {"delivery": "exactly_once", "group_instance_id": "pod-1"})
     assert (report.status, report.failed()) == (0, set()), report
-    assert report.warned() <= WELL_BUT
+    assert report.warned() <= EXPECTED_WARNINGS
     checks = {each["check"] for each in report.findings if each["verdict"] == "ok"}
     assert checks >= {"broker", "topic", "permission", "message sizes", "group", "transactions", "records", "clock"}
     assert checks >= {"model", "engine", "memory", "http port", "settings"}
@@ -77,20 +77,20 @@ def test_a_set_up_that_works_has_no_failure(broker: Broker, three: Topics, setti
 
 
 def test_records_behind_a_transaction_are_read_to_their_end(broker: Broker, three: Topics, settings: Settings) -> None:
-    """The last thing in such a partition is no record but the mark of the transaction's end."""
+    """The last entry of such a partition is not a record but a transaction marker."""
     produce_in_transaction(broker.address, three.input, [REVIEW] * 10, commit=True)
     began_s = time.monotonic()
     report = doctor(settings)
     assert report.failed() == set()
-    assert time.monotonic() - began_s < 10, "it waited for a record that never comes"
+    assert time.monotonic() - began_s < 10, "it waited for a record that never arrives"
     [records] = [each for each in report.findings if each["check"] == "records"]
     assert "newest 10 are reviews" in records["seen"]
 
 
-# Ten and more that do not
+# Set-ups that do not work
 
 
-def test_a_port_where_nobody_listens(settings: Settings) -> None:
+def test_a_port_without_a_listener(settings: Settings) -> None:
     port = free_ports(1)[0]
     report = doctor(settings | {"bootstrap_servers": f"127.0.0.1:{port}"})
     assert (report.status, report.failed()) == (11, {"broker"})
@@ -99,7 +99,7 @@ def test_a_port_where_nobody_listens(settings: Settings) -> None:
     )
 
 
-def test_a_name_that_nobody_knows(settings: Settings) -> None:
+def test_an_unknown_name(settings: Settings) -> None:
     report = doctor(settings | {"bootstrap_servers": "no-such-host.invalid:9092"})
     assert (report.status, report.failed()) == (11, {"broker"})
     assert "no-such-host.invalid:9092: the name is not known here" in report.about("broker")
@@ -111,7 +111,7 @@ def test_one_of_two_addresses_is_a_warning(broker: Broker, settings: Settings) -
     assert "no-such-host.invalid" in report.about("broker")
 
 
-def test_tls_spoken_to_a_plaintext_listener(settings: Settings) -> None:
+def test_tls_to_a_plaintext_listener(settings: Settings) -> None:
     report = doctor(settings | {"security_protocol": "SSL"})
     assert (report.status, report.failed()) == (11, {"broker"})
     assert "speaks plaintext, and the settings speak TLS (SSL)" in report.about("broker")
@@ -189,14 +189,16 @@ def test_a_port_that_is_taken(settings: Settings) -> None:
     assert "SENTIMENT_HTTP_PORT" in report.about("http port")
 
 
-def test_a_dead_letter_topic_that_takes_less_than_the_input(broker: Broker, three: Topics, settings: Settings) -> None:
+def test_a_dead_letter_topic_with_smaller_messages_than_the_input(
+    broker: Broker, three: Topics, settings: Settings
+) -> None:
     set_topic_config(broker.address, three.dlq, "max.message.bytes", "100000")
     report = doctor(settings)
     assert (report.status, report.failed()) == (11, {"message sizes"})
     assert f"Raise max.message.bytes of {three.dlq}" in report.about("message sizes")
 
 
-def test_more_in_sync_replicas_asked_for_than_there_are(broker: Broker, three: Topics, settings: Settings) -> None:
+def test_more_in_sync_replicas_required_than_there_are(broker: Broker, three: Topics, settings: Settings) -> None:
     set_topic_config(broker.address, three.output, "min.insync.replicas", "2")
     report = doctor(settings)
     assert (report.status, report.failed()) == (11, {"min.insync.replicas"})
@@ -226,19 +228,19 @@ def test_a_producer_whose_clock_is_ahead(broker: Broker, three: Topics, settings
     stamp_ms = round((time.time() + 120) * 1000)
     produce(broker.address, three.input, [REVIEW._replace(timestamp_ms=stamp_ms)])
     report = doctor(settings)
-    assert (report.status, report.warned() - WELL_BUT) == (0, {"timestamps"})
+    assert (report.status, report.warned() - EXPECTED_WARNINGS) == (0, {"timestamps"})
     assert f"{three.input} has a record that is stamped" in report.about("timestamps")
 
 
-def test_an_input_that_holds_no_reviews(broker: Broker, three: Topics, settings: Settings) -> None:
+def test_an_input_with_records_that_are_not_reviews(broker: Broker, three: Topics, settings: Settings) -> None:
     produce(broker.address, three.input, [REVIEW, Message(b"canary"), Message(b'{"text": 5}')])
     report = doctor(settings)
-    assert (report.status, report.warned() - WELL_BUT) == (0, {"records"})
-    assert "2 of the newest 3 are no reviews" in report.about("records")
+    assert (report.status, report.warned() - EXPECTED_WARNINGS) == (0, {"records"})
+    assert "2 of the newest 3 are not reviews" in report.about("records")
     assert "canary" not in str(report)
 
 
-# What runs already
+# Other members of the group
 
 
 def test_a_running_worker_is_seen_and_not_disturbed(
@@ -253,7 +255,7 @@ def test_a_running_worker_is_seen_and_not_disturbed(
     assert "a sentiment-worker answers there already" in report.about("http port")
     stage.traffic.send(islice(reviews(seed=1), 100))
     stage.traffic.until_answered()
-    assert worker.stop() == 0  # who was fenced ends with status 9
+    assert worker.stop() == 0  # a fenced worker exits with status 9
     assert stage.faults() == []
 
 

@@ -1,4 +1,4 @@
-"""`lag` on a real broker: what it says, and that nobody notices it."""
+"""`lag` on a real broker: what it prints, and that it changes nothing."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ def test_a_group_that_has_read_some_is_behind_by_the_rest(broker: Broker, made: 
     assert committed_offsets(broker.address, group, made.input) == committed
 
 
-def test_a_group_that_never_was_is_behind_by_everything_and_is_not_made(broker: Broker, made: Topics) -> None:
+def test_a_group_that_never_existed_is_behind_by_everything_and_is_not_created(broker: Broker, made: Topics) -> None:
     produce(broker.address, made.input, REVIEWS)
     result = CliRunner().invoke(main, ["lag"])
     assert result.exit_code == 0

@@ -37,6 +37,6 @@ def test_the_log_is_json_and_says_at_start_what_the_worker_will_do(stage: Stage)
     }
     assert {name: starting[name] for name in expected} == expected
     assert starting["engine"].endswith("1 threads")
-    assert starting["why"].startswith("the fastest that can be had")
+    assert starting["why"].startswith("the fastest available")
     assert starting["tokenizer"].startswith(("native", "Python"))
     assert events["dead letter"]["trace_id"] == "a" * 32

@@ -12,7 +12,7 @@ from tests.support.stage import LONG, MakeStage, save_tiny_artifact
 from tests.support.traffic import reviews
 from tests.support.until import until
 from tests.support.worker_process import WorkerProcess
-from worker.wire.messages import ScoredReview
+from worker.wire.scored import ScoredReview
 
 pytestmark = pytest.mark.broker
 

@@ -1,4 +1,4 @@
-"""Topics as the command makes them, and topics that do not have the partitions of the input."""
+"""Topics that the command creates, and topics with other partition counts than the input."""
 
 from itertools import chain, islice
 from uuid import uuid4
@@ -36,7 +36,7 @@ def test_where_partitions_differ_the_key_decides_and_its_results_stay_together_i
 def test_the_largest_record_that_the_input_takes_can_be_buried_where_the_command_made_the_topics(
     broker: Broker, make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dead letter is larger than its record by what its headers say."""
+    """A dead letter is larger than its record, because it has more headers."""
     set_environment(monkeypatch)
     tag = uuid4().hex[:8]
     topics = Topics(f"raw.{tag}", f"scored.{tag}", f"dlq.{tag}")

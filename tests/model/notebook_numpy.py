@@ -1,4 +1,4 @@
-"""The reference notebook once more, in numpy and plain Python: what the networks and tokenizers are compared with."""
+"""The reference notebook in numpy and plain Python, to compare the networks and tokenizers with."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ def words(text: str) -> list[str]:
 
 
 def pad_features(rows: Sequence[Sequence[int]], width: int) -> NDArray[np.int64]:
-    """Zeros on the left; of a longer row its first `width` ids."""
+    """Pad with zeros on the left; cut a longer row to its first `width` ids."""
     features = np.zeros((len(rows), width), dtype=np.int64)
     for i, row in enumerate(rows):
         if row:

@@ -1,4 +1,4 @@
-"""The artifact on disk: what is written is read back, and nothing that is damaged gets through."""
+"""The artifact on disk: what is written is read back, and damage is refused."""
 
 import dataclasses
 import hashlib
@@ -52,7 +52,7 @@ def directory(pristine: Artifact, tmp_path: Path) -> Path:
 
 
 def sign(directory: Path) -> None:
-    """Write the manifest anew, as someone would who means the damage."""
+    """Rewrite the manifest, as an attacker would."""
     files = {
         name: {
             "size_bytes": (directory / name).stat().st_size,
@@ -64,7 +64,7 @@ def sign(directory: Path) -> None:
     (directory / MANIFEST).write_text(manifest)
 
 
-# What is written is read back
+# Writing and reading back
 
 
 @pytest.mark.parametrize("make", [tiny_bilstm, tiny_reference])
@@ -175,7 +175,7 @@ def resave(artifact: Artifact, directory: Path, **changes: Any) -> Artifact:
     return save_artifact(directory, **parts | changes)
 
 
-# Damage that nobody meant
+# Accidental damage
 
 
 @every_file
@@ -190,7 +190,7 @@ def test_a_flipped_byte_is_noticed(pristine: Artifact, name: str, data: st.DataO
         path.write_bytes(content[:position] + bytes([content[position] ^ flip]) + content[position + 1 :])
         with pytest.raises(ArtifactError) as refused:
             load_artifact(pristine.directory)
-        # A manifest that says another size of a file speaks against that file.
+        # A manifest with a wrong size is reported as an error of that file.
         assert name == MANIFEST or name in str(refused.value)
     finally:
         path.write_bytes(content)
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_named_with_what_to_do(directory: Path, name: str, dam
 
 
 @pytest.mark.parametrize("place", ["absent", "a-file", "a" * 300, "a-loop"])
-def test_a_directory_that_is_none_is_named(tmp_path: Path, place: str) -> None:
+def test_a_missing_directory_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").touch()
     (tmp_path / "a-loop").symlink_to(tmp_path / "a-loop")
     with pytest.raises(ArtifactError, match=f"{place}: (there is no such directory|cannot be read)"):
@@ -280,7 +280,7 @@ def test_a_directory_that_is_none_is_named(tmp_path: Path, place: str) -> None:
 
 
 def test_an_artifact_behind_links_is_loaded(directory: Path, tmp_path: Path) -> None:
-    """As Kubernetes mounts them: what is read is vouched for by its digest, wherever it lies."""
+    """As Kubernetes mounts them; the digest protects the content at any place."""
     (tmp_path / "mounted").mkdir()
     for name in FILES:
         (tmp_path / "mounted" / name).symlink_to(directory / name)
@@ -290,7 +290,7 @@ def test_an_artifact_behind_links_is_loaded(directory: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER, WEIGHTS, CARD])
 @pytest.mark.parametrize("size_bytes", [10**18, -1, 0])
-def test_a_size_that_is_only_said_costs_nothing(directory: Path, name: str, size_bytes: int) -> None:
+def test_a_huge_size_in_the_config_costs_nothing(directory: Path, name: str, size_bytes: int) -> None:
     manifest = json.loads((directory / MANIFEST).read_bytes())
     manifest["files"][name]["size_bytes"] = size_bytes
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
@@ -320,7 +320,7 @@ def test_other_files_in_the_directory_are_left_alone(directory: Path) -> None:
     load_artifact(directory)
 
 
-# Damage that someone signed
+# Damage with a matching manifest
 
 
 def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
@@ -342,9 +342,7 @@ def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
         lambda manifest: manifest | {"x": 1},
     ],
 )
-def test_what_says_the_same_in_other_words_has_no_digest_of_its_own(
-    directory: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
+def test_a_reformatted_manifest_is_refused(directory: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     manifest = change(json.loads((directory / MANIFEST).read_bytes()))
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     with pytest.raises(ArtifactError, match=f"{MANIFEST}: "):
@@ -410,7 +408,7 @@ def test_code_in_the_weights_is_not_run(directory: Path, tmp_path: Path) -> None
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_config_that_cannot_be_meant_is_refused(directory: Path, path: list[str | int], value: object) -> None:
+def test_an_impossible_config_is_refused(directory: Path, path: list[str | int], value: object) -> None:
     document = json.loads((directory / CONFIG).read_bytes())
     *above, last = path
     place = document
@@ -458,7 +456,7 @@ def test_a_signed_file_is_still_checked(directory: Path, name: str, content: byt
 def test_signed_weights_of_any_bytes_raise_our_error_or_load(
     pristine: Artifact, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Past the digest stands safetensors' own parser: whatever it meets in the header must become our error."""
+    """Behind the digest, safetensors parses the header: any error of it must become ours."""
     directory = Path(shutil.copytree(pristine.directory, tmp_path_factory.mktemp("signed") / "artifact"))
     content = bytearray((directory / WEIGHTS).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""Which engine is tried, in which order, and what is said of it."""
+"""Which engines are tried, in which order, and the reasons given."""
 
 from itertools import product
 
@@ -31,7 +31,7 @@ def test_what_is_tried_in_which_order(asked: tuple[str, str, str], gpu: bool, tr
 
 
 @pytest.mark.parametrize("gpu", [True, False])
-def test_each_question_is_answered_by_ways_that_there_are_or_refused(gpu: bool) -> None:
+def test_each_choice_is_an_existing_way_or_refused(gpu: bool) -> None:
     for engine, device, precision in product(ENGINES, DEVICES, PRECISIONS):
         try:
             tried = choices(engine, device, precision, gpu=gpu)
@@ -54,19 +54,19 @@ def test_each_question_is_answered_by_ways_that_there_are_or_refused(gpu: bool) 
         (("abacus", "auto", "auto"), "engine 'abacus' is not known; the choices are auto, native, onnx, torch"),
         (("auto", "tpu", "auto"), "device 'tpu' is not known; the choices are auto, cpu, cuda"),
         (("auto", "auto", "fp8"), "precision 'fp8' is not known; the choices are auto, fp16, fp32, int16"),
-        (("onnx", "cuda", "auto"), "no engine does what is asked for .*; there are torch on cuda in fp16, fp32; "),
-        (("auto", "cpu", "fp16"), r"no engine does .*\(engine auto, device cpu, precision fp16\)"),
+        (("onnx", "cuda", "auto"), "no engine supports .*; there are torch on cuda in fp16, fp32; "),
+        (("auto", "cpu", "fp16"), r"no engine supports .*engine auto, device cpu, precision fp16"),
         (("torch", "auto", "fp16"), "precision fp16 needs a GPU, and none is in sight"),
     ],
 )
-def test_what_no_engine_does_is_refused_with_what_there_is(asked: tuple[str, str, str], message: str) -> None:
+def test_what_no_engine_supports_is_refused_with_the_alternatives(asked: tuple[str, str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         choices(*asked, gpu=False)
 
 
 def test_the_reason_names_what_better_engine_is_missing_and_why() -> None:
     why = explain(ONNX, asked="auto", gpu=False, passed_over=["native: no compiler"])
-    assert why == "the fastest that can be had; no GPU in sight; native: no compiler; torch is not imported"
+    assert why == "the fastest available; no GPU in sight; native: no compiler; torch is not imported"
 
 
 def test_an_engine_that_was_asked_for_needs_no_other_reason() -> None:

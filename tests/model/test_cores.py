@@ -1,4 +1,4 @@
-"""How many cores the engine takes when nobody says."""
+"""The number of cores that the engine uses by default."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The engine for GPUs: the torch engine's numbers whatever the batch, and the right error for what can fail.
+"""The engine for GPUs: the torch engine's numbers for any batch, and the right error for each failure.
 
 Without a GPU the same code runs on the CPU, all but the recording of graphs.
 """
@@ -100,7 +100,7 @@ class TestNumbers:
     ) -> None:
         assert_same(engine, expected, rows_of([length] * count))
 
-    def test_one_word_alone_scores_as_beside_the_longest_rows(self, engine: CudaEngine) -> None:
+    def test_one_word_scores_the_same_alone_and_beside_the_longest_rows(self, engine: CudaEngine) -> None:
         rows = rows_of([1, *[MAX_TOKENS] * 20])
         together, alone = probabilities(engine.logits(rows))[0], probabilities(engine.logits(rows[:1]))[0]
         assert together == pytest.approx(alone, abs=engine.tolerance)
@@ -123,7 +123,7 @@ class TestNumbers:
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a device with little memory, where a step costs nothing for itself."""
+    """As on a device with little memory and no fixed cost per step."""
     plan = Plan(Price(step_s=0, token_s=1e-8), largest_tokens=10_000)
     monkeypatch.setattr(cuda_engine, "UNMEASURED", plan)
     monkeypatch.setattr(cuda_engine, "_measured", lambda *_: plan)
@@ -161,7 +161,7 @@ def test_what_follows_the_ids_is_not_read(make: Callable[[], Network]) -> None:
         with_more = network(torch.from_numpy(packed), shape)
         exact = network(torch.from_numpy(packed[:end]), shape)
     assert with_more.tolist() == exact.tolist()
-    assert exact.isfinite().all()  # of rows that are not there, too
+    assert exact.isfinite().all()  # also of missing rows
 
 
 # The caller
@@ -177,16 +177,16 @@ def test_the_callers_torch_settings_are_left_alone(device: str) -> None:
     assert device == "cpu" or torch.cuda.current_stream() == stream
 
 
-def test_it_says_what_runs_it() -> None:
+def test_it_describes_its_device() -> None:
     assert cuda_engine_of(bilstm(), "cpu").description == "torch cpu fp32, for tests"
 
 
-# What can fail
+# Failures
 
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> list[Exception | None]:
-    """What the next groups raise, in turn."""
+    """The errors that the next groups raise, in turn."""
     waiting: list[Exception | None] = []
 
     def pack_failing(network: Network, **how: Any) -> PackedNetwork:
@@ -205,7 +205,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> list[Exception | None]:
 
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize(
-    ("fault", "told", "message"),
+    ("fault", "expected", "message"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), BatchFailed, "no memory to score 500 reviews of up to 100"),
         (RuntimeError("shapes do not match"), BatchFailed, "torch could not score"),
@@ -214,13 +214,13 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> list[Exception | None]:
     ],
 )
 def test_a_failed_group_fails_the_batch_with_its_cause_and_the_next_batch_is_scored(
-    faults: list[Exception | None], fault: Exception, told: type[ModelError], message: str
+    faults: list[Exception | None], fault: Exception, expected: type[ModelError], message: str
 ) -> None:
     engine = cuda_engine_of(bilstm(), "cpu")
     rows = rows_of([MAX_TOKENS] * 500)
     before = engine.logits(rows)
     faults += [None, fault]
-    with pytest.raises(told, match=message) as caught:
+    with pytest.raises(expected, match=message) as caught:
         engine.logits(rows)
     assert caught.value.__cause__ is fault
     assert engine.logits(rows).tolist() == before.tolist()
@@ -271,12 +271,12 @@ class TestOnAGpu:
     def test_graphs_that_share_memory_do_not_disturb_each_other(
         self, make: Callable[[], Network], precision: str, expected: TorchEngine, small_groups: None
     ) -> None:
-        """Where a step costs nothing, each length is a group of its own, and all of them are under way at once."""
+        """Without a fixed cost per step, each length is a group, and all groups run at the same time."""
         del small_groups
         engine = cuda_engine_of(make(), "cuda", precision)
         assert_same(engine, expected, rows_of(list(range(1, MAX_TOKENS)), seed=6))
 
-    def test_ever_new_shapes_do_not_make_it_grow(self, make: Callable[[], Network], precision: str) -> None:
+    def test_new_shapes_do_not_make_it_grow(self, make: Callable[[], Network], precision: str) -> None:
         engine = cuda_engine_of(make(), "cuda", precision)
         rng = np.random.default_rng(7)
 
@@ -289,7 +289,7 @@ class TestOnAGpu:
         before = score_many()
         assert score_many() <= 1.25 * before
 
-    def test_another_one_is_made_and_measured_while_it_scores(
+    def test_a_second_engine_is_made_and_measured_while_the_first_scores(
         self, make: Callable[[], Network], precision: str, expected: TorchEngine
     ) -> None:
         """As when a model is reloaded under load."""

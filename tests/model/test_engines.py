@@ -1,4 +1,4 @@
-"""Loading a predictor: what is taken here, what is refused, and that all engines give the same scores."""
+"""Loading a predictor: which choices are accepted or refused, and that all engines give the same scores."""
 
 import os
 import subprocess
@@ -43,13 +43,13 @@ def bilstm(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def reviews() -> list[str]:
-    """Real ones."""
+    """Real reviews."""
     return [review.text for review in read_sample()[:REVIEWS]]
 
 
 @pytest.fixture(scope="module")
 def expected(reviews: list[str]) -> NDArray[np.float32]:
-    """What torch computes in fp32 on the CPU."""
+    """Torch's scores in fp32 on the CPU."""
     return score_texts(load_predictor(DEFAULT_ARTIFACT, engine="torch", device="cpu"), reviews).probabilities
 
 
@@ -82,7 +82,7 @@ def test_batches_computed_at_once_have_the_scores_that_each_has_alone(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
 @pytest.mark.parametrize("engine", ["torch", "onnx", "native"])
-def test_an_engine_that_was_made_by_a_thread_that_gives_way_does_not_give_way(engine: str) -> None:
+def test_an_engine_made_by_a_thread_of_low_priority_has_normal_priority(engine: str) -> None:
     def make() -> Predictor:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         return load_predictor(DEFAULT_ARTIFACT, engine=engine, device="cpu")
@@ -114,9 +114,7 @@ def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "EXTENSION_SUFFIXES", [])
 
 
-def test_auto_takes_the_first_engine_that_can_be_had_and_says_why(
-    bilstm: Artifact, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_takes_the_first_available_engine_and_says_why(bilstm: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     without_compiler(monkeypatch)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     info = load_predictor(bilstm.directory, device="cpu").info
@@ -151,7 +149,7 @@ def test_threads_below_one_are_refused(bilstm: Artifact) -> None:
         load_predictor(bilstm.directory, threads=0)
 
 
-def test_a_missing_artifact_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_artifact_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such directory"):
         load_predictor(tmp_path / "absent")
 

@@ -1,4 +1,4 @@
-"""The golden reviews of an artifact are what its network makes of them, found without any engine."""
+"""The golden reviews of an artifact have the scores of its network, computed without any engine."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_they_are_what_torch_makes_of_them(artifact: Artifact) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_the_shipped_model_tells_praise_from_blame() -> None:
+def test_the_shipped_model_distinguishes_praise_from_blame() -> None:
     praise, nothing, blame, *_ = (review.probability for review in load_artifact(DEFAULT_ARTIFACT).config.golden)
     assert blame < 0.1 < 0.9 < praise
     assert nothing == 0.5

@@ -38,8 +38,8 @@ def test_each_row_is_answered_in_its_place_and_no_group_is_too_large(
     assert logits.tolist() == [row.sum() for row in rows]
 
 
-def test_when_a_group_fails_nothing_is_computed_any_more_when_the_caller_hears_of_it(lanes: Lanes) -> None:
-    failed, told = threading.Event(), threading.Event()
+def test_when_a_group_fails_no_other_is_still_computing_when_the_caller_gets_the_error(lanes: Lanes) -> None:
+    failed, returned = threading.Event(), threading.Event()
     overtaken: list[bool] = []
 
     def score(group: Sequence[Ids]) -> NDArray[np.float64]:
@@ -47,12 +47,12 @@ def test_when_a_group_fails_nothing_is_computed_any_more_when_the_caller_hears_o
             failed.set()
             raise ZeroDivisionError
         assert failed.wait(10)
-        overtaken.append(told.wait(0.2))
+        overtaken.append(returned.wait(0.2))
         return np.zeros(len(group))
 
     with pytest.raises(ZeroDivisionError):
         logits_in_groups([np.ones(2, np.int32), np.ones(1, np.int32)], score, lanes=lanes, group_tokens=2)
-    told.set()
+    returned.set()
     until(lambda: len(overtaken) == 1, 10, "the other group is computed")
     assert overtaken == [False]
 

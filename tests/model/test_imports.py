@@ -1,4 +1,4 @@
-"""Naming the model room's contract costs nothing."""
+"""Importing the contract of the model package loads no heavy library."""
 
 import subprocess
 import sys

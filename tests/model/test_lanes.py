@@ -1,4 +1,4 @@
-"""Threads that compute and never stand in the way."""
+"""Computing threads: results, errors, priorities and their end."""
 
 import gc
 import os
@@ -13,7 +13,7 @@ from model.engines.lanes import Lanes
 from tests.support.until import until
 
 
-def test_results_and_errors_come_back_to_who_asked() -> None:
+def test_results_and_errors_come_back_to_the_caller() -> None:
     lanes = Lanes(2, lambda: None)
     results = [lanes.submit(pow, number, 2) for number in range(50)]
     failing = lanes.submit(divmod, 1, 0)
@@ -35,7 +35,7 @@ def test_the_threads_end_with_their_owner() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
-def test_lanes_that_were_made_by_a_thread_that_gives_way_do_not_give_way() -> None:
+def test_lanes_made_by_a_thread_of_low_priority_have_normal_priority() -> None:
     made: SimpleQueue[Lanes] = SimpleQueue()
 
     def make() -> None:

@@ -1,4 +1,4 @@
-"""An engine that runs for months must not keep what it will not need again."""
+"""The memory of an engine must not grow in months of use."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 SHAPES = 250
-GROWTH_MIB = 40  # it was 201 while what is compiled for each shape was kept, and is 3
+GROWTH_MIB = 40  # it was 201 when the code of every shape was kept, and is 3
 PROGRAM = f"""
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ print(resident_mib() - before)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_reviews_of_ever_new_lengths_do_not_make_the_engine_grow(engine: str) -> None:
+def test_reviews_of_new_lengths_do_not_make_the_engine_grow(engine: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, engine], check=True, timeout=120, capture_output=True, text=True
     )

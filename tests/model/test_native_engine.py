@@ -1,4 +1,4 @@
-"""The native engine: torch's numbers from both networks, at every level of the processor, and nothing else touched."""
+"""The native engine: torch's numbers from both networks at every level of the processor, without side effects."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +75,7 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @torch.inference_mode()
 def torch_probability(network: Network, row: Ids) -> float:
-    """Of one review alone, as the network's own module computes it."""
+    """The logit of one review alone, as the network's own module computes it."""
     ids = torch.from_numpy(row).long()
     if isinstance(network, BiLstmClassifier):
         return float(torch.sigmoid(network(ids.unsqueeze(0), torch.tensor([len(row)]))))
@@ -106,7 +106,7 @@ def test_the_scores_are_torchs(config: AnyNetworkConfig, level: str, precision: 
 @each_level
 @each_precision
 @pytest.mark.parametrize("threads", [1, 3])
-def test_no_bit_of_a_score_depends_on_the_company(
+def test_no_bit_of_a_score_depends_on_other_rows(
     config: AnyNetworkConfig, level: str, precision: str, threads: int
 ) -> None:
     alone = engine(config, level, precision)
@@ -158,13 +158,13 @@ def test_weights_so_large_that_every_gate_is_open_or_shut_give_numbers(
     assert np.isfinite(probabilities).all()
     if precision == "fp32":
         expected = [torch_probability(network, row) for row in rows]
-        assert np.mean(np.abs(probabilities - expected) < 1e-5) > 0.8  # a gate at its threshold may fall either way
+        assert np.mean(np.abs(probabilities - expected) < 1e-5) > 0.8  # a gate at its threshold may go either way
 
 
 @each_level
 @each_precision
 @pytest.mark.parametrize("config", [CONFIGS[2], CONFIGS[5]], ids=str)
-def test_a_weight_that_is_not_a_number_gives_a_score_that_is_none(
+def test_a_weight_that_is_not_a_number_gives_a_score_that_is_not_a_number(
     config: AnyNetworkConfig, level: str, precision: str
 ) -> None:
     for name, weight in random_weights(config).items():
@@ -212,7 +212,7 @@ def test_clang_compiles_it_to_the_same_scores(level: str) -> None:
     np.testing.assert_allclose(by_clang.logits(rows), by_gcc.logits(rows), rtol=0, atol=1e-6)
 
 
-# What surrounds it
+# Side effects
 
 
 @each_precision
@@ -266,7 +266,7 @@ def test_rows_that_step_over_memory_are_read_as_they_are() -> None:
     assert native.logits([row[::2]]) == native.logits([row[::2].copy()])
 
 
-def test_it_says_what_runs_it() -> None:
+def test_it_describes_its_device() -> None:
     native = engine(CONFIGS[1], "avx2", "int16", threads=3)
     assert native.description == "native avx2 int16, 3 threads"
     assert native.tolerance == 1e-3
@@ -277,7 +277,7 @@ def test_it_names_the_level_that_computes(precision: str, level: str) -> None:
     assert engine(CONFIGS[1], "amx", precision).description == f"native {level} {precision}, 1 threads"
 
 
-# Where it cannot be had
+# Where it is not available
 
 
 def test_a_precision_that_it_does_not_have_is_refused_with_those_that_it_has() -> None:
@@ -287,17 +287,17 @@ def test_a_precision_that_it_does_not_have_is_refused_with_those_that_it_has() -
 
 def test_a_level_that_the_processor_lacks_is_refused_with_those_that_it_has() -> None:
     kernel("avx2")
-    with pytest.raises(EngineUnavailable, match="level 'abacus' cannot be had here; the choices are avx2"):
+    with pytest.raises(EngineUnavailable, match="level 'abacus' is not available here; the choices are avx2"):
         Kernel("abacus")
 
 
-def test_a_kernel_that_was_not_compiled_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_was_not_compiled_is_reported_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.engines.native.binding.EXTENSION_SUFFIXES", [".absent"])
     with pytest.raises(EngineUnavailable, match=r"install a C\+\+ compiler"):
         Kernel()
 
 
-def test_a_kernel_that_cannot_be_loaded_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_kernel_that_cannot_be_loaded_is_reported_with_what_to_do(tmp_path: Path) -> None:
     broken = tmp_path / "kernel.so"
     broken.write_text("no machine code")
     with pytest.raises(EngineUnavailable, match=r"cannot be loaded .*: install again, or choose the engine torch"):

@@ -1,4 +1,4 @@
-"""The production network: what it computes, and that a row's company does not matter."""
+"""The production network: what it computes, and that a row's score does not depend on other rows."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def padded(rows: list[list[int]], extra: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def with_packed_sequences(network: BiLstmClassifier, rows: list[list[int]]) -> Tensor:
-    """The same network by other means: torch's own bidirectional LSTM on packed rows, pooled row by row."""
+    """The same network in another way: torch's own bidirectional LSTM on packed rows, pooled row by row."""
     lstm = nn.LSTM(CONFIG.embedding_dim, CONFIG.hidden_dim, batch_first=True, bidirectional=True)
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     lstm.load_state_dict(
@@ -56,7 +56,7 @@ def test_it_equals_a_packed_bidirectional_lstm_with_three_poolings(
 
 @given(rows=ROWS, extra=st.integers(0, 20))
 @settings(deadline=None, max_examples=50)
-def test_a_rows_logit_depends_neither_on_its_company_nor_on_the_padding(
+def test_a_rows_logit_depends_neither_on_other_rows_nor_on_the_padding(
     network: BiLstmClassifier, rows: list[list[int]], extra: int
 ) -> None:
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_a_rows_logit_depends_neither_on_its_company_nor_on_the_padding(
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 
-def test_what_stands_in_the_padding_is_never_read(network: BiLstmClassifier) -> None:
+def test_the_padding_is_never_read(network: BiLstmClassifier) -> None:
     ids, lengths = padded([[3, 4], [5, 6, 7, 8]])
     other = ids.clone()
     other[0, 2:] = 9

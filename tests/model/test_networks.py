@@ -1,4 +1,4 @@
-"""A network is its config and its weights: what is taken apart is built again."""
+"""A network is rebuilt from its config and weights."""
 
 import pytest
 import torch

@@ -42,7 +42,7 @@ def test_reviews_of_all_lengths_score_as_in_torch(artifact: Artifact) -> None:
 
 
 @BOTH
-def test_it_says_what_runs_it(artifact: Artifact) -> None:
+def test_it_describes_its_device(artifact: Artifact) -> None:
     assert onnx_engine(artifact, threads=3).description == "onnx cpu fp32, 3 threads"
 
 

@@ -1,4 +1,4 @@
-"""What the shipped model makes of texts that are no English reviews: a flag, and a score that says as little."""
+"""The shipped model flags texts that are not English reviews, and draws their scores towards 0.5."""
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +42,7 @@ def test_another_language_gibberish_and_nothing_are_flagged_and_score_near_one_h
 
 
 def test_short_english_texts_are_not_flagged_and_judged_in_full(shipped: Predictor) -> None:
-    assert told(shipped.tokenize(ENGLISH)) == [(False, 1.0)] * len(ENGLISH)
+    assert flags_and_evidence(shipped.tokenize(ENGLISH)) == [(False, 1.0)] * len(ENGLISH)
 
 
 def test_no_review_of_the_demo_is_flagged(shipped: Predictor) -> None:
@@ -60,5 +60,5 @@ def test_a_score_is_as_far_from_one_half_as_the_evidence_allows(shipped: Predict
         assert not flagged or row.evidence < 0.75
 
 
-def told(rows: list[TokenizedText]) -> list[tuple[bool, float]]:
+def flags_and_evidence(rows: list[TokenizedText]) -> list[tuple[bool, float]]:
     return [(row.out_of_domain, row.evidence) for row in rows]

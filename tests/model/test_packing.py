@@ -1,4 +1,4 @@
-"""Rows into rectangles: nothing lost, little padding."""
+"""Rows as rectangles: all ids are kept, with little padding."""
 
 import numpy as np
 from hypothesis import given
@@ -37,7 +37,7 @@ def test_no_group_ends_while_the_next_row_would_fit(lengths: list[int], budget: 
 
 
 @given(rows=ROWS)
-def test_padding_stands_behind_or_before_the_row_and_nowhere_else(rows: list[list[int]]) -> None:
+def test_padding_is_only_behind_or_before_the_row(rows: list[list[int]]) -> None:
     arrays = [np.array(row, np.int32) for row in rows]
     width = max(map(len, rows))
     assert pad_right(arrays).tolist() == [row + [0] * (width - len(row)) for row in rows]

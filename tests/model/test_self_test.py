@@ -1,4 +1,4 @@
-"""What a model that was loaded must show before it is relied on."""
+"""The test of a loaded model before it is used."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ __all__ = ["tiny_artifact"]
 
 
 class Changed:
-    """A real predictor whose probabilities are changed on their way."""
+    """A real predictor with changed probabilities."""
 
     def __init__(self, predictor: Predictor, *, nan: bool = False, by_company: float = 0.0, empty: float = 0.5) -> None:
         self._predictor = predictor
@@ -60,12 +60,12 @@ def test_a_good_model_differs_by_no_more_than_its_engines_tolerance(predictor: P
 @pytest.mark.parametrize(
     ("fault", "complaint"),
     [
-        ({"nan": True}, "golden review 5 in company as nan"),
-        ({"empty": 0.7}, "golden review 2 in company as 0.700000, and it must be 0.500000"),
-        ({"by_company": 0.01}, "in company"),
+        ({"nan": True}, "golden review 5 in a batch as nan"),
+        ({"empty": 0.7}, "golden review 2 in a batch as 0.700000, but it must be 0.500000"),
+        ({"by_company": 0.01}, "in a batch"),
     ],
 )
-def test_a_model_that_breaks_the_contract_is_told_how(
+def test_a_model_with_wrong_scores_is_refused_with_the_difference(
     predictor: Predictor, fault: dict[str, float], complaint: str
 ) -> None:
     with pytest.raises(ModelError, match=complaint):

@@ -1,4 +1,4 @@
-"""The shapes of a GPU's groups: few, large enough for every row, and cut as cheaply as can be."""
+"""The shapes of a GPU's groups: few, large enough for every row, and with the lowest cost."""
 
 import itertools
 
@@ -61,7 +61,7 @@ def test_a_group_is_no_larger_than_allowed_or_has_the_least_number_of_rows(lengt
 
 @given(buckets=st.dictionaries(st.sampled_from(ALLOWED[:6]), st.integers(1, 200), min_size=1), plan=PLANS)
 def test_no_other_way_to_cut_between_lengths_is_cheaper(buckets: dict[int, int], plan: Plan) -> None:
-    """Compared with all ways."""
+    """Compared with all possible cuts."""
     ordered = sorted(buckets.items(), reverse=True)
     lengths = np.repeat([length for length, _ in ordered], [rows for _, rows in ordered]).astype(np.int32)
 

@@ -192,7 +192,7 @@ def test_a_built_vocabulary_knows_every_word_it_was_built_from(texts: list[str])
         assert max(Counter(tokenizer.words).values(), default=1) == 1
 
 
-# What is not a tokenizer
+# Invalid documents
 
 
 @pytest.mark.parametrize(

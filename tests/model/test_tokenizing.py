@@ -1,4 +1,4 @@
-"""Many texts at once: of any text the kernel makes what `WordTokenizer` makes; without a kernel that reads."""
+"""Many texts at once: the kernel gives the ids of `WordTokenizer` for any text; without a kernel, Python reads."""
 
 import random
 import re
@@ -24,7 +24,7 @@ from model.predictor import TokenizedText
 from model.tokenizer import ReferenceTokenizer, WordTokenizer
 from tests.support.native import compile_kernel, kernel_file
 
-# Whatever the rules speak of, whole and in parts.
+# Everything in the rules, whole and in parts.
 PIECES = (
     *("the", "Film", "it", "IS", "a", "n", "t", "s", "don't", "\0", "\n", "\t", "\x1c", "\x7f", "é", "’", "İ"),
     *(" ", " ", "_", "  ", "'", "'", "n't", " n't", " N'T", " 's", " 'M", "'d", " 're", " 'VE", "_'ll", " 'lls", "''"),
@@ -91,7 +91,7 @@ def assert_equal(tokenizer: WordTokenizer, texts: Sequence[str], kernel: Path) -
 
 
 def with_known(texts: Sequence[str], known: int, head: int, tail: int) -> WordTokenizer:
-    """A tokenizer that knows so many of the texts' words: an id tells which word was found."""
+    """A tokenizer that knows this many of the texts' words; an id identifies the word."""
     words = dict.fromkeys(word for text in texts for word in WordTokenizer.split(text))
     return WordTokenizer(["İ\ud800", *words][: 1 + known], head, tail)
 
@@ -139,7 +139,7 @@ def test_an_odd_text_is_read_as_python_reads_it(text: str) -> None:
 @given(words=st.lists(st.text(st.sampled_from("ab!?'é\0"), max_size=3), max_size=50))
 @PROPERTY
 def test_any_words_make_a_vocabulary(words: list[str]) -> None:
-    """Also such that no text has, and the same one twice."""
+    """Also words that no text has, and repeated ones."""
     assert_equal(WordTokenizer(words), [*words, " ".join(words)], kernel_file())
 
 
@@ -149,8 +149,8 @@ def test_each_character_of_latin_1_is_to_the_kernel_what_it_is_to_python(pattern
     assert_equal(with_known(texts, 10_000, 128, 272), texts, kernel_file())
 
 
-def test_what_is_no_letter_is_none_in_lower_case_either() -> None:
-    """So that one character can stand for all of them."""
+def test_lower_case_makes_no_letter_of_another_character() -> None:
+    """So that one character can replace all of them."""
     characters = map(chr, range(sys.maxunicode + 1))
     assert not [c for c in characters if not re.match(r"\w", c) and (len(c.lower()) != 1 or re.match(r"\w", c.lower()))]
 
@@ -191,7 +191,7 @@ def test_a_row_keeps_no_others_alive() -> None:
     assert all(row.ids.base is None for row in rows)
 
 
-# What the kernel is not given
+# Refused input
 
 
 @pytest.mark.parametrize(("seam", "head", "tail"), [(3, 1, 1), (-1, -1, 5), (-1, 5, -1)])
@@ -207,7 +207,7 @@ def test_a_kernel_of_older_sources_is_refused_with_what_to_do(tmp_path: Path) ->
         Vocabulary(["good"], compile_kernel(tmp_path / "older.so", source=source))
 
 
-# Which one reads
+# The choice of a tokenizer
 
 
 def test_without_a_kernel_python_reads_and_the_log_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

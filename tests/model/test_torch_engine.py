@@ -1,4 +1,4 @@
-"""The torch engine: the right numbers, and the right error for each way in which a computation can fail."""
+"""The torch engine: the right numbers, and the right error for each failure of a computation."""
 
 import dataclasses
 import threading
@@ -107,7 +107,7 @@ def test_a_network_shares_no_memory_with_the_artifact(bilstm: Artifact) -> None:
     assert all(np.array_equal(before[name], weight) for name, weight in bilstm.weights.items())
 
 
-def test_it_says_what_runs_it(bilstm: Artifact) -> None:
+def test_it_describes_its_device(bilstm: Artifact) -> None:
     info = torch_predictor(bilstm, threads=3).info
     assert (info.name, info.version, info.sha256) == ("tiny", "1", bilstm.sha256)
     assert info.engine == "torch cpu fp32, 3 threads"
@@ -136,13 +136,13 @@ def test_it_may_be_called_from_a_thread_that_is_not_the_main_one(bilstm: Artifac
     assert answers == pytest.approx(score_texts(predictor, TEXTS).probabilities.tolist(), abs=1e-5)
 
 
-# What can fail
+# Failures
 
 POISON = WORDS.index("bad") + 2
 
 
 class FailsOnPoison(BiLstmClassifier):
-    """The tiny network, and a computation of the test's choice where the word "bad" is read."""
+    """The tiny network, which runs a function of the test when it reads the word "bad"."""
 
     fail: Callable[[], object]
 
@@ -176,7 +176,7 @@ def raise_(error: Exception) -> None:
         (lambda: raise_(RuntimeError("CUDA error: unspecified launch failure")), EngineBroken, "restart the process"),
     ],
 )
-def test_a_failed_computation_is_told_as_one_of_our_errors_with_its_cause(
+def test_a_failed_computation_raises_one_of_our_errors_with_its_cause(
     bilstm: Artifact, fail: Callable[[], object], expected: type[ModelError], message: str
 ) -> None:
     predictor = failing(bilstm, fail)

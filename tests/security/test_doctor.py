@@ -35,7 +35,7 @@ def test_who_has_the_least_privileges_passes_though_not_all_can_be_seen(
         report = doctor_when(settings | listeners.login(mechanism) | {"delivery": "exactly_once"}, set())
     assert report.status == 0
     assert "may not read the settings" in report.about("topic settings")
-    assert "does not tell this user its time" in report.about("clock")
+    assert "does not report its time to this user" in report.about("clock")
     assert "one was begun" in str([each for each in report.findings if each["check"] == "transactions"])
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from model.artifact import load_artifact
 from model.engines import torch_engine
+from model.engines.grouping import Score
 from model.engines.packing import Ids
 from model.networks import Network
 from model.tokenizer import Tokenizer
@@ -71,33 +72,33 @@ NOT_A_NUMBER = "nan"  # the score of a review with this word
 class _GoesWrong:
     """A scorer as the torch engine has them."""
 
-    def __init__(self, network: torch_engine._Scorer, tokenizer: Tokenizer) -> None:
+    def __init__(self, score: Score, tokenizer: Tokenizer) -> None:
         def id_of(word: str) -> int:
             return int(tokenizer.tokenize(word).ids[0])
 
-        self._network = network
+        self._score = score
         self._wrong = {id_of(word): fault for word, fault in WRONG.items()}
         self._nan = id_of(NOT_A_NUMBER)
 
-    def logits(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
+    def __call__(self, rows: Sequence[Ids]) -> NDArray[np.float64]:
         words = set(np.concatenate(rows).tolist())
         for word, fault in self._wrong.items():
             if word in words:
                 fault(rows)
-        logits = self._network.logits(rows)
+        logits = self._score(rows)
         logits[[self._nan in row for row in rows]] = np.nan
         return logits
 
 
 def main() -> None:
-    make_scorer = torch_engine._make_scorer
+    make_score = torch_engine._make_score
 
     tokenizer = load_artifact(Path(os.environ["SENTIMENT_MODEL"])).tokenizer
 
     def make_wrong(network: Network, max_tokens: int) -> _GoesWrong:
-        return _GoesWrong(make_scorer(network, max_tokens), tokenizer)
+        return _GoesWrong(make_score(network, max_tokens), tokenizer)
 
-    torch_engine._make_scorer = make_wrong
+    torch_engine._make_score = make_wrong
 
     from worker.cli import main as run
 

@@ -1,4 +1,4 @@
-"""A real Chromium without a window, and a status page for it to show."""
+"""A real Chromium without a window, and a status page to open in it."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from worker.settings.schema import Settings
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The one that `playwright install chromium` has brought, else the system's; skips the test where there is none."""
+    """The Chromium of `playwright install chromium`, else the system's; without either the test is skipped."""
     with sync_playwright() as playwright:
-        brought = Path(playwright.chromium.executable_path)
-        found = str(brought) if brought.exists() else shutil.which("chromium")
+        installed = Path(playwright.chromium.executable_path)
+        found = str(installed) if installed.exists() else shutil.which("chromium")
         if found is None:
             pytest.skip("no chromium on this machine: apt-get install chromium, or deploy/ci/commands.sh chromium")
         browser = playwright.chromium.launch(executable_path=found)
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Site:
-    """A worker's pages over time that a test tells; its port stays when it is closed and opened again."""
+    """The pages of a worker whose clock the test sets. Closed and opened again, it keeps its port."""
 
     def __init__(self, recorder: Recorder, health: Health, settings: Settings) -> None:
         self.recorder = recorder
@@ -45,23 +45,23 @@ class Site:
 
     @property
     def address(self) -> str:
-        """Of the status page."""
+        """The address of the status page."""
         return f"http://127.0.0.1:{self._port}/"
 
     def open(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         pages = status_pages(self.recorder, self.health, self._settings, clock=lambda: self.now_s)
         server = http.serve("127.0.0.1", self._port, registry=CollectorRegistry(), health=self.health, pages=pages)
         _, self._port = self._open.enter_context(server)
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._open.close()
 
 
 @contextmanager
 def opened(recorder: Recorder, health: Health, settings: Settings | None = None) -> Iterator[Site]:
-    """A site that answers while inside."""
+    """A site that answers inside the `with` block."""
     site = Site(recorder, health, settings or Settings())
     site.open()
     try:

@@ -1,4 +1,4 @@
-"""The `doctor` command in tests: run as its users run it, read as a script reads it."""
+"""The `doctor` command in tests: run as users run it, read as a script reads it."""
 
 import json
 import os
@@ -14,22 +14,22 @@ from worker.settings.schema import ENV_PREFIX, flag_name
 LIMIT_S = 60.0
 
 
-class Report(NamedTuple):
-    """What it said."""
+class DoctorReport(NamedTuple):
+    """Its exit status and its findings."""
 
     status: int
     findings: list[dict[str, str]]
 
     def failed(self) -> set[str]:
-        """The checks that found something that does not work."""
+        """The checks that failed."""
         return self._of("failure")
 
     def warned(self) -> set[str]:
-        """The checks that found something that should be otherwise."""
+        """The checks that gave a warning."""
         return self._of("warning")
 
     def about(self, check: str) -> str:
-        """All that one check did not find well, and what to do."""
+        """The findings of one check that are not ok, with their advice."""
         found = [each for each in self.findings if each["check"] == check and each["verdict"] != "ok"]
         return "\n".join(f"{each['seen']} -> {each['advice']}" for each in found)
 
@@ -37,19 +37,19 @@ class Report(NamedTuple):
         return {each["check"] for each in self.findings if each["verdict"] == verdict}
 
 
-def doctor(settings: Mapping[str, object]) -> Report:
-    """Examine a worker with these settings, whatever whoever runs the tests has set."""
+def doctor(settings: Mapping[str, object]) -> DoctorReport:
+    """Run `doctor` with these settings and no others."""
     nothing_set = {name: None for name in os.environ if name.startswith(ENV_PREFIX)}
     flags = [part for name, value in settings.items() for part in (flag_name(name), str(value))]
     result = CliRunner(env=nothing_set).invoke(main, ["doctor", "--json", *flags])
     assert result.stdout, f"{result.stderr}{result.exception!r}"
-    return Report(result.exit_code, json.loads(result.stdout)["findings"])
+    return DoctorReport(result.exit_code, json.loads(result.stdout)["findings"])
 
 
-def doctor_when(settings: Mapping[str, object], failed: set[str]) -> Report:
-    """Examine until exactly these checks fail: a broker applies a rule a moment after it has acknowledged it."""
+def doctor_when(settings: Mapping[str, object], failed: set[str]) -> DoctorReport:
+    """Run `doctor` until exactly these checks fail, because a broker applies a rule a moment after acknowledging it."""
 
-    def examined() -> Report | None:
+    def examined() -> DoctorReport | None:
         report = doctor(settings)
         return report if report.failed() == failed else None
 

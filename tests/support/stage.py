@@ -24,6 +24,7 @@ from model.tokenizer import WordTokenizer
 from tests.support.broken_engine import NOT_A_NUMBER, WRONG
 from tests.support.kafka_io import Topics, committed_offsets, new_topics
 from tests.support.oracle import Beginning, History, Kill, Offsets, ends_of, faults, faults_so_far
+from tests.support.strained import SLOW
 from tests.support.traffic import WORDS, Traffic, reviews
 from tests.support.worker_process import WorkerProcess
 from worker.broker.clients import ClientName
@@ -80,10 +81,10 @@ class Stage:
     def busy(self, *, count: int = REVIEWS, answered: int = 300, **settings: Any) -> WorkerProcess:
         """Start a worker and wait until it is in the middle of its work: so many are `answered`, and not all.
 
-        On the slowest engine: with the others it would be done before anybody could interrupt it.
+        With a slow engine: another would be done before it could be interrupted.
         """
-        worker = self.start(**{"engine": "torch"} | settings)
-        self.traffic.send(islice(reviews(seed=1, words=LONG), count))
+        worker = self.start(*SLOW, **settings)
+        self.traffic.send(islice(reviews(seed=1), count))
         self.traffic.until_answered(answered)
         assert self.traffic.answered() < count, "it was too quick: there is nothing left to be interrupted"
         return worker

@@ -1,17 +1,19 @@
-"""A recorder that has seen a busy quarter of an hour, made up but always the same: for the browser and for pictures."""
+"""A recorder after 15 busy minutes, made up and always the same: for tests of the page and for pictures."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from model.predictor import ModelInfo, TokenizedText
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.delivery.backpressure import Backpressure, HoldLimits
 from worker.delivery.outcomes import Outcome
 from worker.monitoring.health import Health
+from worker.monitoring.observer import Moment, Standing
 from worker.monitoring.status.document import StatusDocument, status_document
 from worker.monitoring.status.history import SLOT_S, SLOTS
 from worker.monitoring.status.recorder import Recorder
@@ -19,7 +21,8 @@ from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Prices, Why
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason, Verdict
+from worker.wire.reasons import Reason
+from worker.wire.scored import Verdict
 
 BEGAN_S: Final = 0.0
 NOW_S: Final = 5_000.0
@@ -28,6 +31,7 @@ WALL_S: Final = AT.timestamp()
 MODEL: Final = ModelInfo("imdb-bilstm", "2026.11.25", "6f1c0a4be2d97c35" * 4, "torch cpu fp32, 2 threads", 1e-5)
 NO_TEXT: Final = TokenizedText(np.array([], dtype=np.int32), 0, False, 1.0)
 RAW: Final = "reviews.raw"
+NO_RECORD: Final = Record(TopicPartition(RAW, 0), 0, None, None, None)
 SCORES: Final = (0.994, 0.021, 0.973, 0.871, 0.118, 0.007, 0.662)
 ERRORS: Final = {
     Reason.INVALID_JSON: "Invalid JSON: expected value at line 1 column 1",
@@ -44,16 +48,18 @@ INJECTIONS: Final = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """A review as batches know it."""
+class WaitingReview:
+    """A review in a batch."""
 
     tokens: int
     arrived_s: float
     text: TokenizedText = NO_TEXT
+    record: Record = NO_RECORD
+    generation: int = 1
 
 
 def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Reason | None = None) -> Outcome:
-    """What one record became, `took_s` before WALL_S."""
+    """The outcome of one record whose timestamp is `took_s` before WALL_S."""
     score = SCORES[offset % len(SCORES)]
     verdict = None if dead_because else Verdict.of(score)
     return Outcome(
@@ -68,7 +74,7 @@ def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Re
 
 
 def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = True) -> Recorder:
-    """See above; `review_ids` are those of the last reviews."""
+    """Return the recorder; `review_ids` are the ids of the newest reviews."""
     rng = random.Random(17)
     recorder = Recorder(BEGAN_S, keeps_reviews=keeps_reviews)
     recorder.serving(MODEL)
@@ -82,50 +88,64 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
             )
             for number in range(round(load))
         ]
-        recorder.stored(results * round(SLOT_S), now_s=at_s, at_s=WALL_S)
+        recorder.stored(results * round(SLOT_S), at=Moment(at_s, WALL_S))
     recorder.stored(
         [
             outcome(1201 + 7 * n, took_s=0.2, dead_because=reason)
             for n, reason in enumerate([*Reason, Reason.INVALID_REVIEW])
         ],
-        now_s=NOW_S - 47,
-        at_s=WALL_S,
+        at=Moment(NOW_S - 47, WALL_S),
     )
     for number in range(10):
         trigger = rng.choice([Trigger.SIZE, Trigger.SIZE, Trigger.TOKENS, Trigger.IDLE])
         size = {Trigger.SIZE: 256, Trigger.TOKENS: 203}.get(trigger, 41 + 3 * number)
-        rows = tuple(Row(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
+        rows = tuple(WaitingReview(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
         inference_s = 0.1 + 0.05 * rng.random()
         scored = ScoredBatch(Batch(rows, trigger), [], inference_s, inference_s)
-        recorder.computed(scored, NOW_S - 2.5 + number * 0.2)
+        compute(recorder, scored, NOW_S - 2.5 + number * 0.2)
     ids = review_ids or tuple(f"r-{90_000 + 13 * number}" for number in range(10))
     recorder.stored(
         [outcome(number, took_s=0.1, review_id=review_id) for number, review_id in enumerate(ids)],
-        now_s=NOW_S - 0.4,
-        at_s=WALL_S,
+        at=Moment(NOW_S - 0.4, WALL_S),
     )
-    held = Backpressure(HoldLimits(records=2000, size_bytes=2**26))
-    held.hold(742, 742 * 811)
     recorder.stands(
-        NOW_S - 0.6,
-        partitions={TopicPartition(RAW, number) for number in range(4)},
-        lag={TopicPartition(RAW, number): 120 * number + 8 for number in range(4)},
-        held=held,
-        budget=Budget(49_152, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=2.5e-6)),
+        standing(
+            NOW_S - 0.6,
+            lag={TopicPartition(RAW, number): 120 * number + 8 for number in range(4)},
+            held_records=742,
+            held_bytes=742 * 811,
+            budget=Budget(49_152, Why.TARGET, 0.5, Prices(batch_s=0.0012, token_s=2.5e-6)),
+        )
     )
     return recorder
 
 
+def standing(
+    at_s: float,
+    *,
+    budget: Budget,
+    lag: Mapping[TopicPartition, int | None] = MappingProxyType({}),
+    held_records: int = 0,
+    held_bytes: int = 0,
+) -> Standing:
+    """The state that the loop reports once a second."""
+    return Standing(at_s, lag, held_records, held_bytes, paused=False, budget=budget, broker_silence_s=0.0)
+
+
+def compute(recorder: Recorder, scored: ScoredBatch[WaitingReview], now_s: float) -> None:
+    """Let the recorder see a batch that the engine finished at `now_s`."""
+    recorder.computed(scored, is_current=lambda _: True, at=Moment(now_s, WALL_S))
+
+
 def healthy(now_s: float = NOW_S) -> Health:
-    """Of a worker that scores and whose loop came around at `now_s`."""
+    """The health of a worker that scores and whose last loop iteration was at `now_s`."""
     health = Health(stall_timeout_s=60.0, now_s=BEGAN_S)
-    health.warm, health.partitions = True, 4
-    health.turned(now_s, work_waits=False)
+    health.turned(now_s, warm=True, working=False, partitions=4, paused=False)
     return health
 
 
 def document(
     recorder: Recorder, *, now_s: float = NOW_S, health: Health | None = None, settings: Settings | None = None
 ) -> StatusDocument:
-    """What is told of it at `now_s`."""
+    """The document of `recorder` at `now_s`."""
     return status_document(recorder.seen(now_s), health or healthy(), settings or Settings(), now_s=now_s, at=AT)

@@ -1,6 +1,7 @@
 """The worker as its users run it: a process of its own, steered by its environment, signals and HTTP port alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ START_LIMIT_S = 60.0  # on a busy machine; the worker has no limit of its own fo
 EXIT_LIMIT_S = 30.0
 ANSWER_LIMIT_S = 5.0
 TAIL_LINES = 30
+# A process of several that run the tests is killed at Ctrl-C, and ends nothing that it has started.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 
 class WorkerProcess:
@@ -38,7 +41,7 @@ class WorkerProcess:
         flags = ["--until-empty"] if until_empty else []
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *(module or ("worker",)), "run", *flags],
+                [*DIES_WITH_US, sys.executable, "-m", *(module or ("worker",)), "run", *flags],
                 cwd=ROOT,
                 env=environment(given),
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A small archive in the layout of the published one, and a local HTTP server with the manners of real ones."""
+"""A small archive in the layout of the published one, and a local HTTP server that behaves like real ones."""
 
 import hashlib
 import io
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(manners: Manners) -> Iterator[str]:
-    """The address of a server with these manners."""
+    """The address of a server that behaves like this."""
     handler = type("Handler", (_Handler,), {"manners": manners})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -33,7 +33,7 @@ TINY_PRODUCTION = ProductionRecipe(
 
 
 def make_reviews(prefix: str, count: int, seed: int, *, labelled: bool = True) -> tuple[Example, ...]:
-    """Reviews of 5 to 30 words, every second one positive; three words of each say which."""
+    """Reviews of 5 to 30 words, every second one positive; three words of each show its label."""
     rng = random.Random(seed)
     reviews = []
     for number in range(count):
@@ -44,19 +44,19 @@ def make_reviews(prefix: str, count: int, seed: int, *, labelled: bool = True) -
 
 
 def review_text(rng: random.Random, label: int, *more: str, most: int = 8) -> str:
-    """Three words that say the label among 2 to `most` that do not; `more` stand at the end."""
+    """Three words that show the label among 2 to `most` neutral ones, and `more` at the end."""
     words = rng.choices(NEUTRAL, k=rng.randint(2, most)) + rng.choices(GOOD if label else BAD, k=3)
     rng.shuffle(words)
     return " ".join([*words, *more])
 
 
 def opinions_on(splits: Splits, each: int = TINY_PRODUCTION.passages) -> Opinions:
-    """Of an expert who knows the words, and is too sure of them, on all that a recipe asks about."""
+    """Opinions of an overconfident expert that knows the words, on all texts that a recipe needs."""
     texts = [row.text for row in splits.dev + splits.unlabelled] + passages(splits.unlabelled, each)[1]
-    return Opinions.of(texts, [float(5 * np.sign(_verdict(text))) for text in texts])
+    return Opinions.of(texts, [float(5 * np.sign(_sentiment(text))) for text in texts])
 
 
-def _verdict(text: str) -> int:
+def _sentiment(text: str) -> int:
     words = text.lower().split()
     return sum(map(words.count, GOOD)) - sum(map(words.count, BAD))
 

@@ -1,11 +1,8 @@
 import numpy as np
-import pytest
 from scipy.stats import binom
-from sklearn import metrics as sk
 
 from training.analysis import Scores, by_length, comparison, evaluation
 from training.datasets import Example
-from training.evaluate import roc_curve
 
 
 def scores(probabilities: list[float], labels: list[int], words: list[int] | None = None) -> Scores:
@@ -42,12 +39,3 @@ def test_two_models_differ_by_the_reviews_that_one_of_them_gets_right() -> None:
     assert "Right with B alone" not in text
     few = comparison("mine", ("A", "B"), (scores([0.9, 0.1], [1, 1]), scores([0.1, 0.1], [1, 1])))
     assert "may be chance" in few
-
-
-def test_the_roc_curve_is_that_of_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 200).astype(np.float64)
-    p = np.round(0.3 * y + 0.7 * rng.random(200), 2).astype(np.float64)  # rounded: there are ties
-    expected = sk.roc_curve(y, p, drop_intermediate=False)
-    for ours, theirs in zip(roc_curve(p, y), expected, strict=False):
-        assert ours == pytest.approx(theirs)

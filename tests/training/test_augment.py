@@ -56,7 +56,7 @@ def test_half_of_the_phrases_are_positive_and_no_slot_is_left_open() -> None:
     assert len({row.text for row in made}) > 300
 
 
-def test_no_phrase_of_training_stands_in_the_dev_suite() -> None:
+def test_no_phrase_of_training_is_in_the_dev_suite() -> None:
     suite = {text_key(row.text) for rows in read_suite().values() for row in rows}
     assert suite.isdisjoint(text_key(row.text) for row in augment.phrases(20_000, random.Random(0)))
 

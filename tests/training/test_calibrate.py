@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from model.artifact import Calibration
-from training.calibrate import apply_calibration, fit_calibration
+from training.calibrate import fit_calibration
 from training.evaluate import log_loss
 
 
@@ -38,8 +38,8 @@ def test_no_other_temperature_and_bias_has_a_lower_loss(seed: int, factor: float
     best = fit_calibration(logits, labels)
     other = Calibration(best.temperature * factor, best.bias + shift)
     # The fit's tiny ridge may cost it as much as the slack.
-    here = log_loss(apply_calibration(logits, best), labels)
-    assert here <= log_loss(apply_calibration(logits, other), labels) + 1e-5
+    here = log_loss(best.probabilities(logits), labels)
+    assert here <= log_loss(other.probabilities(logits), labels) + 1e-5
 
 
 def test_logits_that_separate_the_classes_still_give_finite_numbers() -> None:
@@ -53,4 +53,4 @@ def test_logits_that_point_the_wrong_way_keep_a_positive_temperature() -> None:
 
 
 def test_without_calibration_a_probability_is_the_sigmoid_of_its_logit() -> None:
-    assert apply_calibration([0.0, np.log(3)], Calibration()) == pytest.approx([0.5, 0.75])
+    assert Calibration().probabilities(np.array([0.0, np.log(3)])) == pytest.approx([0.5, 0.75])

@@ -1,4 +1,4 @@
-"""`python -m training` as a user meets it: what it prints, and one clear line for whatever goes wrong."""
+"""`python -m training` as a user meets it: what it prints, and one clear line for every error."""
 
 import json
 import lzma
@@ -92,7 +92,7 @@ def test_training_ends_with_the_metrics_and_the_places_of_artifact_and_report(un
     for name in ("dev", "official test", "notebook test"):
         (line,) = (line for line in lines if line.startswith(f"| {name} |"))
         assert line in report
-    assert "reference recipe: 100 %" in result.stdout, "without a terminal, progress is told in lines"
+    assert "reference recipe: 100 %" in result.stdout, "without a terminal, progress is printed in lines"
 
 
 def test_the_model_card_gives_the_command_without_the_places_of_this_machine(undisturbed: tuple[Path, Result]) -> None:
@@ -181,7 +181,7 @@ def test_every_command_and_option_of_the_documentation_exists() -> None:
         assert {word for word in words if word.startswith("--")} <= known, command
 
 
-# What goes wrong
+# Errors
 
 
 def complaint(result: Result, status: int = 1) -> str:

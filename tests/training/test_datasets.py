@@ -32,12 +32,12 @@ def test_no_held_out_id_is_left_to_learn_from(imdb: ImdbFiles, lists: Lists) -> 
     assert len(splits.train) == 240 - len(lists.kept_out | lists.dev)
 
 
-def test_kept_out_reviews_choose_nothing_either(imdb: ImdbFiles, lists: Lists) -> None:
+def test_kept_out_reviews_are_in_no_dev_set_either(imdb: ImdbFiles, lists: Lists) -> None:
     splits = production_splits(imdb, lists)
     assert {row.id for row in splits.dev} == lists.dev - lists.kept_out
 
 
-def test_the_text_of_a_test_chooses_nothing_under_whatever_id(imdb: ImdbFiles, lists: Lists) -> None:
+def test_the_text_of_a_test_is_in_no_dev_set_under_any_id(imdb: ImdbFiles, lists: Lists) -> None:
     dev = sorted(lists.dev - lists.kept_out)
     train = tuple(
         dataclasses.replace(row, text=imdb.test[0].text.upper()) if row.id == dev[0] else row for row in imdb.train

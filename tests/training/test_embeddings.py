@@ -6,7 +6,7 @@ FIRST, DIM = 2, 8
 
 
 def texts(count: int = 400) -> list[np.ndarray]:
-    """Words 2 and 3 stand between 10 and 11, words 4 and 5 between 12 and 13: two and two keep the same company."""
+    """Words 2 and 3 stand between 10 and 11, words 4 and 5 between 12 and 13: each pair has the same neighbours."""
     rng = np.random.default_rng(0)
     rows = []
     for _ in range(count):
@@ -20,7 +20,7 @@ def cosine(vectors: np.ndarray, one: int, other: int) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def test_words_that_keep_the_same_company_lie_near_each_other() -> None:
+def test_words_with_the_same_neighbours_have_similar_vectors() -> None:
     vectors = pretrained_embedding(texts(), 14, DIM, FIRST)
     assert cosine(vectors, 2, 3) > 0.6
     assert cosine(vectors, 4, 5) > 0.6

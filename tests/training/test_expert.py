@@ -1,4 +1,4 @@
-"""The expert at a tiny size: it reads a checkpoint, learns, and is asked."""
+"""The expert at a tiny size: it reads a checkpoint, learns, and gives opinions."""
 
 import json
 import random
@@ -107,7 +107,7 @@ def test_the_command_writes_opinions(checkpoint: Path, data: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("damage", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_checkpoint_that_is_none_is_named(damage: str, checkpoint: Path, splits: Splits, tmp_path: Path) -> None:
+def test_a_damaged_bert_is_named(damage: str, checkpoint: Path, splits: Splits, tmp_path: Path) -> None:
     for file in checkpoint.iterdir():
         (tmp_path / file.name).write_bytes(b"{}" if file.name == damage else file.read_bytes())
     with pytest.raises(DatasetError, match=r"give the directory of"):
@@ -126,14 +126,14 @@ def test_a_checkpoint_that_reads_too_little_is_refused(checkpoint: Path, splits:
         make_expert(replace(RECIPE, review_pieces=511), splits, checkpoint, CPU, 0, Console(quiet=True))
 
 
-def test_a_place_that_cannot_be_written_is_told_before_hours_of_work(data: Path, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_refused_before_hours_of_work(data: Path, tmp_path: Path) -> None:
     command = ["teach", "--data", str(data), "--checkpoint", str(tmp_path), "--out", str(tmp_path / "absent" / "x.npz")]
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 1
     assert "choose another --out" in result.output
 
 
-def test_a_text_is_read_alike_in_any_company(checkpoint: Path) -> None:
+def test_a_texts_score_does_not_depend_on_its_batch(checkpoint: Path) -> None:
     torch.manual_seed(0)
     encoder, tokenizer = read_encoder(checkpoint), read_tokenizer(checkpoint)
     torch.nn.init.normal_(encoder.head.weight)

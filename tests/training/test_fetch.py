@@ -17,7 +17,7 @@ EXPECTED = expect(CONTENT)
 
 
 def fetched(url: str, target: Path) -> list[int]:
-    """Download and return the progress that was told."""
+    """Download and return the reported progress."""
     progress: list[int] = []
     download(url, target, EXPECTED, progress.append)
     assert target.read_bytes() == CONTENT
@@ -25,7 +25,7 @@ def fetched(url: str, target: Path) -> list[int]:
     return progress
 
 
-def test_a_whole_download_arrives_and_tells_its_progress(tmp_path: Path) -> None:
+def test_a_whole_download_arrives_and_reports_its_progress(tmp_path: Path) -> None:
     with serving(Manners(CONTENT)) as url:
         progress = fetched(url, tmp_path / "file")
     assert progress == sorted(progress)
@@ -57,7 +57,7 @@ def test_a_server_without_ranges_sends_the_whole_file_again(tmp_path: Path) -> N
     assert manners.ranges == [None, "bytes=300000-"]
 
 
-def test_a_file_that_changed_in_between_is_not_spliced(tmp_path: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_not_continued(tmp_path: Path) -> None:
     manners = Manners(b"other" * 200_000, break_after=[300_000, 0, 0])
     with serving(manners) as url:
         with pytest.raises(FetchError, match="same command again"):
@@ -143,7 +143,7 @@ def test_only_web_addresses_are_fetched(tmp_path: Path, url: str) -> None:
         download(url, tmp_path / "file", EXPECTED, lambda _: None)
 
 
-def test_nobody_at_the_address_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_address_without_a_server_is_one_clear_error(tmp_path: Path) -> None:
     with serving(Manners(CONTENT)) as url:
         pass  # the server is gone again, its port is free
     with pytest.raises(FetchError, match="0 of 1,000,000 bytes"):

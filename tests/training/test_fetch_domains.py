@@ -12,7 +12,7 @@ from tests.training.archive import expect
 from training.datasets import DomainFiles, Example
 from training.download import PublishedFile
 from training.errors import FetchError
-from training.fetch_domains import FDU_MTL_URL, fdu_mtl, fetch_domains
+from training.fetch import FDU_MTL_URL, fdu_mtl, fetch_domains
 
 PUBLISHED = {
     "books.task.train": b"1\ta fine book , it 's `` good ''\n0\tdull\ttoo\n",

@@ -21,7 +21,7 @@ def test_of_equal_texts_the_first_opinion_counts() -> None:
     assert Opinions.of(["b", "a", "b"], [1.0, 2.0, 3.0]).about(["a", "b"]).tolist() == [2.0, 1.0]
 
 
-def test_a_text_that_was_never_read_is_told_with_what_to_do() -> None:
+def test_a_text_that_was_never_read_is_refused_with_what_to_do() -> None:
     with pytest.raises(DatasetError, match=r"has not read 2 of 3 texts: train --without expert, or .* teach"):
         OPINIONS.about(["A film.", "A great movie.", "Another."])
 

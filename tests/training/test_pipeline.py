@@ -85,7 +85,7 @@ def labelled_rows(done: Trained) -> dict[str, list[tuple[str, str, int]]]:
 
 
 def recomputed(p: NDArray[np.float64], y: NDArray[np.int64]) -> dict[str, float]:
-    """What scikit-learn makes of these scores."""
+    """The metrics of these scores by scikit-learn."""
     counts, _ = np.histogram(p, bins=15, range=(0, 1))
     fraction, mean = calibration_curve(y, p, n_bins=15, strategy="uniform")
     confusion = sk.confusion_matrix(y, p >= 0.5).ravel()
@@ -191,7 +191,7 @@ def test_the_same_seed_makes_the_same_weights_and_another_one_makes_others(
 
 
 class CtrlC(io.StringIO):
-    """A screen whose reader loses patience at these words."""
+    """A screen that raises KeyboardInterrupt at these words."""
 
     def __init__(self, words: str) -> None:
         super().__init__()

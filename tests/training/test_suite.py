@@ -41,5 +41,5 @@ def test_a_pair_counts_where_both_are_right() -> None:
     assert both_right(THREE_PAIRS) == 1 / 3
 
 
-def test_pairs_are_counted_by_what_they_hang_on() -> None:
+def test_pairs_are_counted_by_kind() -> None:
     assert pairs_by_kind(THREE_PAIRS) == {"a": (2, 0.5), "b": (1, 0.0)}

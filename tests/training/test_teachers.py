@@ -28,7 +28,7 @@ def test_both_teachers_have_a_say_in_a_label(splits: Splits) -> None:
         assert np.mean((labels >= 0.5) == right) > 0.95, "the linear teacher helps where the expert says nothing"
 
 
-def test_an_expert_that_is_too_sure_is_scaled_by_the_dev_set(splits: Splits) -> None:
+def test_an_overconfident_expert_is_calibrated_on_the_dev_set(splits: Splits) -> None:
     given = opinions_on(splits)
     wrong = np.random.default_rng(0).random(len(given.keys)) < 0.2
     noisy = Opinions(given.keys, np.where(wrong, -given.logits, given.logits))

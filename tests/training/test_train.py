@@ -1,4 +1,4 @@
-"""The loop on tiny networks: they really learn, and nothing about a run is left to chance."""
+"""The loop on tiny networks: they learn, and a run depends only on its seed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.training.conftest import TINY_PRODUCTION, opinions_on
-from training.calibrate import apply_calibration, fit_calibration
+from training.calibrate import fit_calibration
 from training.datasets import Example, ImdbFiles, Lists, Splits, hard_targets, production_splits
 from training.errors import CheckpointError, LeakError, OutputError
 from training.learners import Learner, build_learner
@@ -53,7 +53,7 @@ def test_the_recipe_learns_what_the_words_say(recipe: Recipe, splits: Splits, tm
     assert history[-1].train_loss < history[0].train_loss
     logits, labels = learner.dev_logits(), hard_targets(splits.dev)
     if recipe.calibrated:
-        logits = apply_calibration(logits, fit_calibration(logits, labels)) - 0.5
+        logits = fit_calibration(logits, labels).probabilities(logits) - 0.5
     accuracy = np.mean((logits >= 0) == labels)
     assert accuracy == history[best_epoch(history, recipe.chosen_by) - 1].dev_accuracy
 
@@ -122,7 +122,7 @@ def test_a_held_out_review_that_slipped_into_the_split_stops_the_run(
 
 
 @both
-def test_the_text_of_a_held_out_review_stops_the_run_under_whatever_id(
+def test_the_text_of_a_held_out_review_stops_the_run_under_any_id(
     recipe: Recipe, splits: Splits, imdb: ImdbFiles
 ) -> None:
     copy = replace(splits.train[5], text=imdb.test[7].text.upper())
@@ -211,8 +211,8 @@ def test_what_is_made_of_an_ingredient_goes_with_it() -> None:
 
 def test_no_text_of_the_dev_suite_is_learned(splits: Splits) -> None:
     suite = [row.text for rows in read_suite().values() for row in rows]
-    told = replace(splits, unlabelled=(Example("train/unsup/1_0", None, suite[3].upper()), *splits.unlabelled))
-    learner = build_learner(PRODUCTION, told, opinions_on(told))
+    leaking = replace(splits, unlabelled=(Example("train/unsup/1_0", None, suite[3].upper()), *splits.unlabelled))
+    learner = build_learner(PRODUCTION, leaking, opinions_on(leaking))
     ids = learner.train.review_ids
     assert ids.count("train/unsup/1_0") == 1, "the review itself; its parts, which are the same, are left out"
     assert ids.count(splits.unlabelled[0].id) == 1 + PRODUCTION.passages

@@ -28,6 +28,7 @@ Settings = Mapping[str, Any]
 LIMIT_S: Final = 60.0
 A_FEW: Final = 5
 ENOUGH: Final = 5  # starts, where more than two are too many
+HURRY: Final = 60  # how many times as fast the world goes: an hour is a minute
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Case:
     told_by: ClassVar[frozenset[str]] = frozenset()  # the alerts that are for it
     module: ClassVar[tuple[str, ...]] = ()  # see WorkerProcess
     settings: ClassVar[Settings] = {}
+    hurry: ClassVar[int] = HURRY  # more where nothing that counts is looked at for less than half an hour
 
     def __init__(self, place: Place, open_: ExitStack) -> None:
         self.place = place
@@ -158,6 +160,7 @@ class TooManyReviews(Case):
     )
     module = (BROKEN,)
     settings: ClassVar[Settings] = {"max_batch_reviews": 1, "max_inflight_records": 10}
+    hurry = 2 * HURRY
 
     def begin(self) -> None:
         self.send(with_word("slow", self.good), 800)
@@ -218,6 +221,7 @@ class OnlyPraise(Case):
     """reviews drift: all that come are positive"""
 
     told_by = frozenset({"SentimentScoreDrift"})
+    hurry = 4 * HURRY
 
     def model(self) -> Path:
         return DEFAULT_ARTIFACT

@@ -1,6 +1,6 @@
 """Each alert fires by the fault that it is for, in a real Prometheus beside a real worker; without a fault none does.
 
-Prometheus runs the shipped configuration and rules in a world that goes HURRY times as fast; their expressions stay.
+Prometheus runs the shipped configuration and rules in a world that goes many times as fast; their expressions stay.
 """
 
 import time
@@ -15,12 +15,11 @@ from deploy.kafka.broker import Broker
 from tests.conftest import open_broker
 from tests.support.prometheus import ALERTS, PROMETHEUS, Prometheus, hurried, program, running
 from tests.support.until import let_pass, until
-from tests.watching.faults import FAULTS, WELL, Case, Place
+from tests.watching.faults import FAULTS, HURRY, WELL, Case, Place
 from tests.watching.report import Seen, Told
 
 pytestmark = pytest.mark.broker
 
-HURRY = 60  # an hour is a minute
 LIMIT_S = 150.0
 PACE_S = 1.0
 
@@ -31,7 +30,7 @@ def watched(case: Case, folder: Path, open_: ExitStack) -> Prometheus:
     """A Prometheus for one worker."""
     (folder / "rules").mkdir(parents=True)
     for path in (PROMETHEUS / "rules").glob("*.yml"):
-        (folder / "rules" / path.name).write_text(hurried(path.read_text("utf-8"), HURRY), "utf-8")
+        (folder / "rules" / path.name).write_text(hurried(path.read_text("utf-8"), case.hurry), "utf-8")
     config = hurried((PROMETHEUS / "prometheus.yml").read_text("utf-8"), HURRY)
     assert "localhost:8080" in config
     (folder / "prometheus.yml").write_text(config.replace("localhost:8080", f"127.0.0.1:{case.port}"), "utf-8")

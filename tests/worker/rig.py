@@ -1,34 +1,27 @@
-"""A worker over fakes, turned by hand: no broker, no clock but the test's, the real inference threads."""
+"""A worker on a fake broker, whose loop a test turns. It has the real inference threads, and the clock of the test."""
 
 import json
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
 
-from model.predictor import Predictor
 from tests.fakes.fake_broker import FakeBroker, FakeSink, FakeSource, FakeTransactionalSink
 from tests.fakes.fake_engine import FakeEngine, FakeReloader
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
+from worker.app import build_worker, open_engine
+from worker.broker.clients import Client
 from worker.broker.contract import Record, TopicPartition
-from worker.delivery.at_least_once import AtLeastOnce
-from worker.delivery.backpressure import Backpressure, HoldLimits
-from worker.delivery.breaker import Breaker
-from worker.delivery.exactly_once import ExactlyOnce
-from worker.delivery.offsets import Offsets
-from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import WorkerError
-from worker.loop import Work, Worker
+from worker.inflight import Clocks
 from worker.monitoring.health import Health
 from worker.monitoring.metrics import Metrics, ShadowMetrics
+from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.recorder import Recorder
-from worker.monitoring.tracing import UNTRACED, Tracer
-from worker.scoring.batcher import Batcher, BatchLimits
-from worker.scoring.cache import ResultCache
-from worker.scoring.inference import InferenceThreads
-from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
-from worker.scoring.shadow import Shadow
+from worker.scoring.shadow import ModelShadow, Shadow
+from worker.scoring.work import Work
+from worker.settings.schema import Settings
 from worker.shutdown import Stop
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
@@ -40,12 +33,13 @@ def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
 
 
-def inference_threads(predictor: Predictor) -> InferenceThreads[Work]:
-    return InferenceThreads(predictor, isolation_timeout_s=LIMIT_S)
+def settings_of(**values: object) -> Settings:
+    """Return settings without validation, so that a test may set values that a user may not."""
+    return Settings().model_copy(update=values)
 
 
 class Rig:
-    """One worker, its broker and its engine, within reach of a test."""
+    """One worker with its broker and its engine, joined by the program's own `build_worker`."""
 
     def __init__(
         self,
@@ -53,7 +47,6 @@ class Rig:
         partitions: int = 2,
         max_records: int = 1000,
         max_reviews: int = 8,
-        preserve_order: bool = True,
         drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
         exactly_once: bool = False,
@@ -63,59 +56,62 @@ class Rig:
         target_s: float | None = None,
         cache_bytes: int = 0,
         shadow_share: float | None = None,
-        tracer: Tracer = UNTRACED,
+        observer: Observer | None = None,
     ) -> None:
+        self.settings = settings_of(
+            max_batch_reviews=max_reviews,
+            max_batch_tokens=10_000,
+            max_wait_ms=1000,
+            max_poll_records=1000,
+            max_inflight_records=max_records,
+            max_inflight_bytes=1_000_000,
+            max_dead_letters_per_minute=dead_letters,
+            session_timeout_ms=2000,
+            drain_timeout_ms=drain_timeout_s * 1000,
+            handover_timeout_ms=LIMIT_S * 1000,
+            isolation_timeout_ms=LIMIT_S * 1000,
+            commit_interval_ms=checkpoint_interval_s * 1000,
+            delivery="exactly_once" if exactly_once else "at_least_once",
+            target_p99_ms=None if target_s is None else target_s * 1000,
+            cache_bytes=cache_bytes,
+        )
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
-        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used when threadless; after a reload, the last
+        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
         self.retired: list[FakeEngine[Work]] = []
-        self._checkpoint_interval_s = checkpoint_interval_s
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
-        self.offsets = Offsets()
-        self.pricing = Pricing(max_tokens=10_000, target_s=target_s)
-        self.cache: ResultCache[Work] | None = ResultCache(cache_bytes) if cache_bytes else None
-        self.held = Backpressure(HoldLimits(records=max_records, size_bytes=1_000_000))
         self.registry = CollectorRegistry()
         self.health = Health(stall_timeout_s=60.0, now_s=self.now_s)
         self.metrics = Metrics(self.registry)
         self.metrics.watch(self.health, lambda: self.now_s)
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop(lambda: self.now_s)
-        self.next_predictor = FakePredictor(version="2")  # what a reload finds, and the shadow
+        self.next_predictor = FakePredictor(version="2")  # for a reload and for the shadow
         self.reloader: Reloader[Work] = (
-            FakeReloader(self._next_engine) if threadless else Reloader(lambda: inference_threads(self.next_predictor))
+            FakeReloader(self._next_engine)
+            if threadless
+            else Reloader(lambda: open_engine(self.settings, self.next_predictor))
         )
-        self.shadow = None if shadow_share is None else self._shadow(shadow_share)
-        self.worker = Worker(
-            source=self.source,
-            delivery=self._exactly_once() if exactly_once else self._at_least_once(),
-            engine=self.engine if threadless else inference_threads(self.predictor),
+        self.shadow = Shadow() if shadow_share is None else self._shadow(shadow_share)
+        self.worker = build_worker(
+            self.settings,
+            client=Client(
+                source=lambda *_, **__: self.source,
+                sink_opener=lambda *_, **__: self._open_sink,
+                transactional_sink_opener=lambda *_, **__: self._open_transactional_sink,
+            ),
+            engine=self.engine if threadless else open_engine(self.settings, self.predictor),
             reloader=self.reloader,
             shadow=self.shadow,
-            offsets=self.offsets,
-            batcher=Batcher(BatchLimits(max_reviews, linger_s=0.0, max_wait_s=1.0)),
-            pricing=self.pricing,
-            cache=self.cache,
-            backpressure=self.held,
-            breaker=Breaker(dead_letters),
-            outcomes=Outcomes(
-                output=Target(SCORED, partitions, keeps_partition=True),
-                dlq=Target(DLQ, partitions, keeps_partition=True),
-                model=self.predictor.info,
-            ),
-            metrics=self.metrics,
-            health=self.health,
-            recorder=self.recorder,
-            tracer=tracer,
-            preserve_order=preserve_order,
-            max_poll_records=1000,
-            drain_timeout_s=drain_timeout_s,
-            handover_timeout_s=LIMIT_S,
-            clock=lambda: self.now_s,
-            wall_clock=lambda: self.broker.now_ms / 1000 + 0.5,
+            observer=Observers(self.metrics, self.health, self.recorder, observer or Observer()),
+            partitions=dict.fromkeys((RAW, SCORED, DLQ), partitions),
+            clocks=Clocks(monotonic=lambda: self.now_s, epoch=lambda: self.broker.now_ms / 1000 + 0.5),
         )
+        self.held = self.worker.inflight.held
+        self.offsets = self.worker.inflight.offsets
+        self.pricing = self.worker.scorer.pricing
 
     def _next_engine(self) -> FakeEngine[Work]:
         self.retired.append(self.engine)
@@ -123,13 +119,13 @@ class Rig:
         return self.engine
 
     def finish(self) -> None:
-        """Compute the oldest batch, also of an engine that another one waits for."""
+        """Compute the oldest batch of the engine, and of those that it replaced."""
         for engine in (*self.retired, self.engine):
             engine.finish()
 
     def _shadow(self, share: float) -> Shadow:
         comparisons = ShadowMetrics(self.registry, self.next_predictor.info)
-        return Shadow(self.next_predictor, share=share, comparisons=comparisons)
+        return ModelShadow(self.next_predictor, share=share, comparisons=comparisons)
 
     @staticmethod
     def _new_broker(partitions: int) -> FakeBroker:
@@ -137,21 +133,6 @@ class Rig:
         for topic in (RAW, SCORED, DLQ):
             broker.create_topic(topic, partitions=partitions)
         return broker
-
-    def _at_least_once(self) -> AtLeastOnce:
-        return AtLeastOnce(self.source, self._open_sink, self.offsets, commit_interval_s=0.0, commit_timeout_s=1.0)
-
-    def _exactly_once(self) -> ExactlyOnce:
-        return ExactlyOnce(
-            self.source,
-            self._open_transactional_sink,
-            self.offsets,
-            checkpoint_interval_s=self._checkpoint_interval_s,
-            checkpoint_outcomes=100,
-            commit_timeout_s=1.0,
-            transaction_timeout_s=15.0,
-            clock=lambda: self.now_s,
-        )
 
     def _open_sink(self) -> FakeSink:
         self.sinks.append(self.broker.sink())
@@ -163,7 +144,7 @@ class Rig:
         return sink
 
     def fail_next_commit(self, error: WorkerError, *, stored: bool) -> None:
-        """Let one commit fail; a transaction may be `stored` all the same."""
+        """Make the next commit fail. A transaction may be `stored` all the same."""
         sink = self.sinks[-1]
         if isinstance(sink, FakeTransactionalSink):
             sink.commit_error, sink.stores_all_the_same = error, stored
@@ -171,7 +152,7 @@ class Rig:
             self.source.commit_errors.append(error)
 
     def heal(self) -> None:
-        """Let nothing fail any more."""
+        """Stop all failures."""
         sink = self.sinks[-1]
         sink.hold = False
         sink.settle_all()
@@ -180,36 +161,58 @@ class Rig:
             sink.commit_error = None
 
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
-        """Put records into the input topic."""
+        """Append records to the input topic."""
         return [self.broker.append(TopicPartition(RAW, partition), value, key=key) for value in values]
 
     def run_until_empty(self) -> None:
-        """Live a whole life, to the end of the topic."""
+        """Run the worker until it has read the topic to its end."""
         self.worker.run(self.stop, until_empty=True)
 
     def scored(self, partition: int = 0) -> list[Record]:
-        """The results in one partition."""
+        """Return the results in a partition."""
         return [record for record in self.broker.stored(SCORED) if record.partition.partition == partition]
 
     def committed(self, partition: int = 0) -> int | None:
-        """The group's next offset."""
+        """Return the committed offset of a partition."""
         return self.broker.committed[GROUP].get(TopicPartition(RAW, partition))
 
     def metric(self, name: str, /, **labels: str) -> float:
-        """One sample of the worker's metrics; 0 when it was never touched."""
+        """Return a sample of the worker's metrics; 0 if it does not exist."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
 
+def header(record: Record, name: str) -> bytes | None:
+    return dict(record.headers)[name]
+
+
 def ids(records: Iterable[Record]) -> list[str]:
-    """The reviews that results are about, in the order of the results."""
+    """Return the review id of each result."""
     return [json.loads(record.value)["review_id"] for record in records if record.value is not None]
 
 
 def turn_until(rig: Rig, condition: Callable[[], bool], what: str) -> None:
-    """Turn the loop until something is so."""
+    """Run iterations of the loop until the condition holds."""
 
     def turned() -> bool:
         rig.worker.turn()
         return condition()
 
     until(turned, limit_s=LIMIT_S, what=what)
+
+
+def started(rig: Rig) -> Rig:
+    """Start the worker, and return it when it is warm and owns partitions."""
+    rig.worker.start()
+    turn_until(rig, lambda: rig.health.warm and rig.health.partitions > 0, "the worker owns partitions")
+    return rig
+
+
+def with_early_results(rig: Rig) -> Rig:
+    """Start a worker whose engine holds the second of nine reviews, while the seven after it are scored."""
+    started(rig)
+    rig.sinks[0].hold = True
+    lengths = [1, 50, *[1] * 7]
+    rig.send(*[review("x " * length, review_id=str(number)) for number, length in enumerate(lengths)])
+    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "the first result leaves")
+    rig.predictor.gate.clear()
+    return rig

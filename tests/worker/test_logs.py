@@ -1,4 +1,4 @@
-"""One line an event, in the form that its reader expects."""
+"""Each event is one line, as text or JSON."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from worker import logs
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
-class Terminal(io.StringIO):
+class FakeTerminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
@@ -25,7 +25,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, fmt: logs.LogFo
     return stderr.getvalue()
 
 
-def test_json_is_one_object_a_line_with_the_fields_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_has_one_object_per_line_with_the_fields_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     event = json.loads(logged(monkeypatch, io.StringIO(), "json"))
     assert event.pop("time").endswith("+00:00")
     assert event == {
@@ -37,12 +37,12 @@ def test_json_is_one_object_a_line_with_the_fields_of_the_event(monkeypatch: pyt
     }
 
 
-def test_text_shows_the_event_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_has_the_event_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     line = logged(monkeypatch, io.StringIO(), "text")
     assert line.endswith(" INFO    committed 3 partition=reviews.raw-0 next_offset=42\n")
 
 
-@pytest.mark.parametrize(("stderr", "is_json"), [(io.StringIO(), True), (Terminal(), False)])
+@pytest.mark.parametrize(("stderr", "is_json"), [(io.StringIO(), True), (FakeTerminal(), False)])
 def test_auto_is_text_on_a_terminal_and_json_elsewhere(
     monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, is_json: bool
 ) -> None:
@@ -50,9 +50,7 @@ def test_auto_is_text_on_a_terminal_and_json_elsewhere(
 
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
-def test_a_line_break_in_a_message_does_not_forge_a_second_line(
-    monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat
-) -> None:
+def test_a_line_break_in_a_message_makes_no_second_line(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat) -> None:
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     logs.configure("INFO", fmt)
@@ -83,11 +81,11 @@ def test_the_kafka_client_is_silent(monkeypatch: pytest.MonkeyPatch, level: str)
     assert stderr.getvalue() == ""
 
 
-# what says the same again and again
+# Repeated warnings
 
 
-class Hands:
-    """A clock that is set by hand."""
+class ManualClock:
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -97,20 +95,20 @@ class Hands:
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def told(hands: Hands) -> Iterator[io.StringIO]:
-    """What a logger writes whose repeats are held back for ten seconds of that clock."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
+def stream(clock: ManualClock) -> Iterator[io.StringIO]:
+    """Return the output of a logger that drops repeats for ten seconds of the clock."""
+    output = io.StringIO()
+    handler = logging.StreamHandler(output)
     handler.setFormatter(logging.Formatter("%(message)s %(repeated)s", defaults={"repeated": 0}))
-    handler.addFilter(logs.Repeats(10.0, hands))
+    handler.addFilter(logs.Repeats(10.0, clock))
     logger = logging.getLogger("test.repeats")
     logger.addHandler(handler)
-    yield stream
+    yield output
     logger.removeHandler(handler)
 
 
@@ -118,51 +116,51 @@ def warn(what: str, **extra: object) -> None:
     logging.getLogger("test.repeats").warning("the broker is away: %s", what, extra=extra)
 
 
-def test_a_warning_in_a_loop_is_told_once_in_ten_seconds_with_a_count(told: io.StringIO, hands: Hands) -> None:
+def test_a_repeated_warning_is_logged_once_in_ten_seconds_with_a_count(stream: io.StringIO, clock: ManualClock) -> None:
     for tenth in range(251):
-        hands.now_s = tenth / 10
+        clock.now_s = tenth / 10
         warn("no answer")
-    assert told.getvalue().splitlines() == [
+    assert stream.getvalue().splitlines() == [
         "the broker is away: no answer 0",
         "the broker is away: no answer 99",
         "the broker is away: no answer 99",
     ]
 
 
-def test_warnings_that_differ_in_their_words_or_fields_are_all_told(told: io.StringIO) -> None:
+def test_warnings_with_different_texts_or_fields_are_all_logged(stream: io.StringIO) -> None:
     warn("no answer")
     warn("refused")
     warn("no answer", record="reviews.raw-0-1")
     warn("no answer", record="reviews.raw-0-2")
-    assert len(told.getvalue().splitlines()) == 4
+    assert len(stream.getvalue().splitlines()) == 4
 
 
-def test_what_is_no_warning_is_always_told(told: io.StringIO) -> None:
+def test_repeated_info_is_always_logged(stream: io.StringIO) -> None:
     logger = logging.getLogger("test.repeats")
     logger.setLevel(logging.INFO)
     for _ in range(3):
         logger.info("assignment changed")
-    assert len(told.getvalue().splitlines()) == 3
+    assert len(stream.getvalue().splitlines()) == 3
 
 
-def test_an_error_with_another_exception_is_another_error(told: io.StringIO) -> None:
+def test_errors_with_different_exceptions_are_all_logged(stream: io.StringIO) -> None:
     for error in (ValueError("a"), ValueError("a"), ValueError("b")):
         try:
             raise error
         except ValueError:
             logging.getLogger("test.repeats").exception("failed")
-    assert told.getvalue().count("Traceback") == 2
+    assert stream.getvalue().count("Traceback") == 2
 
 
-def test_what_was_told_long_ago_is_forgotten(hands: Hands) -> None:
-    repeats = logs.Repeats(10.0, hands)
+def test_old_warnings_are_forgotten(clock: ManualClock) -> None:
+    repeats = logs.Repeats(10.0, clock)
     for number in range(1000):
-        hands.now_s = float(number)
+        clock.now_s = float(number)
         repeats.filter(logging.makeLogRecord({"levelno": logging.WARNING, "msg": f"dead letter {number}"}))
-    assert len(repeats._told) <= 61
+    assert len(repeats._passed) <= 61
 
 
-def test_the_log_of_the_process_holds_repeats_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configure_drops_repeated_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     logs.configure("INFO", "json")

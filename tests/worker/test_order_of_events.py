@@ -1,10 +1,10 @@
-"""Whatever happens in whatever order: nothing is lost, and repeats are what they may be.
+"""In any order of events, nothing is lost, and only allowed results are repeated.
 
-Hypothesis drives up to two workers, the real loop over a broker and engines without threads, through records that
-come, many with the same text, batches that end, acknowledgements in any order or none, brokers that go away, commits
-that fail (stored or not), partitions that move, members that are thrown out, models that are changed, workers that are
-killed or stopped, and time that passes. A part of the runs is with a result cache, a part with a shadow. The oracle is
-the one that judges real workers on a real broker. A failure prints the steps that led to it, the fewest that do.
+Hypothesis drives two workers: the real loop on a fake broker and engines without threads. The events are records, many
+of them with the same text; finished batches; acknowledgements in any order, or none; a broker that goes away; commits
+that fail, stored or not; partitions that move; members that are evicted; reloads; workers that are killed or stopped;
+and time. Some runs have a result cache, some a shadow model. The oracle is the one that checks real workers on a real
+broker. A failure prints the shortest sequence of steps that leads to it.
 """
 
 import os
@@ -27,10 +27,10 @@ NUMBER = "test-number"
 # `make nightly` sets more: 1,000 examples of 50 steps are 50,000.
 EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
-CACHE_BYTES = 5_000  # fewer results than there are different texts
+CACHE_BYTES = 5_000  # too few for all texts
 SHADOW_ENDS_S = 10.0
 CHECKPOINT_S = 1.0
-SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # looking for the shortest failure can take minutes
+SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # searching for the shortest sequence can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
 
@@ -67,7 +67,7 @@ class Events(RuleBasedStateMachine):
 
     @rule(records=st.lists(st.tuples(partitions, st.integers(-2, 9)), min_size=1, max_size=8))
     def records_come(self, records: list[tuple[int, int]]) -> None:
-        """Each with its partition and its length in words; -1 is no review, -2 one that the engine fails on."""
+        """Each has a partition and a length in words; -1 is not a review, and the engine fails on -2."""
         for partition, words in records:
             number = next(self.numbers)
             value = b"{" if words == -1 else review("poison" if words == -2 else "x " * words)
@@ -77,46 +77,46 @@ class Events(RuleBasedStateMachine):
 
     # What the workers do
 
-    @rule(who=workers, rounds=st.integers(1, 6))
-    def a_worker_works(self, who: int, rounds: int) -> None:
+    @rule(index=workers, rounds=st.integers(1, 6))
+    def a_worker_works(self, index: int, rounds: int) -> None:
         for _ in range(rounds):
-            self.a_worker_turns(who)
-            self.an_engine_finishes_a_batch(who)
+            self.a_worker_turns(index)
+            self.an_engine_finishes_a_batch(index)
 
-    @rule(who=workers)
-    def a_worker_turns(self, who: int) -> None:
-        rig, before = self.rigs[who], self.committed()
+    @rule(index=workers)
+    def a_worker_turns(self, index: int) -> None:
+        rig, before = self.rigs[index], self.committed()
         begun = rig.metric("sentiment_replays_total") + rig.metric("sentiment_rebalances_total")
         rig.worker.turn()
         if rig.metric("sentiment_replays_total") + rig.metric("sentiment_rebalances_total") > begun:
             self.begun_again.append(before)
 
-    @rule(who=workers)
-    def an_engine_finishes_a_batch(self, who: int) -> None:
-        self.rigs[who].finish()
+    @rule(index=workers)
+    def an_engine_finishes_a_batch(self, index: int) -> None:
+        self.rigs[index].finish()
 
-    @rule(who=workers)
-    def another_model_is_asked_for(self, who: int) -> None:
-        self.rigs[who].reloader.on_signal(1)
+    @rule(index=workers)
+    def another_model_is_asked_for(self, index: int) -> None:
+        self.rigs[index].reloader.on_signal(1)
 
-    @rule(who=workers, seconds=st.floats(0.001, 5.0))
-    def time_passes(self, who: int, seconds: float) -> None:
-        self.rigs[who].now_s += seconds
+    @rule(index=workers, seconds=st.floats(0.001, 5.0))
+    def time_passes(self, index: int, seconds: float) -> None:
+        self.rigs[index].now_s += seconds
 
     @precondition(lambda self: self.broker.available)
-    @rule(who=workers)
-    def a_worker_is_killed_and_another_starts(self, who: int) -> None:
+    @rule(index=workers)
+    def a_worker_is_killed_and_another_starts(self, index: int) -> None:
         self.begun_again.append(self.committed())
-        self.broker.evict(self.rigs[who].source)
-        self.replace(who)
+        self.broker.evict(self.rigs[index].source)
+        self.replace(index)
 
     @precondition(lambda self: self.broker.available)
-    @rule(who=workers, well=st.booleans())
-    def a_worker_is_stopped_and_another_starts(self, who: int, well: bool) -> None:
-        """A drain that is completed leaves nothing to repeat, and it is unless something stands in its way."""
-        rig = self.rigs[who]
+    @rule(index=workers, well=st.booleans())
+    def a_worker_is_stopped_and_another_starts(self, index: int, well: bool) -> None:
+        """After a complete drain nothing is repeated. A drain of a `well` worker must be complete."""
+        rig = self.rigs[index]
         if well:
-            self.recover(who)
+            self.recover(index)
         before = self.committed()
         for engine in (*rig.retired, rig.engine):
             engine.automatic = True
@@ -126,59 +126,59 @@ class Events(RuleBasedStateMachine):
         assert completed or not well
         if not completed:
             self.begun_again.append(before)
-        self.replace(who)
+        self.replace(index)
 
-    def recover(self, who: int) -> None:
-        """Let nothing fail any more, and the worker get over what has failed already."""
-        self.rigs[who].heal()
+    def recover(self, index: int) -> None:
+        """Stop all failures, and let the worker recover from earlier ones."""
+        self.rigs[index].heal()
         for _ in range(3):  # a failure is seen, the worker goes back, and reads again
-            self.rigs[who].now_s += CHECKPOINT_S
-            self.a_worker_turns(who)
-            self.rigs[who].heal()
+            self.rigs[index].now_s += CHECKPOINT_S
+            self.a_worker_turns(index)
+            self.rigs[index].heal()
 
-    def replace(self, who: int) -> None:
-        if (shadow := self.rigs[who].shadow) is not None:
+    def replace(self, index: int) -> None:
+        if (shadow := self.rigs[index].shadow) is not None:
             shadow.close(timeout_s=SHADOW_ENDS_S)
-        self.rigs[who] = self.new_worker()
+        self.rigs[index] = self.new_worker()
 
     # What the broker does
 
-    @rule(who=workers)
-    def acknowledgements_are_held_back(self, who: int) -> None:
-        self.rigs[who].sinks[-1].hold = True
+    @rule(index=workers)
+    def acknowledgements_are_held_back(self, index: int) -> None:
+        self.rigs[index].sinks[-1].hold = True
 
-    @rule(who=workers, partition=partitions, topic=st.sampled_from([SCORED, DLQ]), lost=st.booleans())
-    def an_acknowledgement_comes_or_never_will(self, who: int, partition: int, topic: str, lost: bool) -> None:
-        sink = self.rigs[who].sinks[-1]
+    @rule(index=workers, partition=partitions, topic=st.sampled_from([SCORED, DLQ]), lost=st.booleans())
+    def an_acknowledgement_comes_or_never_will(self, index: int, partition: int, topic: str, lost: bool) -> None:
+        sink = self.rigs[index].sinks[-1]
         if not sink.closed and sink.held[TopicPartition(topic, partition)]:
             sink.settle_oldest(TopicPartition(topic, partition), DeliveryFailed("expired") if lost else None)
 
-    @rule(who=workers)
-    def acknowledgements_come_again(self, who: int) -> None:
-        self.rigs[who].sinks[-1].hold = False
-        self.rigs[who].sinks[-1].settle_all()
+    @rule(index=workers)
+    def acknowledgements_come_again(self, index: int) -> None:
+        self.rigs[index].sinks[-1].hold = False
+        self.rigs[index].sinks[-1].settle_all()
 
     @rule()
     def the_broker_goes_away_or_comes_back(self) -> None:
         self.broker.available = not self.broker.available
 
-    @rule(who=workers, stored=st.booleans(), rebalance=st.booleans())
-    def the_next_commit_fails(self, who: int, stored: bool, rebalance: bool) -> None:
+    @rule(index=workers, stored=st.booleans(), rebalance=st.booleans())
+    def the_next_commit_fails(self, index: int, stored: bool, rebalance: bool) -> None:
         error = AssignmentLost("a rebalance") if rebalance else BrokerUnavailable("no answer")
-        self.rigs[who].fail_next_commit(error, stored=stored and not rebalance)
+        self.rigs[index].fail_next_commit(error, stored=stored and not rebalance)
 
     # What the group does
 
-    @rule(who=workers, partition=partitions)
-    def a_partition_moves(self, who: int, partition: int) -> None:
-        if self.rigs[who].source in self.rigs[who].source.group.members:
+    @rule(index=workers, partition=partitions)
+    def a_partition_moves(self, index: int, partition: int) -> None:
+        if self.rigs[index].source in self.rigs[index].source.group.members:
             self.begun_again.append(self.committed())
-            self.broker.assign(self.rigs[who].source, [TopicPartition(RAW, partition)])
+            self.broker.assign(self.rigs[index].source, [TopicPartition(RAW, partition)])
 
-    @rule(who=workers)
-    def a_member_is_thrown_out(self, who: int) -> None:
+    @rule(index=workers)
+    def a_member_is_thrown_out(self, index: int) -> None:
         self.begun_again.append(self.committed())
-        self.broker.evict(self.rigs[who].source)
+        self.broker.evict(self.rigs[index].source)
 
     # What must hold
 
@@ -188,7 +188,7 @@ class Events(RuleBasedStateMachine):
             assert list(faults_so_far(self.history(), begun_again=self.explained())) == []
 
     def teardown(self) -> None:
-        """Let all get well: then nothing may be missing."""
+        """Stop all failures. Then no result may be missing."""
         if not hasattr(self, "broker"):
             return
         self.broker.available = True
@@ -199,8 +199,7 @@ class Events(RuleBasedStateMachine):
                 rig.finish()
                 rig.now_s += 1.0
         for rig in self.rigs:
-            if rig.shadow is not None:
-                rig.shadow.close(timeout_s=SHADOW_ENDS_S)
+            rig.shadow.close(timeout_s=SHADOW_ENDS_S)
         assert faults(self.history(), begun_again=self.explained()) == []
 
     def explained(self) -> list[dict[int, int]]:
@@ -222,13 +221,13 @@ def result_of(topic: str, record: Record) -> Result:
 
 
 class AtLeastOnceEvents(Events):
-    """Repeats are those that a new beginning explains."""
+    """Only results since a replay, rebalance or restart may be repeated."""
 
     exactly_once = False
 
 
 class ExactlyOnceEvents(Events):
-    """No repeats at all."""
+    """No result may be repeated."""
 
     exactly_once = True
 

@@ -1,4 +1,4 @@
-"""Signals are noted, and nothing else."""
+"""Signals are recorded, and nothing else."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import signal
 from worker.shutdown import capture_signals
 
 
-def test_the_first_signal_asks_and_the_second_insists_whichever_they_are() -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_forces_it() -> None:
     with capture_signals() as stop:
         assert not stop.requested
         os.kill(os.getpid(), signal.SIGTERM)
@@ -15,7 +15,7 @@ def test_the_first_signal_asks_and_the_second_insists_whichever_they_are() -> No
         assert (stop.requested, stop.forced, stop.signum) == (True, True, signal.SIGINT)
 
 
-def test_the_previous_handlers_come_back() -> None:
+def test_the_previous_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with capture_signals():
         assert signal.getsignal(signal.SIGTERM) != before

@@ -1,1 +1,1 @@
-"""A large teacher for a GPU: a pretrained transformer. Only what it thinks of texts is shipped."""
+"""A large teacher for a GPU: a pretrained transformer. The package contains only its opinions of texts."""

@@ -1,7 +1,7 @@
-"""BERT's encoder (Devlin et al. 2019) with two heads: one guesses masked pieces of words, one says P(positive).
+"""BERT's encoder (Devlin et al. 2019) with two heads: one predicts masked word pieces, one P(positive).
 
-`read_encoder` takes any BERT in Hugging Face's layout. It was made for all-MiniLM-L6-v2 (Wang et al. 2020; 6 layers of
-384, 22 million weights), the largest that comes as a package.
+`read_encoder` reads any BERT in Hugging Face's layout. It is written for all-MiniLM-L6-v2 (Wang et al. 2020; 6 layers
+of 384, 22 million weights), the largest one that is published as a Python package.
 """
 
 import json
@@ -17,12 +17,12 @@ from torch.nn import functional
 
 from training.errors import DatasetError
 
-PADDING, START, END, MASK = 0, 101, 102, 103  # ids in BERT's vocabulary; those of words are above
+PADDING, START, END, MASK = 0, 101, 102, 103  # ids in BERT's vocabulary; word pieces have higher ids
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Sizes, by their names in a checkpoint's config.json."""
+    """Sizes, named as in a checkpoint's config.json."""
 
     vocab_size: int
     hidden_size: int
@@ -47,7 +47,7 @@ class Layer(nn.Module):
         self.output_norm = nn.LayerNorm(config.hidden_size, 1e-12)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """(B, T, H) to (B, T, H); `seen` (B, 1, 1, T), whether a word may be looked at."""
+        """(B, T, H) to (B, T, H); `seen` (B, 1, 1, T) bool: false for padding."""
         batch, width, _ = x.shape
         q, k, v = self.query_key_value(x).view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
@@ -60,7 +60,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Texts as BERT's word pieces, (B, T) int64, padded with 0 on the right; T at most `max_position_embeddings`."""
+    """Reads BERT's word pieces, (B, T) int64, padded with 0 on the right; T at most `max_position_embeddings`."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def states(self, ids: Tensor) -> Tensor:
-        """(B, T, H)."""
+        """The states (B, T, H) of ids (B, T)."""
         seen = (ids != PADDING)[:, None, None, :]
         x: Tensor = self.dropout(self.norm(self.words(ids) + self.positions.weight[: ids.size(1)]))
         for layer in self.layers:
@@ -87,11 +87,11 @@ class Encoder(nn.Module):
         return x
 
     def piece_logits(self, states: Tensor) -> Tensor:
-        """(N, vocabulary), what may stand where the states (N, H) are; the output shares the input's vectors."""
+        """Logits (N, vocabulary) of the pieces at N states (N, H); the output shares the input's vectors."""
         return functional.linear(self.guess(states), self.words.weight, self.guess_bias)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits (B,) of P(positive)."""
+        """Logits (B,) of P(positive), of ids (B, T)."""
         states, seen = self.states(ids), (ids != PADDING).unsqueeze(2)
         mean = (states * seen).sum(1) / seen.sum(1)
         logits: Tensor = self.head(torch.cat([states[:, 0], mean], 1))
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
 
 
 def read_encoder(checkpoint: Path) -> Encoder:
-    """The encoder of `checkpoint`'s config.json and model.safetensors; its heads are new. Raises DatasetError."""
+    """The encoder of `checkpoint`'s config.json and model.safetensors, with new heads. Raises DatasetError."""
     try:
         sizes = json.loads((checkpoint / "config.json").read_text("utf-8"))
         config = EncoderConfig(**{field.name: sizes[field.name] for field in fields(EncoderConfig)})
@@ -111,8 +111,8 @@ def read_encoder(checkpoint: Path) -> Encoder:
         encoder.load_state_dict({**encoder.state_dict(), **_renamed(given, config)})
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise DatasetError(
-            f"{checkpoint} holds no BERT that can be read ({type(error).__name__}: {error}): give the directory of "
-            "one, with config.json, model.safetensors and tokenizer.json"
+            f"{checkpoint} holds no readable BERT ({type(error).__name__}: {error}): give the directory of one, with "
+            "config.json, model.safetensors and tokenizer.json"
         ) from error
     return encoder
 

@@ -1,4 +1,4 @@
-"""How an encoder learns: to guess masked pieces of all texts, and then what reviews say. And how it is asked."""
+"""Trains an encoder, first to predict masked pieces of all texts and then the labels of reviews, and queries it."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from training.expert.encoder import END, MASK, Encoder
 from training.expert.pieces import Pieces, batches, crop, head_and_tail, stack, windows
 from training.recipes import ExpertRecipe
 
-OnStep = Callable[[int, int, Tensor], None]  # step from 1, of how many, loss
-_KEPT, _OTHER = 0.1, 0.1  # of the pieces to be guessed: left as they are, or another one put in their place (BERT)
+OnStep = Callable[[int, int, Tensor], None]  # step from 1, number of steps, loss
+_KEPT, _OTHER = 0.1, 0.1  # shares of the pieces to predict that stay as they are, or become another piece (BERT)
 
 
 def learn_words(encoder: Encoder, rows: Sequence[Pieces], recipe: ExpertRecipe, seed: int, on_step: OnStep) -> None:
-    """Guess pieces of these texts from those around them."""
+    """Learn to predict masked pieces of these texts from the pieces around them."""
     device, rng = _device(encoder), random.Random(seed)  # noqa: S311 (a shuffle, not a secret)
     torch.manual_seed(seed)
     parts = [part for row in rows for part in windows(row, recipe.word_window)]
@@ -42,7 +42,7 @@ def learn_labels(
     seed: int,
     on_step: OnStep,
 ) -> None:
-    """Whole reviews, and parts of them, which tell the same less surely; `labels` (N,) are 0 or 1."""
+    """Learn the labels (N,), 0 or 1, of whole reviews and of random parts of them."""
     device, rng = _device(encoder), random.Random(seed)  # noqa: S311 (a shuffle, not a secret)
     torch.manual_seed(seed)
     targets = torch.from_numpy(labels * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2)
@@ -59,7 +59,7 @@ def learn_labels(
 
 @torch.inference_mode()
 def ask(encoder: Encoder, rows: Sequence[Pieces], recipe: ExpertRecipe) -> NDArray[np.float32]:
-    """Log-odds (N,) of texts, of their first and last pieces where they are long."""
+    """Log-odds (N,) of P(positive) of texts; a long text is cut to its first and last pieces."""
     device = _device(encoder)
     cut = [head_and_tail(row, recipe.review_pieces) for row in rows]
     encoder.eval()
@@ -71,11 +71,11 @@ def ask(encoder: Encoder, rows: Sequence[Pieces], recipe: ExpertRecipe) -> NDArr
 
 
 def hide(ids: Tensor, share: float, vocab_size: int) -> tuple[Tensor, Tensor]:
-    """What is shown of (B, T), and which pieces, a random `share` of them, are to be guessed, (B, T) bool."""
+    """Mask a random `share` of ids (B, T): returns the masked ids, and which pieces to predict, both (B, T)."""
     asked = (torch.rand(ids.shape, device=ids.device) < share) & (ids > END)
-    fate = torch.rand(ids.shape, device=ids.device)
-    shown = ids.masked_fill(asked & (fate >= _KEPT + _OTHER), MASK)
-    return torch.where(asked & (fate < _OTHER), torch.randint_like(ids, MASK + 1, vocab_size), shown), asked
+    drawn = torch.rand(ids.shape, device=ids.device)
+    shown = ids.masked_fill(asked & (drawn >= _KEPT + _OTHER), MASK)
+    return torch.where(asked & (drawn < _OTHER), torch.randint_like(ids, MASK + 1, vocab_size), shown), asked
 
 
 def _view(row: Pieces, recipe: ExpertRecipe, rng: random.Random) -> Pieces:

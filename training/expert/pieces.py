@@ -1,4 +1,4 @@
-"""Texts as pieces of words, and batches of them."""
+"""Texts as word pieces, and batches of them."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from training.expert.encoder import END, MASK, PADDING, START
 Pieces = NDArray[np.int32]  # (T,), without the marks of beginning and end
 MARKS = 2
 _MARKS = {"[PAD]": PADDING, "[CLS]": START, "[SEP]": END, "[MASK]": MASK}
-_LENGTHS_APART = 0.1  # neighbours in length, but not the same ones in each epoch
+_LENGTHS_APART = 0.1  # random change of lengths before sorting, so that batches differ between epochs
 
 
 def read_tokenizer(checkpoint: Path) -> Tokenizer:
-    """The checkpoint's own, which shall neither cut nor pad. Raises DatasetError, also for other marks than BERT's."""
+    """The checkpoint's tokenizer, set not to cut or pad. Raises DatasetError, also where its marks are not BERT's."""
     path = checkpoint / "tokenizer.json"
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -35,14 +35,14 @@ def read_tokenizer(checkpoint: Path) -> Tokenizer:
 
 
 def to_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Pieces]:
-    """The pieces of each text, at least one."""
+    """The pieces of each text, (T,) with T >= 1."""
     plain = [text.replace("<br />", " ") for text in texts]
     found = tokenizer.encode_batch(plain, add_special_tokens=False)
     return [np.array(each.ids or [END], np.int32) for each in found]
 
 
 def head_and_tail(row: Pieces, width: int) -> Pieces:
-    """At most `width` pieces: a third of them from the beginning."""
+    """At most `width` pieces: a third of them from the beginning, the rest from the end."""
     if len(row) <= width:
         return row
     head = width // 3
@@ -50,12 +50,12 @@ def head_and_tail(row: Pieces, width: int) -> Pieces:
 
 
 def windows(row: Pieces, width: int) -> list[Pieces]:
-    """The whole row in parts of at most `width` pieces, of about the same length."""
+    """The whole row, in parts of about equal length and at most `width` pieces."""
     return np.array_split(row, -(-len(row) // width))
 
 
 def crop(row: Pieces, width: int, rng: random.Random) -> Pieces:
-    """A part of at most `width` pieces, from anywhere."""
+    """A random part of at most `width` consecutive pieces."""
     start = rng.randint(0, max(len(row) - width, 0))
     return row[start : start + width]
 
@@ -63,9 +63,9 @@ def crop(row: Pieces, width: int, rng: random.Random) -> Pieces:
 def batches(
     rows: Sequence[Pieces], most_pieces: int, rng: random.Random | None = None, most_rows: int | None = None
 ) -> Iterator[list[int]]:
-    """Row numbers of batches of like length, each row once; in random order and company where there is a `rng`.
+    """Row numbers of batches of similar length, each row once; `rng` varies the batches and their order.
 
-    A batch's rows times its longest, marks included, is at most `most_pieces`, but for a single row that is longer.
+    A batch's rows times its longest row, marks included, is at most `most_pieces`; a longer row is a batch by itself.
     """
     order = list(range(len(rows)))
     if rng:

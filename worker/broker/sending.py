@@ -4,8 +4,9 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing, Receipt
 from worker.broker.deadline import Deadline
 from worker.broker.receipts import Sent, as_outcome, not_sent
@@ -146,19 +147,23 @@ def no_answer(transactional_id: str) -> BrokerUnavailable:
 S = TypeVar("S")
 
 
-def opener(open_sink: Callable[[], S]) -> Callable[[], S]:
-    """Return what opens sinks: no answer is BrokerUnreachable until one was opened, BrokerUnavailable later."""
+def opener(sink: Callable[..., S], connection: Connection, **settings: Any) -> Callable[[], S]:
+    """Return what opens sinks, each with what the earlier ones `learned`.
+
+    No answer is BrokerUnreachable until one was opened, BrokerUnavailable later.
+    """
+    learned: dict[str, Any] = {}
     opened = False
 
-    def open_next() -> S:
+    def open_sink() -> S:
         nonlocal opened
         try:
-            sink = open_sink()
+            new = sink(connection, learned=learned, **settings)
         except BrokerUnavailable as exc:
             if opened:
                 raise
             raise BrokerUnreachable(str(exc)) from exc
         opened = True
-        return sink
+        return new
 
-    return open_next
+    return open_sink

@@ -1,4 +1,4 @@
-"""`completion`: what a shell needs to complete commands and flags."""
+"""`completion`. Its work is click's."""
 
 from typing import Final
 
@@ -12,10 +12,10 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    """Print the script that lets a shell complete commands and flags.
+    """Print a script that completes commands and flags in a shell.
 
-    For every new shell: `eval "$(sentiment-worker completion bash)"` in ~/.bashrc, the same with zsh in ~/.zshrc, or
-    `sentiment-worker completion fish > ~/.config/fish/completions/sentiment-worker.fish`.
+    To load it in every new shell, put `eval "$(sentiment-worker completion bash)"` into ~/.bashrc, or the same with
+    zsh into ~/.zshrc. For fish, save it as ~/.config/fish/completions/sentiment-worker.fish.
 
     \b
     Example:

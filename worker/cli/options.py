@@ -1,17 +1,16 @@
-"""The options that several commands share, and what they do with them first."""
+"""The flags that several commands share, and how a command starts and ends."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, Final, TypeVar, get_args
 
 import click
 
 from worker import logs
-from worker.cli.group import INPUT_FAILED
-from worker.commands.review_files import FileFormat, Unreadable
-from worker.commands.terminal import Bar
-from worker.settings import views as settings_views
+from worker.cli.program import INPUT_FAILED
+from worker.commands.review_files import FileFormat
+from worker.settings import views
 from worker.settings.schema import Settings, allowed_values, flag_name
 from worker.settings.sources import CONFIG, load_effective
 
@@ -24,11 +23,11 @@ ENGINE: Final = ("model", "engine", "device", "precision", "threads")
 
 
 def setting_flags(*names: str) -> Callable[[Command], Command]:
-    """Give a command the flags of these settings, and `--config`; they arrive under their names, as text or None."""
+    """Give a command the flags of these settings, and `--config`. Each arrives under its name, as text or None."""
 
     def decorate(command: Command) -> Command:
         for name in reversed(names):
-            default = settings_views.default_text(name).replace("`", "")
+            default = views.default_text(name).replace("`", "")
             meaning = f"{Settings.model_fields[name].description} [{allowed_values(name)}; default: {default}]"
             command = click.option(flag_name(name), name, metavar="VALUE", help=meaning)(command)
         return click.option(f"--{CONFIG}", metavar="FILE", help="TOML file with settings.")(command)
@@ -36,20 +35,30 @@ def setting_flags(*names: str) -> Callable[[Command], Command]:
     return decorate
 
 
+def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the flags of these settings, and the settings in force as its first argument."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @setting_flags(*names)
+        @wraps(command)
+        def loaded(**options: Any) -> None:
+            flags = {name: options.pop(name) for name in (*names, CONFIG)}
+            command(configure(flags), **options)
+
+        return loaded
+
+    return decorate
+
+
 def file_input(command: Command) -> Command:
-    """Give a command that reads a file of reviews its flags."""
+    """Give a command that reads a file of reviews its flags: `source`, `file_format`, `skip_invalid`."""
     path = click.Path(exists=True, dir_okay=False, allow_dash=True)
     formats = click.Choice(get_args(FileFormat))
-    how = "JSON lines, CSV with a column `text`, or a review a line.  [default: by extension or first line]"
-    for option in (  # the last one stands first in the help
-        click.option("--skip-invalid", is_flag=True, help="Exit with 0 in spite of rows that failed."),
-        click.option("--format", "file_format", type=formats, default="auto", help=how),
-        click.option(
-            "--input", "source", type=path, default="-", show_default=True, help="File of reviews; - is stdin."
-        ),
-    ):
-        command = option(command)
-    return command
+    how = "JSON lines, CSV with a column `text`, or one review a line.  [default: by extension or first line]"
+    name = "File of reviews; - is stdin."
+    command = click.option("--skip-invalid", is_flag=True, help="Exit with status 0 even if rows failed.")(command)
+    command = click.option("--format", "file_format", type=formats, default="auto", help=how)(command)
+    return click.option("--input", "source", type=path, default="-", show_default=True, help=name)(command)
 
 
 def json_output(what: str) -> Callable[[Command], Command]:
@@ -57,30 +66,18 @@ def json_output(what: str) -> Callable[[Command], Command]:
     return click.option("--json", "as_json", is_flag=True, help=what)
 
 
-def begin(flags: Mapping[str, str | None]) -> Settings:
-    """Load the settings and start the log: warnings as text, unless somebody asked for something else."""
+def configure(flags: Mapping[str, str | None]) -> Settings:
+    """Load the settings and configure logging: warnings as text, unless the user has set something else."""
     effective = load_effective(flags, os.environ)
     settings, asked = effective.settings, effective.asked
     logs.configure(
-        settings.log_level if asked("log_level") else "WARNING",
-        settings.log_format if asked("log_format") else "text",
+        settings.log_level if asked("log_level") else "WARNING", settings.log_format if asked("log_format") else "text"
     )
     return settings
 
 
-def echo_json(document: object, *, err: bool = False) -> None:
-    """Print one JSON document on one line."""
-    click.echo(json.dumps(document, ensure_ascii=False), err=err)
-
-
-def teller(bar: Bar, source: str) -> Callable[[Unreadable], None]:
-    """Return what tells of a row of `source` that failed."""
-    name = "stdin" if source == "-" else source
-    return lambda row: bar.tell(f"{name}:{row.line}: {row.why}")
-
-
 def conclude(failed: int, *, skip_invalid: bool) -> None:
-    """Tell how many rows failed and end with the status that says so."""
+    """Report how many rows failed, and exit with status 1 unless `skip_invalid`."""
     if failed:
         click.echo(f"sentiment-worker: rows that failed: {failed}", err=True)
         if not skip_invalid:

@@ -1,43 +1,52 @@
 """Sending dead letters back to the input topic: the `replay` command.
 
-Each dead letter is looked at once: a consumer group of its own keeps the place. Each that is sent back carries how
-often that happened, so that one that fails for ever does not go round for ever.
+A consumer group of its own commits the position, so each dead letter is read once. Each one that is sent back carries
+a count of its replays, so that one that always fails does not circulate forever.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import click
+
+from worker.broker.cluster.admin import require_topics
 from worker.broker.contract import Outgoing, Polled, Record, Sink, Source, TopicPartition
+from worker.broker.kafka_python.sink import KafkaSink
+from worker.broker.kafka_python.source import KafkaSource
+from worker.commands.terminal import countdown_bar, echo_json
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
-from worker.wire.messages import REPLAYS, Reason, carried_headers, replays_of
+from worker.settings.connecting import connect_with
+from worker.settings.schema import Settings
+from worker.wire.headers import Header, replayed_headers, replays_of
 
 POLL_S: Final = 0.5
 POLL_RECORDS: Final = 500
-AGAIN: Final = "What was not sent is looked at again by the next replay"
+CLOSE_TIMEOUT_S: Final = 5.0
+AGAIN: Final = "The next replay reads again what was not sent"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReplayFilter:
     """Which dead letters are sent back."""
 
-    reasons: Collection[Reason] = ()  # all, when empty
-    since: datetime | None = None  # of the time of failing; the bounds are optional, the later one is not included
+    reasons: Collection[str] = ()  # all, when empty
+    since: datetime | None = None  # bounds of the time of failure; `until` is excluded
     until: datetime | None = None
-    most_replays: int = 1
+    max_replays: int = 1
 
     def why_not(self, record: Record) -> str | None:
-        """Say why a dead letter stays, or None when it is to be sent back."""
+        """Return why a dead letter is skipped, or None when it is to be sent back."""
         headers = dict(record.headers)
-        if "sentiment-reason" not in headers:
+        if Header.REASON not in headers:
             return "not written by this worker"
         if self.reasons and reason_of(record) not in self.reasons:
             return "of another reason"
-        if not self._in_time(headers.get("sentiment-failed-at")):
+        if not self._in_time(headers.get(Header.FAILED_AT)):
             return "of another time"
-        if replays_of(record) >= self.most_replays:
+        if replays_of(record) >= self.max_replays:
             return "sent back before"
         if not record.value and record.key is None:
             return "without key and value"
@@ -57,33 +66,60 @@ class Wanted:
         )
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the dead letters looked at."""
-
-    sent: Counter[str] = field(default_factory=Counter)  # by reason
-    kept: Counter[str] = field(default_factory=Counter)  # by why
-
-
 def reason_of(record: Record) -> str:
     """Return why a record became a dead letter, as its header says."""
-    return (dict(record.headers).get("sentiment-reason") or b"").decode("utf-8", "replace")
+    return (dict(record.headers).get(Header.REASON) or b"").decode("utf-8", "replace")
 
 
 def message_of(record: Record, topic: str) -> Outgoing:
-    """Return the record as it was read once, with the count of its replays."""
-    headers = (header for header in carried_headers(record) if header[0] != REPLAYS)
-    return Outgoing(topic, record.key, record.value, (*headers, (REPLAYS, b"%d" % (replays_of(record) + 1))))
+    """Return the record as it was first read, with the count of its replays."""
+    return Outgoing(topic, record.key, record.value, replayed_headers(record))
+
+
+def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bool, as_json: bool) -> None:
+    """Send the dead letters that no replay has read yet back to the input topic, and print the counts.
+
+    Raises BrokerUnreachable, TopicMissing, AccessDenied, BrokerRefused, SettingsRejected.
+    """
+    connection = connect_with(settings)
+    require_topics(connection, [settings.dlq_topic, settings.input_topic])
+    # Not the client of the settings: confluent-kafka drops headers whose name is not UTF-8.
+    source = KafkaSource(connection, topic=settings.dlq_topic, group_id=f"{settings.group_id}.replay")
+    sink = None if dry_run else KafkaSink(connection, delivery_timeout_ms=settings.delivery_timeout_ms)
+    replay = Replay(source, sink, settings.input_topic, wanted, timeout_s=settings.delivery_timeout_ms / 1000)
+    try:
+        with countdown_bar("Replaying") as advance:
+            replay.run(advance)
+    finally:
+        source.close(timeout_s=CLOSE_TIMEOUT_S)
+        if sink is not None:
+            sink.close(timeout_s=CLOSE_TIMEOUT_S)
+        _print_counts(replay, dry_run=dry_run, as_json=as_json)
+
+
+def _print_counts(replay: "Replay", *, dry_run: bool, as_json: bool) -> None:
+    sent, skipped = replay.sent.total(), replay.skipped.total()
+    if as_json:
+        counts = {"sent": dict(replay.sent), "left": dict(replay.skipped), "dry_run": dry_run}
+        echo_json(counts | {"sent_total": sent, "left_total": skipped})
+        return
+    for what, by_why in (("would send" if dry_run else "sent", replay.sent), ("left", replay.skipped)):
+        for why, count in sorted(by_why.items()):
+            click.echo(f"{what} {count}: {why}", err=True)
+    click.echo(f"{sent} of {sent + skipped} dead letters", err=True)
 
 
 class Replay:
-    """One pass over the dead letters that nobody has looked at yet.
+    """One pass over the dead letters that no replay has read yet.
 
-    Without a sink it is a dry run: nothing is sent and no place is remembered.
+    Without a sink it is a dry run: nothing is sent and no position is committed.
     """
 
-    def __init__(self, source: Source, sink: Sink | None, topic: str, wanted: Wanted, *, timeout_s: float) -> None:
-        self.tally = Tally()
+    def __init__(
+        self, source: Source, sink: Sink | None, topic: str, wanted: ReplayFilter, *, timeout_s: float
+    ) -> None:
+        self.sent: Counter[str] = Counter()  # by reason of the dead letter
+        self.skipped: Counter[str] = Counter()  # by why it was skipped
         self._source = source
         self._sink = sink
         self._topic = topic
@@ -92,19 +128,20 @@ class Replay:
         self._owned: set[TopicPartition] = set()
 
     def run(self, on_progress: Callable[[int, int], None]) -> None:
-        """Go on to the end of the topic; `on_progress` hears how many were looked at, and how many are left.
+        """Read to the end of the topic. `on_progress` gets how many were read since its last call, and how many remain.
 
-        Raises BrokerUnreachable, and what a receipt says that did not become good.
+        Raises BrokerUnreachable, and the error of any receipt that failed.
         """
         while True:
             polled = self._source.poll(timeout_s=POLL_S, max_records=POLL_RECORDS)
             self._own(polled)
             why_not = [self._wanted.why_not(record) for record in polled.records]
+            sent = [record for record, why in zip(polled.records, why_not, strict=True) if why is None]
             if self._sink is not None and polled.records:
-                pairs = zip(polled.records, why_not, strict=True)
-                self._send(self._sink, [record for record, why in pairs if why is None])
-                self._remember(polled.records)
-            self._count(polled.records, why_not)
+                self._send(self._sink, sent)
+                self._commit(polled.records)
+            self.sent.update(map(reason_of, sent))
+            self.skipped.update(filter(None, why_not))
             lag = self._source.lag()
             on_progress(len(polled.records), sum(lag.values()))
             if self._owned and not polled.records and all(lag.get(partition) == 0 for partition in self._owned):
@@ -113,17 +150,10 @@ class Replay:
     def _own(self, polled: Polled) -> None:
         if polled.lost or polled.revoked:
             raise BrokerRefused(
-                "another replay under the same group took partitions away. What was remembered is right: "
-                "run it again when the other one is over"
+                "another replay in the same group took partitions away. The committed position is right: "
+                "run this again when the other one has ended"
             )
         self._owned |= polled.assigned
-
-    def _count(self, records: Iterable[Record], why_not: Iterable[str | None]) -> None:
-        for record, why in zip(records, why_not, strict=True):
-            if why is None:
-                self.tally.sent[reason_of(record)] += 1
-            else:
-                self.tally.kept[why] += 1
 
     def _send(self, sink: Sink, records: Iterable[Record]) -> None:
         receipts = [sink.send(message_of(record, self._topic)) for record in records]
@@ -137,9 +167,9 @@ class Replay:
             if receipt.error is not None:
                 raise receipt.error
 
-    def _remember(self, records: Iterable[Record]) -> None:
+    def _commit(self, records: Iterable[Record]) -> None:
         next_offsets = {record.partition: record.offset + 1 for record in records}
         try:
             self._source.commit(next_offsets, timeout_s=self._timeout_s)
         except (AssignmentLost, BrokerUnavailable) as exc:
-            raise BrokerUnreachable(f"{exc}. Some that were sent are looked at again by the next replay") from exc
+            raise BrokerUnreachable(f"{exc}. The next replay sends some of them again") from exc

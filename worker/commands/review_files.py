@@ -1,24 +1,24 @@
 """Reviews from files: JSON lines, CSV with a header, or plain text, read one at a time in bounded memory.
 
-Whatever the format, a row becomes one value of the input topic and is judged as the worker judges it.
+In every format a row becomes one value of the input topic, and the worker's own decoder reads it.
 """
 
 import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final, Literal, TypeVar, cast
+from typing import Final, Literal, Protocol, TypeVar, cast
 
 from worker.errors import SettingsRejected, UnreadableReview
-from worker.wire.messages import Review, decode_review
+from worker.wire.review import Review, decode_review
 
 FileFormat = Literal["auto", "jsonl", "csv", "text"]
 
-MAX_ROW_BYTES: Final = 16 * 1024 * 1024  # of a line or a CSV cell: longer ones are no reviews
+MAX_ROW_BYTES: Final = 16 * 1024 * 1024  # of a line or a CSV cell; longer ones are not reviews
 Raw = TypeVar("Raw")
 _BOM: Final = b"\xef\xbb\xbf"
 _EXTENSIONS: Final[dict[str, FileFormat]] = {
@@ -31,20 +31,44 @@ _EXTENSIONS: Final[dict[str, FileFormat]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One review, and the value that stands for it on the input topic."""
+class ReviewRow:
+    """One review, and its value on the input topic."""
 
-    line: int  # where it begins, from 1
+    line: int  # its first line, from 1
     value: bytes
     review: Review
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableRow:
     """A row that is not a review."""
 
     line: int
     why: str  # never quotes the row
+
+
+FileRow = ReviewRow | UnreadableRow
+
+
+class Progress(Protocol):
+    """Follows how a command works through the rows of a file."""
+
+    def advance(self, reviews: int) -> None:
+        """Add this many reviews to those that are done."""
+        ...
+
+    def fail(self, row: UnreadableRow) -> None:
+        """Count a row that failed, and report its line number and why."""
+        ...
+
+
+def readable(rows: Iterable[FileRow], progress: Progress) -> Iterator[ReviewRow]:
+    """Yield the rows that are reviews, in order; the others fail."""
+    for row in rows:
+        if isinstance(row, ReviewRow):
+            yield row
+        else:
+            progress.fail(row)
 
 
 def open_input(path: str) -> AbstractContextManager[io.BufferedReader]:
@@ -52,11 +76,11 @@ def open_input(path: str) -> AbstractContextManager[io.BufferedReader]:
     return nullcontext(cast(io.BufferedReader, sys.stdin.buffer)) if path == "-" else Path(path).open("rb")
 
 
-def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[Row | Unreadable]:
-    """Yield the rows of a file in order; blank lines are skipped.
+def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) -> Iterator[FileRow]:
+    """Return the rows of a file in order, without blank lines.
 
-    `auto` goes by the extension of `name`, else by the first line. Raises SettingsRejected when a CSV has no
-    column `text`.
+    `auto` finds the format by the extension of `name`, else by the first line. Raises SettingsRejected when a CSV has
+    no column `text`.
     """
     if file_format == "auto":
         file_format = _EXTENSIONS.get(PurePath(name).suffix.lower()) or _recognized(stream)
@@ -66,7 +90,7 @@ def read_reviews(stream: io.BufferedReader, file_format: FileFormat, name: str) 
 
 
 def _recognized(stream: io.BufferedReader) -> FileFormat:
-    """Tell the format by what is buffered of the first line."""
+    """Find the format by the buffered part of the first line."""
     start = stream.peek(1).removeprefix(_BOM).lstrip()
     if start.startswith(b"{"):
         return "jsonl"
@@ -74,16 +98,16 @@ def _recognized(stream: io.BufferedReader) -> FileFormat:
     return "csv" if "text" in _columns(csv.reader([first_line])) else "text"
 
 
-def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[Row | Unreadable]:
+def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[FileRow]:
     for number, line in _lines(stream):
         if line is None:
-            yield Unreadable(number, f"longer than {MAX_ROW_BYTES} bytes")
+            yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
         elif line.strip():
             yield _row(number, line, to_value)
 
 
 def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
-    """Number the lines; one that is too long is passed over and stands as None."""
+    """Yield number and content of each line; the content of one that is too long is skipped, and None."""
     number = 0
     while line := stream.readline(MAX_ROW_BYTES):
         number += 1
@@ -98,17 +122,17 @@ def _value_of_text(line: bytes) -> bytes:
     return _to_json({"text": line.decode("utf-8").rstrip("\r\n")})
 
 
-def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[Row | Unreadable]:
+def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[FileRow]:
     csv.field_size_limit(MAX_ROW_BYTES)
-    # Strict: a stray quote is an error of its row instead of swallowing the rows after it.
+    # Strict, so that a stray quote is an error of its row and does not swallow the rows after it.
     reader = csv.reader(_decoded(stream), strict=True)
     columns = _columns(reader)
     if "text" not in columns:
-        raise SettingsRejected(f"{name}: the first line of a CSV names its columns, and none of them is `text`")
+        raise SettingsRejected(f"{name}: the first line of a CSV names its columns, but none of them is `text`")
 
     def value_of(cells: list[str]) -> bytes:
         if len(cells) > len(columns):
-            raise ValueError(f"{len(cells)} cells for {len(columns)} columns; quote a text that has commas")
+            raise ValueError(f"{len(cells)} cells for {len(columns)} columns; put a text with commas in quotes")
         named = zip(columns, cells, strict=False)
         return _to_json({column: cell for column, cell in named if cell or column == "text"})
 
@@ -117,7 +141,7 @@ def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[Row | Unreadable
         try:
             cells = next(reader, None)
         except csv.Error as exc:
-            yield Unreadable(number, f"not CSV: {exc}")
+            yield UnreadableRow(number, f"not CSV: {exc}")
             continue
         if cells is None:
             return
@@ -126,10 +150,10 @@ def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[Row | Unreadable
 
 
 def _decoded(stream: io.BufferedReader) -> Iterator[str]:
-    """Yield lines; a byte that is not UTF-8 becomes a lone surrogate, which fails its own row only."""
+    """Yield lines. A byte that is not UTF-8 becomes a lone surrogate, so that only its own row fails."""
     first = stream.readline(MAX_ROW_BYTES).removeprefix(_BOM)
     yield first.decode("utf-8", "surrogateescape")
-    while line := stream.readline(MAX_ROW_BYTES + 1):  # one more than a cell may have: too long stays too long
+    while line := stream.readline(MAX_ROW_BYTES + 1):  # one more than a cell may have, so that a longer one fails
         yield line.decode("utf-8", "surrogateescape")
 
 
@@ -144,13 +168,13 @@ def _to_json(fields: dict[str, str]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode("utf-8")
 
 
-def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> Row | Unreadable:
+def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> FileRow:
     try:
         value = to_value(raw)
-        return Row(line, value, decode_review(value))
+        return ReviewRow(line, value, decode_review(value))
     except UnreadableReview as exc:
-        return Unreadable(line, f"{exc.reason}: {exc}")
+        return UnreadableRow(line, f"{exc.reason}: {exc}")
     except UnicodeError:
-        return Unreadable(line, "not UTF-8")
+        return UnreadableRow(line, "not UTF-8")
     except ValueError as exc:
-        return Unreadable(line, str(exc))
+        return UnreadableRow(line, str(exc))

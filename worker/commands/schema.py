@@ -1,4 +1,4 @@
-"""What others need to read and write our topics, and to read `/status.json`: JSON Schemas and an AsyncAPI document."""
+"""The `schema` command: JSON Schemas of the messages and of `/status.json`, and an AsyncAPI document of the topics."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,46 +10,30 @@ from pydantic.json_schema import models_json_schema
 import worker
 from worker.monitoring.status.document import StatusDocument
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason, Review, ScoredReview
+from worker.wire.headers import Header, On
+from worker.wire.review import Review
+from worker.wire.scored import ScoredReview
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_PROVENANCE: Final = {
-    "sentiment-source": "`topic-partition-offset` of the input record",
-    "sentiment-worker": "version of the worker",
-    "sentiment-model": "`name@version` of the model",
-    "sentiment-model-sha256": "digest of the artifact's manifest",
-}
-_REPLAYED: Final = {"sentiment-replays": "how often the review was sent back from the dead-letter topic"}
-_DEAD_LETTER: Final = {
-    **_PROVENANCE,
-    "sentiment-reason": f"why: one of {', '.join(reason.value for reason in Reason)}",
-    "sentiment-error": "the same in words, at most 1000 characters",
-    "sentiment-failed-at": "when, RFC 3339",
-    "sentiment-source-topic": "topic of the input record",
-    "sentiment-source-partition": "its partition",
-    "sentiment-source-offset": "its offset",
-    "sentiment-source-timestamp": "its timestamp, epoch milliseconds; empty when it had none",
-}
-
 
 def review_schema() -> dict[str, Any]:
-    """Return what a value of the input topic must look like."""
+    """Return the JSON Schema of a value of the input topic."""
     return {"$schema": DIALECT, **Review.model_json_schema()}
 
 
 def scored_schema() -> dict[str, Any]:
-    """Return what a value of the output topic looks like; later versions may add fields."""
+    """Return the JSON Schema of a value of the output topic. Later versions may add fields."""
     return {"$schema": DIALECT, **ScoredReview.model_json_schema(mode="serialization")}
 
 
 def status_schema() -> dict[str, Any]:
-    """Return what `/status.json` answers; later versions may add fields."""
+    """Return the JSON Schema of `/status.json`. Later versions may add fields."""
     return {"$schema": DIALECT, **StatusDocument.model_json_schema(mode="serialization")}
 
 
 def asyncapi() -> dict[str, Any]:
-    """Return the three topics, under their default names, as an AsyncAPI 3.0 document."""
+    """Return an AsyncAPI 3.0 document of the three topics, with their default names."""
     _, definitions = models_json_schema(
         [(Review, "validation"), (ScoredReview, "serialization")], ref_template="#/components/schemas/{model}"
     )
@@ -83,26 +67,26 @@ def _channel(setting: str, *messages: str) -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     return {
         "review": {
-            "summary": "A review to score. Headers are free and carried over to the result.",
+            "summary": "A review to score. It may have any headers; the result keeps them.",
             "payload": {"$ref": "#/components/schemas/Review"},
-            **_keyed("Chooses the partition, so the order; kept in the result. The review's id is a good key."),
+            **_keyed("Chooses the partition. The result has the same key. The review's id is a good key."),
         },
         "scored": {
-            "summary": "The score of one review, in its partition's order.",
+            "summary": "The result of one review. Results of a partition have the order of their reviews.",
             "payload": {"$ref": "#/components/schemas/ScoredReview"},
             **_keyed("The key of the review."),
-            **_headers("Those of the review, and:", _PROVENANCE),
+            **_headers("Those of the review, and:", On.RESULTS),
         },
         "tombstone": {
-            "summary": "A null value deletes what the key held; one on the input becomes one on the output.",
+            "summary": "A null value deletes the record with this key. The worker passes it on to the output.",
             "payload": {"type": "null"},
-            **_keyed("Whatever is deleted."),
+            **_keyed("The key of the deleted record."),
         },
         "deadLetter": {
-            "summary": "A record that could not be scored, its key and value unchanged.",
+            "summary": "A record that could not be scored, with its key and value unchanged.",
             "contentType": "application/octet-stream",
-            "payload": {"description": "The bytes of the input record; any."},
-            **_headers("Those of the record, and:", _DEAD_LETTER),
+            "payload": {"description": "The bytes of the input record, of any kind."},
+            **_headers("Those of the record, and:", On.RESULTS, On.DEAD_LETTERS),
         },
     }
 
@@ -111,14 +95,17 @@ def _keyed(description: str) -> dict[str, Any]:
     return {"bindings": {"kafka": {"key": {"type": "string", "description": description}}}}
 
 
-def _headers(description: str, headers: dict[str, str]) -> dict[str, Any]:
-    properties = {name: {"type": "string", "description": meaning} for name, meaning in (headers | _REPLAYED).items()}
+def _headers(description: str, *always: On) -> dict[str, Any]:
     return {
         "headers": {
             "type": "object",
             "description": description,
-            "properties": properties,
-            "required": list(headers),
+            "properties": {
+                header.value: {"type": "string", "description": header.meaning}
+                for header in Header
+                if header.on in (*always, On.REPLAYED)
+            },
+            "required": [header.value for header in Header if header.on in always],
         }
     }
 
@@ -132,12 +119,12 @@ DOCUMENTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
 
 
 def to_text(document: dict[str, Any]) -> str:
-    """Return a document as it is committed."""
+    """Return the text of a document's file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_all(directory: Path) -> None:
-    """Write every document to a file of its name in `directory`."""
+    """Write every document to `<name>.json` in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, document in DOCUMENTS.items():
         (directory / f"{name}.json").write_text(to_text(document()), "utf-8")

@@ -1,96 +1,102 @@
-"""Scoring files without Kafka: the `score` command."""
+"""Scoring a file without Kafka: the `score` command."""
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import click
+
 from model.errors import EngineBroken
 from model.predictor import Predictor
-from worker.commands.review_files import Row, Unreadable
+from worker.commands.review_files import FileFormat, FileRow, Progress, ReviewRow, UnreadableRow
+from worker.commands.terminal import echo_json, open_reviews
 from worker.errors import ModelUnusable, SettingsRejected
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.wire.messages import Model, ScoredReview, encode_scored
+from worker.scoring.opening import open_predictor
+from worker.settings.schema import Settings
+from worker.wire.scored import Model, ScoredReview, encode_scored
 
-MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # a few huge reviews make a chunk, too
+MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # bounds the memory of a chunk of huge reviews
 
 
-@dataclass(slots=True)
-class Tally:
-    """How a file went."""
+def score_file(
+    settings: Settings, source: str, file_format: FileFormat, output: str, *, chunk_reviews: int, as_json: bool
+) -> int:
+    """Score the file `source` into the file `output` (`-`: stdin, stdout) and print a summary.
 
-    scored: int = 0
-    failed: int = 0
+    Returns how many rows failed. Raises ModelUnusable, SettingsRejected.
+    """
+    predictor = open_predictor(settings)
+    started_s = time.monotonic()
+    with open_reviews(source, file_format, "Scoring") as (rows, progress), open_output(output) as sink:
+        scored = score_rows(rows, predictor, sink, progress, chunk_reviews=chunk_reviews)
+    took_s = time.monotonic() - started_s
+    if as_json:
+        summary = {"scored": scored, "failed": progress.failed, "seconds": round(took_s, 6)}
+        echo_json(summary, err=output == "-")
+    else:
+        click.echo(f"scored {scored} reviews in {took_s:.1f} s, {scored / took_s:.0f}/s", err=True)
+    return progress.failed
 
 
 def score_rows(
-    rows: Iterable[Row | Unreadable],
-    predictor: Predictor,
-    output: BinaryIO,
-    *,
-    chunk_reviews: int,
-    on_failure: Callable[[Unreadable], None],
-    on_progress: Callable[[int], None],
-) -> Tally:
-    """Write one `ScoredReview` a line in the order of the rows; what cannot be read or scored is told instead.
+    rows: Iterable[FileRow], predictor: Predictor, output: BinaryIO, progress: Progress, *, chunk_reviews: int
+) -> int:
+    """Write one `ScoredReview` a line, in the order of the rows, and return how many.
 
-    Raises ModelUnusable when the engine breaks.
+    A row that cannot be read or scored fails. Raises ModelUnusable when the engine breaks.
     """
-    tally = Tally()
+    scored = 0
     for chunk in _chunks(rows, chunk_reviews):
         for result in _score(chunk, predictor):
-            if isinstance(result, Unreadable):
-                on_failure(result)
-                tally.failed += 1
+            if isinstance(result, UnreadableRow):
+                progress.fail(result)
             else:
                 output.write(encode_scored(result) + b"\n")
-                tally.scored += 1
+                scored += 1
         output.flush()
-        on_progress(len(chunk))
-    return tally
+        progress.advance(len(chunk))
+    return scored
 
 
-def _chunks(rows: Iterable[Row | Unreadable], chunk_reviews: int) -> Iterator[list[Row | Unreadable]]:
-    chunk: list[Row | Unreadable] = []
+def _chunks(rows: Iterable[FileRow], reviews: int) -> Iterator[list[FileRow]]:
+    chunk: list[FileRow] = []
     size_bytes = 0
     for row in rows:
         chunk.append(row)
-        size_bytes += len(row.value) if isinstance(row, Row) else 0
-        if len(chunk) == chunk_reviews or size_bytes >= MAX_CHUNK_BYTES:
+        size_bytes += len(row.value) if isinstance(row, ReviewRow) else 0
+        if len(chunk) == reviews or size_bytes >= MAX_CHUNK_BYTES:
             yield chunk
             chunk, size_bytes = [], 0
     if chunk:
         yield chunk
 
 
-def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[ScoredReview | Unreadable]:
+def _score(chunk: list[FileRow], predictor: Predictor) -> Iterator[ScoredReview | UnreadableRow]:
     """Yield one result for each row, in order."""
-    tokenized = predictor.tokenize([row.review.text for row in chunk if isinstance(row, Row)])
+    tokenized = predictor.tokenize([row.review.text for row in chunk if isinstance(row, ReviewRow)])
     try:
         outcomes = iter(score_or_isolate(predictor.predict, tokenized))
     except EngineBroken as exc:
         raise ModelUnusable(str(exc)) from exc
-    info = predictor.info
-    model = Model(name=info.name, version=info.version, sha256=info.sha256)
+    model = Model.of(predictor.info)
     scored_at = datetime.now(UTC)
     for row in chunk:
-        if isinstance(row, Unreadable):
+        if isinstance(row, UnreadableRow):
             yield row
             continue
         outcome = next(outcomes)
         if isinstance(outcome, Poison):
-            yield Unreadable(row.line, f"cannot be scored: {outcome.error}")
+            yield UnreadableRow(row.line, f"cannot be scored: {outcome.error}")
             continue
         yield ScoredReview.of(
             review_id=f"line-{row.line}" if row.review.review_id is None else row.review.review_id,
-            probability=outcome.probability,
-            tokens=outcome.tokens,
-            truncated=outcome.truncated,
-            out_of_domain=outcome.out_of_domain,
+            score=outcome,
             model=model,
             scored_at=scored_at,
         )
@@ -98,7 +104,7 @@ def _score(chunk: list[Row | Unreadable], predictor: Predictor) -> Iterator[Scor
 
 @contextmanager
 def open_output(path: str) -> Iterator[BinaryIO]:
-    """Open `path` for writing, or stdout for `-`; a file appears whole under its name, or not at all.
+    """Open `path` for writing, or stdout for `-`. A file appears complete under its name, or not at all.
 
     Raises SettingsRejected when it cannot be written.
     """

@@ -1,23 +1,44 @@
-"""One line for each scored review or dead letter: the `tail` command."""
+"""Printing one line for each scored review or dead letter: the `tail` command."""
 
+from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 import click
 from pydantic import ValidationError
 
+from worker.broker.cluster.reader import read_topic
 from worker.broker.contract import Record
 from worker.commands.terminal import printable
-from worker.wire.messages import ScoredReview, replays_of
+from worker.settings.connecting import connect_with
+from worker.settings.schema import Settings
+from worker.wire.headers import Header, replays_of
+from worker.wire.scored import ScoredReview
 
 _COLORS: Final = {"positive": "green", "negative": "red"}
+
+
+def print_records(
+    settings: Settings, topic: str | None, *, from_beginning: bool, limit: int | None, as_json: bool
+) -> None:
+    """Print the records of a topic (None: the output topic) as they arrive, until `limit` or Ctrl-C.
+
+    Raises BrokerUnreachable, TopicMissing, AccessDenied, SettingsRejected.
+    """
+    topic = topic or settings.output_topic
+    connection = connect_with(settings)
+    with suppress(KeyboardInterrupt), read_topic(connection, topic, from_beginning=from_beginning) as records:
+        click.echo(f"reading {topic} from its {'beginning' if from_beginning else 'end'}", err=True)
+        for record in islice(records, limit):
+            click.echo((record.value or b"null") if as_json else line_for_people(record))
 
 
 def line_for_people(record: Record) -> str:
     """Return time (UTC), sentiment, P(positive), confidence and id of a scored review, and whether it is flagged.
 
-    Of a dead letter: time, reason, where it was read, and the error. Never its text.
+    For a dead letter: time, reason, where it was read, and the error. Never its text.
     """
-    if "sentiment-reason" in dict(record.headers):
+    if Header.REASON in dict(record.headers):
         return _dead_letter(record)
     if record.value is None:
         return f"deleted   {printable((record.key or b'').decode('utf-8', 'replace'))}"
@@ -35,10 +56,10 @@ def line_for_people(record: Record) -> str:
 
 
 def _dead_letter(record: Record) -> str:
-    def header(name: str) -> str:
-        return printable((dict(record.headers).get(f"sentiment-{name}") or b"").decode("utf-8", "replace"))
+    def header(name: Header) -> str:
+        return printable((dict(record.headers).get(name) or b"").decode("utf-8", "replace"))
 
-    reason = click.style(f"{header('reason'):<17}", fg="yellow")
+    reason = click.style(f"{header(Header.REASON):<17}", fg="yellow")
     replays = replays_of(record)
-    again = f"  (sent back {replays} times before)" if replays else ""
-    return f"{header('failed-at')[11:19]}  {reason}  {header('source')}  {header('error')}{again}"
+    replayed = f"  (replayed {replays} times before)" if replays else ""
+    return f"{header(Header.FAILED_AT)[11:19]}  {reason}  {header(Header.SOURCE)}  {header(Header.ERROR)}{replayed}"

@@ -7,20 +7,17 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from worker.broker.contract import Receipt, Sink, Source
-from worker.delivery.blame import blame, worst_failure
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
-from worker.errors import (
-    AssignmentLost,
-    BrokerUnavailable,
-)
+from worker.delivery.refusals import error_to_raise, worst_failure
+from worker.errors import AssignmentLost, BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
 
 class AtLeastOnce(Delivery):
-    """Publish, wait for the acknowledgements, then commit: a crash repeats the uncommitted window, never skips."""
+    """Publishes, waits for acknowledgements, then commits. A crash repeats what was not committed and skips nothing."""
 
     def __init__(
         self,
@@ -39,7 +36,7 @@ class AtLeastOnce(Delivery):
         self._commit_timeout_s = commit_timeout_s
         self._commit_due_s = 0.0
         self._in_flight: deque[tuple[Outcome, Receipt]] = deque()
-        self._stored: list[Outcome] = []  # and not told yet: what raises tells nothing
+        self._stored: list[Outcome] = []  # and not returned yet, because a call that raises returns nothing
 
     @property
     def unfinished(self) -> int:
@@ -57,22 +54,22 @@ class AtLeastOnce(Delivery):
         if now_s >= self._commit_due_s:
             self._commit_due_s = now_s + self._commit_interval_s
             self._commit_if_possible(min(timeout_s, self._commit_timeout_s))
-        return self._tell_stored()
+        return self._take_stored()
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
         deadline_s = time.monotonic() + timeout_s
         try:
-            if self._in_flight:  # else there may be no sink: it was let go of by `restart`
+            if self._in_flight:  # else the sink may be closed: see `restart`
                 self._sink.flush(timeout_s=timeout_s, hurried=hurried)
         finally:
             self._collect()
             left_s = 0.0 if hurried() else deadline_s - time.monotonic()
             self._commit(timeout_s=max(LEAST_COMMIT_S, min(left_s, self._commit_timeout_s)))
-        return self._tell_stored()
+        return self._take_stored()
 
     def restart(self) -> list[Outcome]:
-        """See Delivery. The producer is replaced: one that gave up on a batch has lost its place in the sequence."""
+        """See Delivery. Closes the producer, because one that gave up on a batch has a gap in its sequence numbers."""
         forgotten = [outcome for outcome, _ in self._in_flight]
         self._in_flight.clear()
         self._sink.close(timeout_s=0)
@@ -87,18 +84,18 @@ class AtLeastOnce(Delivery):
         self._sink.close(timeout_s=0)
 
     def _collect(self) -> None:
-        """Take the acknowledged outcomes off the front; a failure that has come to the front is raised, alone."""
+        """Take acknowledged outcomes off the front. Raise a failure at the front, once those before it are returned."""
         while self._in_flight and self._in_flight[0][1].done:
             outcome, receipt = self._in_flight[0]
             if receipt.error is not None:
                 if self._stored:
                     return
-                raise blame(*worst_failure(self._in_flight))
+                raise error_to_raise(*worst_failure(self._in_flight))
             self._in_flight.popleft()
             self._offsets.finished(outcome.record.partition, outcome.generation, outcome.record.offset)
             self._stored.append(outcome)
 
-    def _tell_stored(self) -> list[Outcome]:
+    def _take_stored(self) -> list[Outcome]:
         stored, self._stored = self._stored, []
         return stored
 
@@ -106,10 +103,10 @@ class AtLeastOnce(Delivery):
         try:
             self._commit(timeout_s=timeout_s)
         except AssignmentLost:
-            # The next poll tells which partitions are gone; those that stay are committed with the next round.
-            log.info("commit came after a rebalance")
+            # The next poll returns the lost partitions. The next commit includes the others.
+            log.info("a commit came too late because the group rebalances")
         except BrokerUnavailable as exc:
-            log.warning("commit not confirmed, will try again: %s", exc)
+            log.warning("a commit is not confirmed and will be tried again: %s", exc)
 
     def _commit(self, *, timeout_s: float) -> None:
         next_offsets = self._offsets.committable()

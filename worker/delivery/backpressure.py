@@ -1,25 +1,25 @@
-"""How much the worker holds, and when to stop fetching. Pure.
+"""How much the worker holds, and when to pause fetching. Pure.
 
-Held is everything read whose result the broker has not acknowledged: waiting, computing, or in the producer.
-Partitions are paused rather than not polled, since polling is what keeps the group membership.
+A record is held from when it is read until the broker has stored its result. Partitions are paused, but polling goes
+on, because a consumer that does not poll loses its membership.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-RESUME_BELOW: Final = 0.75  # at 0.5 the batcher had less to choose from, and the worker lost 3 % of its pace
+RESUME_BELOW: Final = 0.75  # at 0.5 the batcher had fewer reviews to choose from, and the worker was 3 % slower
 
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """The memory that reviews may take."""
+    """How many records, and bytes of them, the worker may hold."""
 
     records: int
     size_bytes: int
 
 
 class Backpressure:
-    """Counts what is held. Two thresholds, so that fetching does not flap: full, and less than three quarters full."""
+    """Counts what is held. Fetching pauses when it is full, and resumes when it is less than three quarters full."""
 
     def __init__(self, limits: HoldLimits) -> None:
         self._limits = limits
@@ -38,12 +38,12 @@ class Backpressure:
         self.size_bytes += size_bytes
 
     def release(self, records: int, size_bytes: int) -> None:
-        """Count records that are done with."""
+        """Count records that are finished or dropped."""
         self.records -= records
         self.size_bytes -= size_bytes
 
     def changed(self) -> bool:
-        """Decide anew whether fetching is paused; whether that changed anything."""
+        """Update `paused`; return whether it changed."""
         fill = max(self.records / self._limits.records, self.size_bytes / self._limits.size_bytes)
         was, self.paused = self.paused, fill >= (RESUME_BELOW if self.paused else 1.0)
         return was != self.paused

@@ -1,7 +1,7 @@
-"""When so much goes wrong that going on would do harm. Pure: the time is an argument.
+"""When the worker must stop because it writes too many dead letters. Pure: the time is an argument.
 
-A broken producer or a broken model makes every record a dead letter. Without a limit the worker would empty the input
-topic into the dead-letter topic, and look busy while it does.
+If the producer or the model is broken, every record becomes a dead letter. Without a limit, the worker would empty the
+input topic into the dead-letter topic, and look healthy meanwhile.
 """
 
 from collections.abc import Hashable
@@ -11,16 +11,17 @@ WINDOW_S: Final = 60.0
 
 
 class Breaker:
-    """Allows `limit` records in any minute."""
+    """Allows `limit` dead letters in any minute."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._counted_at_s: dict[Hashable, float] = {}  # the last `limit` records, oldest first
 
     def allows(self, record: Hashable, now_s: float) -> bool:
-        """Count one more; False when it is one too many. One that is read again, as after a replay, counts once.
+        """Count a dead letter. Return False if it is one too many.
 
-        `record` tells it from all others. Times never go back.
+        `record` identifies the record, so that one that is read again, as after a replay, counts once. `now_s` must not
+        go back.
         """
         if record in self._counted_at_s:
             return True

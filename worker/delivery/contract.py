@@ -1,4 +1,4 @@
-"""How results reach the broker and offsets follow them: the contract of both deliveries."""
+"""The contract of both deliveries: how results reach the broker, and how offsets follow them."""
 
 from collections.abc import Callable, Sequence
 from math import inf
@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from worker.delivery.outcomes import Outcome
 
-LEAST_COMMIT_S: Final = 0.5  # what a commit gets, though the time was spent on what it needs
+LEAST_COMMIT_S: Final = 0.5  # time for a commit, even if the time for the drain is used up
 
 
 class Delivery(Protocol):
@@ -18,33 +18,34 @@ class Delivery(Protocol):
         ...
 
     def publish(self, outcomes: Sequence[Outcome]) -> None:
-        """Take outcomes, of one partition in the order in which their results must appear. Does not block."""
+        """Send outcomes; those of a partition in the order of their offsets. Does not block."""
         ...
 
     def settle(self, now_s: float, *, timeout_s: float = inf) -> list[Outcome]:
-        """Return the outcomes stored since the last call, and commit when it is time to, for `timeout_s` at most.
+        """Return the outcomes stored since the last call. If a commit is due, commit, within `timeout_s`.
 
-        Raises DeliveryFailed: call `restart` and replay. Raises Fatal: the process must end.
+        `now_s` is monotonic. Raises DeliveryFailed: call `restart` and replay. Raises Fatal: the process must end.
         """
         ...
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
-        """Wait for every outcome, commit what is finished, and return as `settle` does.
+        """Wait until every outcome is stored, commit, and return as `settle` does.
 
-        Raises as `settle`, and what kept it from committing: BrokerUnavailable when the time is over or it is
-        `hurried`, AssignmentLost while the group rebalances (poll, and try again). What is not committed will be
-        replayed.
+        `hurried` is called meanwhile; once it returns True, the wait ends as if `timeout_s` were over.
+        Raises as `settle` does, and two more errors, after which what is not committed will be replayed:
+        BrokerUnavailable if the time is over, AssignmentLost if the group rebalances. After the latter, poll and try
+        again.
         """
         ...
 
     def restart(self) -> list[Outcome]:
-        """Forget what is in flight after a failure, and return it: none of it will be committed."""
+        """Forget and return what is in flight, after a failure. It will not be committed."""
         ...
 
     def reopen(self) -> None:
-        """Make ready to publish again after `restart`. Raises BrokerUnavailable: not ready yet, call again."""
+        """Prepare to publish again after `restart`. Raises BrokerUnavailable: call again later."""
         ...
 
     def close(self) -> None:
-        """Let go of the producer, and of what is in flight: it will not be committed."""
+        """Close the producer. What is in flight will not be committed."""
         ...

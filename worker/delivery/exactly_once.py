@@ -1,6 +1,5 @@
 """Exactly once: results and offsets in one transaction."""
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,31 +7,24 @@ from math import inf
 from typing import Final
 
 from worker.broker.contract import Receipt, Source, TransactionalSink
-from worker.delivery.blame import blame, worst_failure
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
-from worker.errors import (
-    AssignmentLost,
-    BrokerRefused,
-    BrokerUnavailable,
-    DeliveryFailed,
-    Fenced,
-)
+from worker.delivery.refusals import error_to_raise, worst_failure
+from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, DeliveryFailed, Fenced
 
-log = logging.getLogger(__name__)
-
-ONE_NAME_EACH: Final = "Give each worker a transactional_id of its own"
+ADVICE_FENCED: Final = "Give each worker a transactional_id of its own"
 
 
 class ExactlyOnce(Delivery):
-    """Results, dead letters and offsets of one checkpoint are one transaction: readers of committed data see each once.
+    """Stores the results, dead letters and offsets of a checkpoint in one transaction.
 
-    A transaction begins with the first outcome after a checkpoint, never before the engine has done its work, and takes
-    several batches. One that fails is not repeated: the worker goes back to the committed offsets, which know whether
-    it was stored. After one that took too long the next is half as large, or a slow connection would fail them all for
-    ever; each that succeeds lets them grow by an eighth again.
-    Needs outcomes in the order of their offsets: a result must not be stored before those below it.
+    Readers of committed data see each result once. A transaction begins with the first outcome after a checkpoint, so
+    it does not stay open while the engine computes that outcome. It takes several batches.
+    A failed transaction is not repeated: the worker goes back to the committed offsets, which also show whether the
+    transaction was stored. After one that took too long, the next is half as large; otherwise every transaction over a
+    slow connection would fail. Each success lets them grow by an eighth.
+    Needs outcomes in the order of their offsets, because a result must not be stored before those below it.
     """
 
     def __init__(
@@ -47,9 +39,9 @@ class ExactlyOnce(Delivery):
         transaction_timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """A checkpoint is made after `checkpoint_interval_s`, or at `checkpoint_outcomes`, its limit.
+        """Make a checkpoint after `checkpoint_interval_s`, or earlier, at `checkpoint_outcomes` outcomes.
 
-        `transaction_timeout_s` is when the broker gives up on a transaction. `clock` is that of `settle`.
+        The broker aborts a transaction after `transaction_timeout_s`. `clock` is the clock of `settle`.
         """
         self._source = source
         self._open_sink = open_sink
@@ -62,11 +54,11 @@ class ExactlyOnce(Delivery):
         self._transaction_timeout_s = transaction_timeout_s
         self._clock = clock
         self._transaction: list[tuple[Outcome, Receipt]] = []
-        self._answered = 0  # so many of them, from the first on
+        self._acknowledged = 0  # how many of them, from the first on, are stored
         self._begun_s = 0.0
-        self._due = False  # the transaction takes in no more
+        self._due = False  # once True, the transaction takes no more outcomes
         self._waiting: deque[Outcome] = deque()  # for the next one
-        self._stored: list[Outcome] = []  # and not told yet: what raises tells nothing
+        self._stored: list[Outcome] = []  # and not returned yet, because a call that raises returns nothing
 
     @property
     def unfinished(self) -> int:
@@ -74,27 +66,27 @@ class ExactlyOnce(Delivery):
         return len(self._transaction) + len(self._waiting)
 
     def publish(self, outcomes: Sequence[Outcome]) -> None:
-        """See Delivery. They are sent by the `settle` that follows: this must not fail with half of a batch taken."""
+        """See Delivery. The next `settle` sends them, because this must not fail with half of a batch taken."""
         self._waiting.extend(outcomes)
 
     def settle(self, now_s: float, *, timeout_s: float = inf) -> list[Outcome]:
-        """See Delivery. Waits for the broker while it commits a transaction, not for its messages."""
+        """See Delivery. Waits for the broker only to commit a transaction, not to store messages."""
         self._send(now_s)
         if not self._transaction:
-            return self._tell_stored()
+            return self._take_stored()
         full = len(self._transaction) >= self._size_limit
         self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
-            answered = self._follow_receipts()
-            # While the group rebalances, offsets are refused.
-            if self._due and answered and self._source.membership is not None:
+            all_stored = self._check_receipts()
+            # While the group rebalances, the broker refuses offsets.
+            if self._due and all_stored and self._source.membership is not None:
                 self._checkpoint(min(timeout_s, self._commit_timeout_s))
         except Fenced as exc:
-            age_s = self._clock() - self._begun_s  # this process may have stood still since `now_s`
+            age_s = self._clock() - self._begun_s  # the process may have been suspended since `now_s`
             if age_s < self._transaction_timeout_s:
-                raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
-            raise DeliveryFailed(f"the broker gave up on a transaction after {age_s:.0f} s: {exc}") from exc
-        return self._tell_stored()
+                raise BrokerRefused(f"{exc}. {ADVICE_FENCED}") from exc
+            raise DeliveryFailed(f"the broker aborted a transaction after {age_s:.0f} s: {exc}") from exc
+        return self._take_stored()
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
@@ -103,17 +95,17 @@ class ExactlyOnce(Delivery):
             while self.unfinished:
                 self._send(self._clock())
                 self._sink.flush(timeout_s=deadline_s - time.monotonic(), hurried=hurried)
-                self._follow_receipts()
+                self._check_receipts()
                 self._checkpoint(min(deadline_s - time.monotonic(), self._commit_timeout_s))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
-        return self._tell_stored()
+        return self._take_stored()
 
     def restart(self) -> list[Outcome]:
-        """See Delivery. The transaction is ended by `reopen`, or by its time-out."""
+        """See Delivery. `reopen`, or the transaction's timeout, ends the open transaction."""
         forgotten = [*(outcome for outcome, _ in self._transaction), *self._waiting]
         self._waiting.clear()
-        self._begin_anew()
+        self._clear_transaction()
         self._sink.close(timeout_s=0)
         return forgotten
 
@@ -122,14 +114,14 @@ class ExactlyOnce(Delivery):
         try:
             self._sink = self._open_sink()
         except Fenced as exc:
-            raise BrokerRefused(f"{exc}. {ONE_NAME_EACH}") from exc
+            raise BrokerRefused(f"{exc}. {ADVICE_FENCED}") from exc
 
     def close(self) -> None:
         """See Delivery."""
         self._sink.close(timeout_s=0)
 
     def _send(self, now_s: float) -> None:
-        """Let what waits join the transaction, as far as it may."""
+        """Send waiting outcomes, as many as the transaction may take."""
         while self._waiting and not self._due and len(self._transaction) < self._size_limit:
             if not self._transaction:
                 self._begin()
@@ -144,7 +136,7 @@ class ExactlyOnce(Delivery):
             raise DeliveryFailed(str(exc)) from exc
 
     def _checkpoint(self, timeout_s: float) -> None:
-        """Store the transaction, all of it answered. Raises AssignmentLost while the group rebalances: try again."""
+        """Commit the transaction; all its messages must be stored. Raises AssignmentLost while the group rebalances."""
         membership = self._source.membership
         if membership is None:
             raise AssignmentLost("the group rebalances")
@@ -161,28 +153,28 @@ class ExactlyOnce(Delivery):
             raise DeliveryFailed(f"a transaction of {len(self._transaction)} results failed: {exc}") from exc
         self._offsets.committed(next_offsets)
         self._stored += (outcome for outcome, _ in self._transaction)
-        self._begin_anew()
+        self._clear_transaction()
         self._size_limit = min(self._size_limit + max(1, self._size_limit // 8), self._checkpoint_outcomes)
 
-    def _follow_receipts(self) -> bool:
-        """Whether all of the transaction is stored. One that is not spoils it: without it, the others must not be."""
-        while self._answered < len(self._transaction) and self._transaction[self._answered][1].done:
-            if self._transaction[self._answered][1].error is not None:
+    def _check_receipts(self) -> bool:
+        """Return whether every message of the transaction is stored. Raises if one failed: it needs them all."""
+        while self._acknowledged < len(self._transaction) and self._transaction[self._acknowledged][1].done:
+            if self._transaction[self._acknowledged][1].error is not None:
                 outcome, error = worst_failure(self._transaction)
                 if isinstance(error, DeliveryFailed):
                     self._send_less()
-                raise blame(outcome, error)
-            self._answered += 1
-        return self._answered == len(self._transaction)
+                raise error_to_raise(outcome, error)
+            self._acknowledged += 1
+        return self._acknowledged == len(self._transaction)
 
     def _send_less(self) -> None:
         self._size_limit = max(1, len(self._transaction) // 2)
 
-    def _tell_stored(self) -> list[Outcome]:
+    def _take_stored(self) -> list[Outcome]:
         stored, self._stored = self._stored, []
         return stored
 
-    def _begin_anew(self) -> None:
+    def _clear_transaction(self) -> None:
         self._transaction = []
-        self._answered = 0
+        self._acknowledged = 0
         self._due = False

@@ -1,10 +1,10 @@
-"""What may be committed: per partition, the floor of what is finished. Pure.
+"""Which offsets may be committed: in each partition, the lowest unfinished one. Pure.
 
-Kafka's log has gaps (compaction, transaction markers), so only offsets that were received are tracked, and
-everything below the lowest unfinished one is done. This is the one place that adds one to an offset.
+Only received offsets are tracked, because Kafka's log has gaps (compaction, transaction markers). Everything below the
+lowest unfinished offset is finished. No other file adds one to an offset.
 
-Every assignment of a partition gets a generation of its own. Work carries the generation that read it, so
-what comes back after the partition was lost, or read again from the start, is told apart and dropped.
+Each assignment of a partition is a new generation. Work carries the generation that read it. So a result that comes
+after the partition was lost, or after a replay began, is recognized and dropped.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class _Progress:
     """One partition during one generation."""
 
     generation: int
-    unfinished: dict[int, None] = field(default_factory=dict)  # in the order received: ascending
+    unfinished: dict[int, None] = field(default_factory=dict)  # ascending
     next_unread: int | None = None
     committed: int | None = None
 
@@ -41,17 +41,12 @@ class Offsets:
         return frozenset(self._partitions)
 
     def assign(self, partition: TopicPartition) -> None:
-        """Begin a new generation, whether the partition is new to us or read again."""
+        """Begin a new generation of a partition that was assigned or is read again."""
         self._partitions[partition] = _Progress(next(self._generations))
 
     def revoke(self, partition: TopicPartition) -> None:
-        """Forget the partition; nothing of it will be committed any more. Unknown ones are ignored."""
+        """Forget the partition, so that nothing of it is committed. Unknown partitions are ignored."""
         self._partitions.pop(partition, None)
-
-    def generation(self, partition: TopicPartition) -> int | None:
-        """Return the current generation, None when the partition is not owned."""
-        progress = self._partitions.get(partition)
-        return None if progress is None else progress.generation
 
     def is_current(self, partition: TopicPartition, generation: int) -> bool:
         """Whether work of `generation` may still be published and committed."""
@@ -59,9 +54,9 @@ class Offsets:
         return progress is not None and progress.generation == generation
 
     def received(self, partition: TopicPartition, offset: int) -> int:
-        """Note that `offset` was read and return the generation its work has to carry.
+        """Record that `offset` was read, and return the current generation.
 
-        Raises KeyError for a partition that is not owned and ValueError when offsets go back: both are bugs.
+        Raises KeyError if the partition is not owned, ValueError if offsets go back: both are bugs.
         """
         progress = self._partitions[partition]
         if progress.next_unread is not None and offset < progress.next_unread:
@@ -71,9 +66,9 @@ class Offsets:
         return progress.generation
 
     def finished(self, partition: TopicPartition, generation: int, offset: int) -> bool:
-        """Note that the result of `offset` is stored; False when its generation is over and nothing changed.
+        """Record that the result of `offset` is stored. Return False, and do nothing, if its generation is over.
 
-        Raises KeyError when it was finished before or never received: a bug.
+        Raises KeyError if the offset was already finished, or never received: a bug.
         """
         progress = self._partitions.get(partition)
         if progress is None or progress.generation != generation:
@@ -82,7 +77,7 @@ class Offsets:
         return True
 
     def committable(self) -> dict[TopicPartition, int]:
-        """Return the next offset of each partition that has moved since it was last committed."""
+        """Return the next offset of each partition that has one other than the committed one."""
         return {
             partition: next_offset
             for partition, progress in self._partitions.items()
@@ -90,7 +85,7 @@ class Offsets:
         }
 
     def committed(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """Note that the broker has these; partitions lost meanwhile are ignored."""
+        """Record that the broker has stored these. Partitions that were lost meanwhile are ignored."""
         for partition, next_offset in next_offsets.items():
             if partition in self._partitions:
                 self._partitions[partition].committed = next_offset

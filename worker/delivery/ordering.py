@@ -1,6 +1,6 @@
-"""Results leave in the order in which their reviews were read, partition by partition. Pure.
+"""Results leave in the order of their offsets in each partition. Pure.
 
-Batches are formed by length, so results come back out of order; each waits here for the ones before it.
+Batches are formed by length, so results come back out of order. Each waits here for the results before it.
 """
 
 from collections import deque
@@ -14,29 +14,29 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class _Line(Generic[R]):
-    """Of one partition, the offsets expected and the results that came too early."""
+    """The expected offsets of one partition, and the results that came too early."""
 
     expected: deque[int] = field(default_factory=deque)
     early: dict[int, R] = field(default_factory=dict)
 
 
 class Ordering(Generic[R]):
-    """A line for each partition."""
+    """Puts the results of each partition in order."""
 
     def __init__(self) -> None:
         self._lines: dict[TopicPartition, _Line[R]] = {}
 
     def expect(self, partition: TopicPartition, offset: int) -> None:
-        """Note that a result for `offset` will come; calls give the order in which results leave."""
+        """Expect a result for `offset`. Results leave in the order of these calls."""
         line = self._lines.get(partition)
         if line is None:
             line = self._lines[partition] = _Line()
         line.expected.append(offset)
 
     def complete(self, partition: TopicPartition, offset: int, result: R) -> list[R]:
-        """Take one result and return those that may leave now, in order: often none, sometimes many.
+        """Take one result, and return the results that may leave now, in order.
 
-        Raises KeyError when the partition expects nothing: a bug.
+        Raises KeyError if the partition expects no result: a bug.
         """
         line = self._lines[partition]
         expected, early = line.expected, line.early
@@ -47,6 +47,6 @@ class Ordering(Generic[R]):
         return leaving
 
     def forget(self, partition: TopicPartition) -> list[R]:
-        """Expect nothing more of a partition that was lost or is read again; return what came too early."""
+        """Forget a partition that was lost or is read again. Return its results that came too early."""
         line = self._lines.pop(partition, None)
         return [] if line is None else list(line.early.values())

@@ -1,34 +1,39 @@
-"""Whether the worker is alive and ready. Written by the loop, read by the HTTP threads; the time is an argument."""
+"""Whether the worker is live and ready. The time is an argument."""
 
+import logging
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from worker.monitoring.http import HealthView
+from worker.monitoring.observer import Moment, Observer, Standing, W
+from worker.scoring.batcher import Batch
+from worker.scoring.inference import ScoredBatch
+
+log = logging.getLogger(__name__)
 
 _SILENCE_S: Final = 10.0  # three heartbeats
 
 
 class State(StrEnum):
-    """What the worker does now, in one word."""
+    """What the worker does, in one word."""
 
-    STARTING = "starting"  # the topics are checked, the model is loaded
-    WARMING = "warming"  # the model runs for the first time
-    STANDBY = "standby"  # no partition is left for it
-    DISCONNECTED = "disconnected"  # no broker answers; it is waited for
+    STARTING = "starting"  # checks the topics and loads the model
+    WARMING = "warming"  # runs the model for the first time
+    STANDBY = "standby"  # has no partition
+    DISCONNECTED = "disconnected"  # waits for a broker to answer
     SCORING = "scoring"
-    PAUSED = "paused"  # scoring, and holding as much as it may: nothing more is fetched
-    STALLED = "stalled"  # not live: a restart would help
-    DRAINING = "draining"  # asked to stop
+    PAUSED = "paused"  # scores, but fetches no more because it holds as much as it may
+    STALLED = "stalled"  # is not live; a restart would help
+    DRAINING = "draining"  # finishes its work before it stops
 
 
 READY: Final = frozenset({State.SCORING, State.PAUSED})
 
 
-class Health(HealthView):
-    """Live: the loop turns, and what waits makes progress. Ready: warm, assigned, in touch with a broker, live and not
-    stopping.
+class Health(Observer):
+    """Live: the loop runs, and waiting work makes progress. Ready: the worker scores, and a broker answers.
 
-    Each field is written by one thread and read as a whole, so no lock is needed.
+    The loop's thread writes it and the HTTP threads read it, without a lock, because each field is read at once.
     """
 
     def __init__(self, *, stall_timeout_s: float, now_s: float) -> None:
@@ -38,27 +43,53 @@ class Health(HealthView):
         self._progressed_s = now_s
         self.warm = False
         self.partitions = 0
-        self.paused = False
-        self.broker_silence_s = 0.0
-        self.stopping = False
+        self._paused = False
+        self._broker_silence_s = 0.0
+        self._stopping = False
+        self._computing: dict[int, None] = {}  # `id` of each batch in the engine, the oldest first
+        self._logged_ready = False
 
-    def turned(self, now_s: float, *, work_waits: bool) -> None:
-        """The loop has come around; without waiting work there is nothing to progress with."""
+    def turned(self, now_s: float, *, warm: bool, working: bool, partitions: int, paused: bool) -> None:
+        """See Observer. Without waiting work, every iteration counts as progress."""
         self._has_turned = True
         self._turned_s = now_s
-        if not work_waits:
+        self.warm = warm
+        self.partitions = partitions
+        self._paused = paused
+        if not working:
             self._progressed_s = now_s
 
-    def progressed(self, now_s: float) -> None:
-        """The engine has finished the oldest batch that it had: of two at once, one may hang beside the other."""
-        self._progressed_s = now_s
+    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:  # noqa: ARG002
+        """See Observer."""
+        self._computing[id(batch)] = None
+
+    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+        """See Observer. Only the oldest batch counts as progress, because one of two may hang."""
+        if id(scored.batch) == next(iter(self._computing)):
+            self._progressed_s = at.now_s
+        del self._computing[id(scored.batch)]
+
+    def stands(self, standing: Standing) -> None:
+        """See Observer. Logs when readiness changes."""
+        self._broker_silence_s = standing.broker_silence_s
+        ready, why = self.ready(standing.at_s)
+        if ready != self._logged_ready:
+            self._logged_ready = ready
+            if ready:
+                log.info("ready")
+            else:
+                log.warning("not ready: %s", why)
+
+    def stopping(self) -> None:
+        """See Observer."""
+        self._stopping = True
 
     def turn_age_s(self, now_s: float) -> float:
-        """Seconds since the loop came around; since the start, when it never has."""
-        return max(0.0, now_s - self._turned_s)  # the loop may have come around after the caller looked at the clock
+        """Return the seconds since the last iteration of the loop; before the first, since the start."""
+        return max(0.0, now_s - self._turned_s)  # negative if an iteration came after the caller read the clock
 
     def live(self, now_s: float) -> tuple[bool, str]:
-        """Whether restarting the process would not help, and the reason."""
+        """Return whether the worker is live, and the reason. If it is not, a restart would help."""
         if now_s - self._turned_s > self._stall_timeout_s:
             return False, f"the loop has not turned for {now_s - self._turned_s:.0f} s"
         if now_s - self._progressed_s > self._stall_timeout_s:
@@ -66,27 +97,31 @@ class Health(HealthView):
         return True, "progressing"
 
     def ready(self, now_s: float) -> tuple[bool, str]:
-        """Whether the worker scores reviews now, and the reason."""
+        """Return whether the worker scores reviews, and the reason."""
         state, reason = self.state(now_s)
         return state in READY, reason
 
     def state(self, now_s: float) -> tuple[State, str]:
-        """What the worker does now, and the reason."""
+        """Return what the worker does, and the reason."""
         live, reason = self.live(now_s)
-        for holds, state, why in (
-            (self.stopping, State.DRAINING, "stopping"),
+        for applies, state, why in (
+            (self._stopping, State.DRAINING, "stopping"),
             (not live, State.STALLED, reason),
             (not self._has_turned, State.STARTING, "the model is not loaded yet"),
             (not self.warm, State.WARMING, "the model is not warm yet"),
-            # No reason to restart: another process would hear as little.
+            # Live, because a restarted worker would get no answer either.
             (
-                self.broker_silence_s > _SILENCE_S,
+                self._broker_silence_s > _SILENCE_S,
                 State.DISCONNECTED,
                 f"no broker has answered for more than {_SILENCE_S:.0f} s",
             ),
             (self.partitions == 0, State.STANDBY, "no partition is assigned"),
-            (self.paused, State.PAUSED, "it holds as much as it may, and fetches again when a quarter of it is done"),
+            (
+                self._paused,
+                State.PAUSED,
+                "the worker holds as much as it may; it fetches again when a quarter is finished",
+            ),
         ):
-            if holds:
+            if applies:
                 return state, why
         return State.SCORING, reason

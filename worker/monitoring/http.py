@@ -1,8 +1,7 @@
-"""The worker's small HTTP face: `/metrics` for Prometheus, `/livez` and `/readyz` for whoever restarts us, and the
-pages that it is given.
+"""The HTTP server: `/metrics` for Prometheus, `/livez` and `/readyz` for the orchestrator, and the status pages.
 
-One request a connection, each in its own daemon thread. What a client sends is bounded in size, time and
-number of connections, so none can keep the others from an answer.
+Each connection has one request and its own daemon thread. The size and time of a request and the number of connections
+are limited, so no client can block the others.
 """
 
 import io
@@ -33,7 +32,7 @@ CLIENT_TIMEOUT_S: Final = 5.0
 
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 HEADERS: Final = {
-    # No page is to be stored, taken for anything but what it says it is, or to run or load what is not ours.
+    # A browser must not store a page, guess its type, or run or load anything from elsewhere.
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -42,18 +41,18 @@ HEADERS: Final = {
 }
 
 Page = tuple[str, bytes]  # content type and body
-Pages = Mapping[str, Callable[[], Page]]  # by path; called from any thread, and must not block
+Pages = Mapping[str, Callable[[], Page]]  # by path; the functions are called from any thread and must not block
 
 
 class HealthView(Protocol):
-    """What the HTTP threads may ask; both are called from any thread and must not block."""
+    """What the HTTP threads ask. The methods are called from any thread and must not block."""
 
     def live(self, now_s: float) -> tuple[bool, str]:
-        """Whether restarting the process would not help, and the reason; `now_s` is `time.monotonic()`."""
+        """Return whether the worker is live, and the reason. `now_s` is `time.monotonic()`."""
         ...
 
     def ready(self, now_s: float) -> tuple[bool, str]:
-        """Whether reviews are being scored now, and the reason."""
+        """Return whether the worker scores reviews, and the reason."""
         ...
 
 
@@ -61,22 +60,22 @@ class HealthView(Protocol):
 def serve(
     host: str, port: int, *, registry: CollectorRegistry, health: HealthView, pages: Pages
 ) -> Iterator[tuple[str, int]]:
-    """Answer while inside; yields the address, which tells the port when `port` is 0. Raises PortInUse.
+    """Serve inside the `with` block. Yield host and port, a free port if `port` is 0. Raises PortInUse.
 
-    On loopback `pages` are given to whoever names us `localhost` or by an address, the rest to everybody: see
-    docs/security.md.
+    On loopback, `pages` are served only if the Host header is `localhost` or an IP address; metrics and probes always
+    are. See docs/security.md.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
 
-        class Handler(_Handler):
+        class Handler(_RequestHandler):
             answers = _Answers(registry, health, pages, any_name=not ip_address(address[0]).is_loopback)
 
         server = _Server(family, address, Handler)
     except (OSError, UnicodeError) as exc:  # UnicodeError: not a host name
         raise PortInUse(
-            f"cannot listen on {host}:{port}: {exc}; choose a free port with SENTIMENT_HTTP_PORT "
-            "(0 takes any) or an address of this machine with SENTIMENT_HTTP_HOST"
+            f"cannot listen on {host}:{port}: {exc}; set SENTIMENT_HTTP_PORT to a free port (0 takes any), "
+            "or SENTIMENT_HTTP_HOST to an address of this machine"
         ) from exc
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True, args=(0.05,))
     thread.start()
@@ -91,7 +90,7 @@ def serve(
 
 
 class _Answers:
-    """Path to (status, content type, body)."""
+    """Answers a path with status, content type and body."""
 
     def __init__(self, registry: CollectorRegistry, health: HealthView, pages: Pages, *, any_name: bool) -> None:
         self._registry = registry
@@ -103,25 +102,25 @@ class _Answers:
         if path == "/metrics":
             return self._metrics(accept)
         if path == "/livez":
-            return _verdict(*self._health.live(time.monotonic()))
+            return _probe_answer(*self._health.live(time.monotonic()))
         if path == "/readyz":
-            return _verdict(*self._health.ready(time.monotonic()))
+            return _probe_answer(*self._health.ready(time.monotonic()))
         if make := self._pages.get(path):
-            if self._any_name or host is None or _is_local(host):  # a browser always names one
+            if self._any_name or host is None or _is_local(host):  # a browser always sends a host
                 return HTTPStatus.OK, *make()
-            return HTTPStatus.FORBIDDEN, PLAIN_TEXT, b"open this page as localhost, or by an address\n"
+            return HTTPStatus.FORBIDDEN, PLAIN_TEXT, b"open this page as localhost or by IP address\n"
         return HTTPStatus.NOT_FOUND, PLAIN_TEXT, b"no such page; see /\n"
 
     def _metrics(self, accept: str) -> tuple[HTTPStatus, str, bytes]:
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # its parser does not survive a version that is not a number
+        except (TypeError, ValueError):  # its parser fails on a version that is not a number
             encode, content_type = choose_encoder("")
         return HTTPStatus.OK, content_type, encode(self._registry)
 
 
 def _is_local(host: str) -> bool:
-    """Whether a Host header is `localhost` or an address: a name may be another site's, pointed at us."""
+    """Return whether a Host header is `localhost` or an IP address. Any other name may be that of another site."""
     match = re.fullmatch(r"(?:\[(.+)\]|([^:]+))(?::\d+)?", host)
     name = (match[1] or match[2]).lower() if match else ""
     try:
@@ -131,21 +130,21 @@ def _is_local(host: str) -> bool:
     return True
 
 
-def _verdict(good: bool, reason: str) -> tuple[HTTPStatus, str, bytes]:
+def _probe_answer(good: bool, reason: str) -> tuple[HTTPStatus, str, bytes]:
     status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
     return status, PLAIN_TEXT, f"{reason}\n".encode()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     """Answers one GET or HEAD request."""
 
     answers: ClassVar[_Answers]
-    default_request_version = "HTTP/1.0"  # of a request that names none: an answer of HTTP/0.9 has no status
+    default_request_version = "HTTP/1.0"  # of a request without a version: an answer of HTTP/0.9 has no status
     error_content_type = PLAIN_TEXT
     error_message_format = "%(code)d %(message)s\n"
 
     def handle_one_request(self) -> None:
-        """Read the whole head first, so that its size and time are bounded as one."""
+        """Read the whole head first, to limit its size and time as a whole."""
         head = self._read_head()
         if len(head) > MAX_REQUEST_BYTES:
             self.requestline = self.request_version = self.command = ""
@@ -155,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def _read_head(self) -> bytes:
-        """Return the request up to its empty line; less when the client hangs up, more than allowed if long."""
+        """Return the request up to its empty line; less if the client hangs up, above the limit if it is too long."""
         give_up_s = time.monotonic() + CLIENT_TIMEOUT_S
         head = b""
         while b"\n\r\n" not in head and b"\n\n" not in head and len(head) <= MAX_REQUEST_BYTES:
@@ -181,40 +180,40 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def end_headers(self) -> None:
-        """Add what goes with every answer."""
+        """Add the headers of every answer."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def send_error(self, code: int, _message: str | None = None, _explain: str | None = None) -> None:
-        """Answer an unusable request, without echoing what the client sent."""
+        """Answer an invalid request, without repeating what the client sent."""
         super().send_error(code)
 
     def version_string(self) -> str:
-        """Name no version: it helps only those who look for a hole."""
+        """Return no version, because it would only help attackers."""
         return "sentiment-worker"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's names
-        """Probes come every few seconds: no access log."""
+        """Log nothing, because probes come every few seconds."""
 
 
 class _Server(ThreadingHTTPServer):
-    """A threading server that makes room: at the limit, the connection that is open longest gives way."""
+    """A threading server with a limit. At the limit, a new connection replaces the oldest one."""
 
-    request_queue_size = 128  # a burst waits here, not in the clients' one-second retries
+    request_queue_size = 128  # connections of a burst wait here; a full queue would make clients retry after a second
 
-    def __init__(self, family: socket.AddressFamily, address: Any, handler: type[_Handler]) -> None:
+    def __init__(self, family: socket.AddressFamily, address: Any, handler: type[_RequestHandler]) -> None:
         self.address_family = family
         self._open: dict[socket.socket, threading.Thread] = {}  # oldest first
         self._changed = threading.Condition()
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
-        """Bind, without the base class's reverse look-up of the host's name, which can hang."""
+        """Bind without the reverse DNS lookup of the base class, which can hang."""
         socketserver.TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own."""
+        """Answer in a new thread."""
         thread = threading.Thread(
             target=self.process_request_thread,
             args=(request, client_address),
@@ -224,7 +223,7 @@ class _Server(ThreadingHTTPServer):
         with self._changed:
             if self._full():
                 _hang_up(next(iter(self._open)))
-                # Its thread may be making a page: a flood must not begin others meanwhile.
+                # Its thread may still make a page, so wait for its end before starting another thread.
                 self._changed.wait_for(lambda: not self._full(), CLIENT_TIMEOUT_S)
             if self._full():
                 self.shutdown_request(request)
@@ -236,14 +235,14 @@ class _Server(ThreadingHTTPServer):
         return len(self._open) >= MAX_CONNECTIONS
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that ends."""
+        """Close a connection, and forget it."""
         with self._changed:
             self._open.pop(request, None)
             self._changed.notify()
         super().shutdown_request(request)
 
     def hang_up(self, give_up_s: float) -> None:
-        """End every connection and wait for the threads, until then on the monotonic clock."""
+        """End every connection, and wait for the threads until `give_up_s` on the monotonic clock."""
         with self._changed:
             connections = dict(self._open)
         for request in connections:
@@ -252,11 +251,11 @@ class _Server(ThreadingHTTPServer):
             thread.join(max(0.0, give_up_s - time.monotonic()))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's names
-        """A client that leaves or dawdles is its own fault; anything else is ours."""
+        """Log bugs only. An OSError is the client's fault: it went away or was too slow."""
         if not isinstance(sys.exception(), OSError):
             log.exception("an HTTP request failed")
 
 
 def _hang_up(request: socket.socket) -> None:
-    with suppress(OSError):  # the client was faster
+    with suppress(OSError):  # the client has hung up already
         request.shutdown(socket.SHUT_RDWR)

@@ -1,11 +1,11 @@
-"""The one module that speaks OpenTelemetry: a trace for each batch, linked to the traces of its reviews.
+"""OpenTelemetry: one trace for each batch, linked to the traces of its reviews. Only this module imports OpenTelemetry.
 
-    process reviews.raw              from the arrival of its oldest review until the last result is stored
-    ├── wait                         until the engine took it
+    process reviews.raw              from the arrival of the oldest review until the last result is stored
+    ├── wait                         until the engine starts the batch
     ├── inference
     └── send reviews.scored          until the last result is stored
 
-A review's own trace is not continued: a span has one parent, a batch has hundreds of reviews.
+The trace of a review is linked, not continued, because a span has one parent and a batch has hundreds of reviews.
 """
 
 import logging
@@ -28,15 +28,15 @@ import worker
 from model.predictor import ModelInfo
 from worker.broker.contract import Record, TopicPartition
 from worker.delivery.outcomes import Outcome
-from worker.monitoring.tracing import T, Tracer
+from worker.monitoring.observer import Moment, Observer, W
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.isolation import Poison
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
 
-MAX_LINKS: Final = 128  # of a batch, which may have 65,536 reviews; 128 is also what OpenTelemetry allows by itself
-MAX_EVENTS: Final = 128  # reviews of a batch that are named because they cannot be scored
+MAX_LINKS: Final = 128  # of a batch, which may have 65,536 reviews; 128 is also OpenTelemetry's default
+MAX_EVENTS: Final = 128  # unscorable reviews that a batch names
 
 _Review = tuple[TopicPartition, int, int]  # partition, generation, offset
 
@@ -44,12 +44,12 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 def otlp_provider(endpoint: str, *, sample: float) -> TracerProvider:
-    """Return what sends the spans of a share of all traces, from a thread of its own; what it cannot send, it drops."""
+    """Return a provider that sends a share of all traces, from its own thread. It drops what it cannot send."""
     resource = Resource.create({"service.name": "sentiment-worker", "service.version": worker.__version__})
     provider = TracerProvider(
         sampler=TraceIdRatioBased(sample),
         resource=resource.merge(OTELResourceDetector().detect()),  # OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
-        shutdown_on_exit=False,  # it would wait for 30 s
+        shutdown_on_exit=False,  # it can take 30 s
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
     return provider
@@ -57,7 +57,7 @@ def otlp_provider(endpoint: str, *, sample: float) -> TracerProvider:
 
 @dataclass(slots=True)
 class _OpenBatch:
-    """A batch that is computed, and whose results are not all stored or given up."""
+    """A computed batch, some of whose results are not stored yet."""
 
     span: Span
     sending: Span
@@ -65,7 +65,7 @@ class _OpenBatch:
     forgotten: int
 
     def end(self, at_s: float) -> None:
-        """End both spans; what was not stored makes them failed."""
+        """End both spans. They failed if a result was not stored."""
         if self.forgotten:
             for span in (self.sending, self.span):
                 _fail(span, "not_stored", f"{self.forgotten} reviews were not stored, and will be scored again")
@@ -73,8 +73,8 @@ class _OpenBatch:
             span.end(_ns(at_s))
 
 
-class OtelTracer(Tracer):
-    """See Tracer. Remembers each review of a sampled batch until it is settled: `max_inflight_records` at most."""
+class OtelTracer(Observer):
+    """See Observer. Keeps each review of a sampled batch until its result is stored or forgotten."""
 
     def __init__(self, provider: TracerProvider, *, input_topic: str, output_topic: str, group_id: str) -> None:
         self._provider = provider
@@ -87,27 +87,28 @@ class OtelTracer(Tracer):
         self._batch_of: dict[_Review, _OpenBatch] = {}
 
     def serving(self, model: ModelInfo) -> None:
-        """See Tracer."""
+        """See Observer."""
         self._model = {
             "sentiment.model.name": model.name,
             "sentiment.model.version": model.version,
             "sentiment.engine": model.engine,
         }
 
-    def computed(self, scored: ScoredBatch[T], *, is_current: Callable[[T], bool], now_s: float, at_s: float) -> None:
-        """See Tracer."""
+    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
+        """See Observer."""
+        now_s, at_s = at
         began_s = at_s - scored.inference_s
         arrived_s = began_s - scored.waited_s(now_s)
         span = self._tracer.start_span(
             self._process_name, Context(), SpanKind.CONSUMER, self._process, start_time=_ns(arrived_s)
         )
-        if not span.is_recording():  # left out of the sample
+        if not span.is_recording():  # not in the sample
             return
         self._describe(span, scored)
         within = set_span_in_context(span, Context())
         self._tracer.start_span("wait", within, start_time=_ns(arrived_s)).end(_ns(began_s))
         inference = self._tracer.start_span("inference", within, start_time=_ns(began_s))
-        _tell_failures(scored, inference, span, at_s)
+        _record_failures(scored, inference, span, at_s)
         inference.end(_ns(at_s))
         sending = self._tracer.start_span(self._send_name, within, SpanKind.CLIENT, self._send, start_time=_ns(at_s))
         current = [row for row in scored.batch.rows if is_current(row)]
@@ -116,28 +117,28 @@ class OtelTracer(Tracer):
         if not current:
             batch.end(at_s)
 
-    def stored(self, outcomes: Sequence[Outcome], *, at_s: float) -> None:
-        """See Tracer."""
+    def stored(self, outcomes: Sequence[Outcome], *, at: Moment) -> None:
+        """See Observer."""
         for outcome in outcomes:
-            self._settle((outcome.record.partition, outcome.generation, outcome.record.offset), at_s, stored=True)
+            self._settle((outcome.record.partition, outcome.generation, outcome.record.offset), at.epoch_s, stored=True)
 
-    def forgotten(self, partition: TopicPartition, *, at_s: float) -> None:
-        """See Tracer."""
+    def forgotten(self, partition: TopicPartition, *, at: Moment) -> None:
+        """See Observer."""
         for review in [review for review in self._batch_of if review[0] == partition]:
-            self._settle(review, at_s, stored=False)
+            self._settle(review, at.epoch_s, stored=False)
 
-    def close(self, *, at_s: float, timeout_s: float) -> None:
-        """See Tracer."""
+    def close(self, *, at: Moment, timeout_s: float) -> None:
+        """See Observer."""
         for review in list(self._batch_of):
-            self._settle(review, at_s, stored=False)
-        # OpenTelemetry takes 30 s for it where nobody answers. Its own threads end with the process.
+            self._settle(review, at.epoch_s, stored=False)
+        # `shutdown` takes 30 s if the collector does not answer, so it gets a thread, which ends with the process.
         closing = Thread(target=self._provider.shutdown, name="last traces", daemon=True)
         closing.start()
         closing.join(timeout_s)
         if closing.is_alive():
             log.warning("the last traces could not be sent within %.3g s", timeout_s)
 
-    def _describe(self, span: Span, scored: ScoredBatch[T]) -> None:
+    def _describe(self, span: Span, scored: ScoredBatch[W]) -> None:
         batch = scored.batch
         span.set_attributes(
             {
@@ -162,7 +163,7 @@ class OtelTracer(Tracer):
 
 
 def _messaging(operation: str, topic: str) -> dict[str, str]:
-    """Return what OpenTelemetry's conventions for messaging ask of each span."""
+    """Return the attributes that OpenTelemetry's conventions for messaging require."""
     return {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
@@ -172,7 +173,7 @@ def _messaging(operation: str, topic: str) -> dict[str, str]:
 
 
 def _contexts(records: Iterable[Record]) -> Iterator[SpanContext]:
-    """Yield the span that each record says it comes from; who says none, or what is none, is passed over."""
+    """Yield the span context in the headers of each record. Skip records without a valid one."""
     for record in records:
         carrier = {
             name: value.decode("latin-1") for name, value in record.headers if name in _PROPAGATOR.fields and value
@@ -182,20 +183,20 @@ def _contexts(records: Iterable[Record]) -> Iterator[SpanContext]:
             yield context
 
 
-def _tell_failures(scored: ScoredBatch[T], inference: Span, span: Span, at_s: float) -> None:
-    """Name the reviews that the engine fails on, and what it said."""
+def _record_failures(scored: ScoredBatch[W], inference: Span, span: Span, at_s: float) -> None:
+    """Add an event for each review that cannot be scored, and mark the spans as failed."""
     failed = [
         (row.record, result.error)
         for row, result in zip(scored.batch.rows, scored.results, strict=True)
         if isinstance(result, Poison)
     ]
     for record, error in failed[:MAX_EVENTS]:
-        about: dict[str, str | int] = {
+        attributes: dict[str, str | int] = {
             "exception.message": error,
             "messaging.destination.partition.id": str(record.partition.partition),
             "messaging.kafka.offset": record.offset,
         }
-        inference.add_event("exception", about, timestamp=_ns(at_s))
+        inference.add_event("exception", attributes, timestamp=_ns(at_s))
     if failed:
         for each in (inference, span):
             _fail(each, Reason.UNSCORABLE.value, f"{len(failed)} of {len(scored.results)} reviews could not be scored")

@@ -1,8 +1,8 @@
-"""Which waiting reviews form the next batch, and why now. Pure: the time is an argument.
+"""Which waiting reviews form the next batch, and when it leaves. Pure: the time is an argument.
 
-Padding costs as much as words, so a batch is made of reviews of like length: the oldest waiting review
-always goes, and takes the ones nearest to it in length along. A review that has waited for `max_wait_s` yields
-only to others that have, so being short or long never keeps one waiting for ever.
+Padding costs as much as words, so a batch has reviews of similar length: the oldest waiting review, and those nearest
+to it in length. Reviews that have waited for `max_wait_s` come before all others, whatever their length, so none waits
+for ever.
 """
 
 from collections import deque
@@ -16,16 +16,16 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """What the batcher has to know of a review."""
+    """What the batcher needs to know about a review."""
 
     @property
     def tokens(self) -> int:
-        """Length as the network reads it."""
+        """Number of tokens that the network reads."""
         ...
 
     @property
     def arrived_s(self) -> float:
-        """When it was read, on the clock of `take`."""
+        """When it was read, in seconds, on the clock of `take`."""
         ...
 
 
@@ -33,12 +33,12 @@ W = TypeVar("W", bound=Waiting)
 
 
 class Trigger(StrEnum):
-    """Why a batch left now; a metric label."""
+    """Why a batch left; a label of a metric."""
 
     SIZE = "size"  # as many reviews as allowed
     TOKENS = "tokens"  # one more would exceed the padded tokens
-    DEADLINE = "deadline"  # the engine is idle and the oldest had been passed over for too long
-    IDLE = "idle"  # the engine is idle and the oldest has lingered
+    DEADLINE = "deadline"  # the engine is idle and the oldest has waited for `max_wait_s`
+    IDLE = "idle"  # the engine is idle and the oldest has waited for `linger_s`
     DRAIN = "drain"  # the worker is stopping
 
 
@@ -47,38 +47,38 @@ class BatchLimits:
     """When a batch is full and how long a review may wait."""
 
     max_reviews: int
-    linger_s: float  # an idle engine waits this long for company of the oldest review
-    max_wait_s: float  # after this a review yields only to others that waited as long
+    linger_s: float  # an idle engine waits this long for reviews that join the oldest
+    max_wait_s: float  # a review that has waited this long comes before those that have not
 
 
-@dataclass(frozen=True)  # without slots: what is asked for again is kept
+@dataclass(frozen=True)  # without slots, for cached_property
 class Batch(Generic[W]):
-    """Reviews to be scored together; the oldest comes first."""
+    """Reviews to score together. The oldest comes first."""
 
     rows: tuple[W, ...]
     trigger: Trigger
 
     @cached_property
     def tokens(self) -> int:
-        """Words without padding."""
+        """Tokens without padding."""
         return sum([row.tokens for row in self.rows])
 
     @cached_property
     def padded_tokens(self) -> int:
-        """What the engine computes over."""
+        """Tokens that the engine computes, padding included."""
         return len(self.rows) * max([row.tokens for row in self.rows])
 
     @property
     def padding_ratio(self) -> float | None:
-        """The share of `padded_tokens` that is padding; None when there are none."""
+        """The share of `padded_tokens` that is padding, from 0 to 1; None if there are no tokens."""
         return 1 - self.tokens / padded if (padded := self.padded_tokens) else None
 
 
 class Batcher(Generic[W]):
-    """The reviews that wait.
+    """The waiting reviews.
 
-    They stand by length as well, those of one length in the order in which they came: to form a batch, all that are
-    overdue are looked at, and of the others those that go.
+    They are kept in the order of arrival and, for each length, in that order too. So forming a batch looks only at the
+    overdue reviews and at those that leave.
     """
 
     def __init__(self, limits: BatchLimits) -> None:
@@ -86,26 +86,26 @@ class Batcher(Generic[W]):
         self._numbers = count()
         self._waiting: dict[int, W] = {}  # by number; oldest first
         self._by_length: dict[int, deque[int]] = {}
-        self.tokens = 0  # of all that wait, without padding
+        self.tokens = 0  # of all waiting reviews, without padding
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add_all(self, rows: Iterable[W]) -> None:
-        """Let more wait; rows are added in the order of `arrived_s`."""
+        """Add waiting reviews, in the order of `arrived_s`."""
         for row in rows:
             number = next(self._numbers)
             self._waiting[number] = row
             length = row.tokens
-            alike = self._by_length.get(length)
-            if alike is None:
+            same_length = self._by_length.get(length)
+            if same_length is None:
                 self._by_length[length] = deque((number,))
             else:
-                alike.append(number)
+                same_length.append(number)
             self.tokens += length
 
     def discard(self, unwanted: Callable[[W], bool]) -> list[W]:
-        """Forget the rows for which `unwanted` says so, and return them."""
+        """Remove and return the rows for which `unwanted` returns True."""
         kept: list[W] = []
         discarded: list[W] = []
         for row in self._waiting.values():
@@ -115,37 +115,37 @@ class Batcher(Generic[W]):
         return discarded
 
     def lingers_for(self, now_s: float) -> float | None:
-        """Seconds until an idle engine would get a batch; None when nothing waits."""
+        """Return the seconds until an idle engine gets a batch; None if nothing waits."""
         if not self._waiting:
             return None
         return max(0.0, self._lingered_s - now_s)
 
     def take(self, now_s: float, *, max_tokens: int, engine_idle: bool, draining: bool = False) -> Batch[W] | None:
-        """Remove and return the next batch, or None while it pays to wait.
+        """Remove and return the next batch, or None if it is better to wait.
 
-        It has at most `max_tokens`, padded (reviews x the longest of them), but for a single review that is longer.
-        A busy engine is given full batches only: what waits meanwhile will be its next one.
+        A batch has at most `max_tokens` padded tokens (reviews x the longest of them), except for a single longer
+        review. A busy engine gets only full batches, because smaller ones can still grow while it computes.
         """
         if not self._waiting:
             return None
         numbers, full = self._choose(now_s, max_tokens)
-        trigger = full or self._why_now(now_s, engine_idle=engine_idle, draining=draining)
+        trigger = full or self._trigger(now_s, engine_idle=engine_idle, draining=draining)
         if trigger is None:
             return None
         return Batch(tuple(map(self._remove, numbers)), trigger)
 
     def _remove(self, number: int) -> W:
-        """Let the first of its length go."""
+        """Remove and return a row, which is the first of its length."""
         row = self._waiting.pop(number)
         length = row.tokens
-        alike = self._by_length[length]
-        alike.popleft()
-        if not alike:
+        same_length = self._by_length[length]
+        same_length.popleft()
+        if not same_length:
             del self._by_length[length]
         self.tokens -= length
         return row
 
-    def _why_now(self, now_s: float, *, engine_idle: bool, draining: bool) -> Trigger | None:
+    def _trigger(self, now_s: float, *, engine_idle: bool, draining: bool) -> Trigger | None:
         if draining:
             return Trigger.DRAIN
         if not engine_idle or now_s < self._lingered_s:
@@ -158,19 +158,19 @@ class Batcher(Generic[W]):
 
     @property
     def _lingered_s(self) -> float:
-        """When the oldest will have had its chance of company."""
+        """When the oldest has waited for `linger_s`."""
         return self._oldest.arrived_s + self._limits.linger_s
 
     def _is_overdue(self, row: W, now_s: float) -> bool:
         return now_s - row.arrived_s >= self._limits.max_wait_s
 
     def _choose(self, now_s: float, max_tokens: int) -> tuple[list[int], Trigger | None]:
-        """Return the numbers of the oldest and its company, and what made the batch full, if it is."""
+        """Return the numbers of the rows to take, and what makes the batch full; None if it is not full."""
         numbers: list[int] = []
         longest = 0
         for number, length in self._nearest_first(now_s):
             longest = max(longest, length)
-            # The oldest goes whatever it costs: a review longer than the budget must not block the queue.
+            # The oldest always goes: a review longer than the budget must not block the queue.
             if numbers and (len(numbers) + 1) * longest > max_tokens:
                 return numbers, Trigger.TOKENS
             numbers.append(number)
@@ -179,19 +179,19 @@ class Batcher(Generic[W]):
         return numbers, None
 
     def _nearest_first(self, now_s: float) -> Iterator[tuple[int, int]]:
-        """Numbers and lengths: the oldest, what else is overdue, the rest; of these, the nearest in length first.
+        """Yield numbers and lengths: the oldest, then other overdue rows, then the rest. Nearest in length comes first.
 
-        Of each length so many from its front: whoever stops anywhere has what `_remove` takes.
+        The rows of one length come in the order of arrival, as `_remove` needs them.
         """
         wanted = self._oldest.tokens
         lengths = sorted(self._by_length, key=lambda length: abs(length - wanted))
-        in_time = next((number for number, row in self._waiting.items() if not self._is_overdue(row, now_s)), inf)
+        first_in_time = next((number for number, row in self._waiting.items() if not self._is_overdue(row, now_s)), inf)
         for length in lengths:
             for number in self._by_length[length]:
-                if number >= in_time:
+                if number >= first_in_time:
                     break
                 yield number, length
         for length in lengths:
             for number in self._by_length[length]:
-                if number >= in_time:
+                if number >= first_in_time:
                     yield number, length

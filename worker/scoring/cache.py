@@ -1,47 +1,96 @@
-"""Texts that come again are answered without the engine: from the results kept, or together with one on its way. Pure.
+"""Repeated texts are not computed again: they get a kept result, or share one that is being computed. Pure.
 
-What decides a result is the text as the network reads it, so that is the key: texts that differ only in what the
-network does not see share one. What is kept holds for one model: `clear` it for another.
+The key is the tokenized text. So texts share a result if they differ only in what the network does not read.
+Results belong to one model: call `clear` when the model changes.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic
+from typing import Final, Generic, Protocol
 
 from model.predictor import TokenizedText
 from worker.scoring.inference import W
 from worker.scoring.isolation import Poison
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 Key = tuple[bytes, bool, float]
 
-ENTRY_BYTES: Final = 512  # of Python's objects around the ids of one text, and some to spare
+ENTRY_BYTES: Final = 512  # estimated size of the Python objects around the ids of one text
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[W]):
-    """What became of some reviews that were asked for."""
+class Lookup(Generic[W]):
+    """What the cache knows about some reviews."""
 
     known: list[tuple[W, Score]]
-    to_compute: list[W]  # whoever takes them gives each back, to `answer` or to `withdraw`
-    joined: int  # so many others wait for the result of one that is to be computed
+    to_compute: Sequence[W]  # the caller returns each to `answer` or to `withdraw`
+    joined: int = 0  # reviews that wait for the result of another review of the same text
+    misses: int = 0
 
 
-class ResultCache(Generic[W]):
-    """The results of the texts used last, within a bound, and the reviews that wait for one being computed."""
+class Cache(Protocol[W]):
+    """Answers reviews whose text was seen before."""
+
+    def ask(self, rows: Sequence[W]) -> Lookup[W]:
+        """Look up each row. A row must be computed if its text is neither known nor being computed."""
+        ...
+
+    def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> Iterable[tuple[W, Score | Poison]]:
+        """Return the computed rows and the rows that joined them, each with its result."""
+        ...
+
+    def joined_to(self, row: W) -> Sequence[W]:
+        """Return the rows that wait for the result of this row."""
+        ...
+
+    def withdraw(self, row: W) -> list[W]:
+        """Forget a row that will not be computed. Return the rows that joined it; they get no answer either."""
+        ...
+
+    def clear(self) -> list[W]:
+        """Forget everything. Return the rows that joined others."""
+        ...
+
+
+class NoCache(Cache[W]):
+    """Computes every row. See Cache."""
+
+    def ask(self, rows: Sequence[W]) -> Lookup[W]:
+        """See Cache."""
+        return Lookup([], rows)
+
+    def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> Iterable[tuple[W, Score | Poison]]:
+        """See Cache."""
+        return computed
+
+    def joined_to(self, row: W) -> Sequence[W]:  # noqa: ARG002
+        """See Cache."""
+        return ()
+
+    def withdraw(self, row: W) -> list[W]:  # noqa: ARG002
+        """See Cache."""
+        return []
+
+    def clear(self) -> list[W]:
+        """See Cache."""
+        return []
+
+
+class ResultCache(Cache[W]):
+    """Keeps the results of the most recently used texts, up to `max_bytes`. See Cache."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._scores: OrderedDict[Key, Score] = OrderedDict()  # the one used last comes last
-        self._joined: dict[Key, list[W]] = {}  # to each text that is being computed
+        self._scores: OrderedDict[Key, Score] = OrderedDict()  # least recently used first
+        self._joined: dict[Key, list[W]] = {}  # for each text that is being computed
         self.size_bytes = 0
 
     def __len__(self) -> int:
         return len(self._scores)
 
-    def ask(self, rows: Iterable[W]) -> Asked[W]:
-        """Look for a result of each; a text that is neither known nor on its way has to be computed."""
+    def ask(self, rows: Sequence[W]) -> Lookup[W]:
+        """See Cache."""
         known: list[tuple[W, Score]] = []
         to_compute: list[W] = []
         joined = 0
@@ -56,10 +105,10 @@ class ResultCache(Generic[W]):
             else:
                 self._joined[key] = []
                 to_compute.append(row)
-        return Asked(known, to_compute, joined)
+        return Lookup(known, to_compute, joined, misses=len(to_compute))
 
     def answer(self, computed: Iterable[tuple[W, Score | Poison]]) -> list[tuple[W, Score | Poison]]:
-        """Return each with its result, and behind it those that joined it with the same. Failures are not kept."""
+        """See Cache. A row comes before those that joined it. Failures are not kept."""
         answers: list[tuple[W, Score | Poison]] = []
         for row, result in computed:
             key = _key(row.text)
@@ -69,15 +118,15 @@ class ResultCache(Generic[W]):
         return answers
 
     def joined_to(self, row: W) -> Sequence[W]:
-        """Those that wait for the result of one that is to be computed."""
+        """See Cache."""
         return self._joined[_key(row.text)]
 
     def withdraw(self, row: W) -> list[W]:
-        """One that will not be computed after all: return those that joined it, who will not be answered either."""
+        """See Cache."""
         return self._joined.pop(_key(row.text))
 
     def clear(self) -> list[W]:
-        """Forget all, for another model answers from now on; return those that joined one that is to be computed."""
+        """See Cache."""
         joined = [one for others in self._joined.values() for one in others]
         self._scores.clear()
         self._joined.clear()

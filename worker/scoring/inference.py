@@ -1,7 +1,7 @@
-"""The threads that compute, so that a long inference never keeps the consumer from polling.
+"""The threads that compute, so that the consumer keeps polling during a long inference.
 
-At most two batches are there: the engine is never idle while work waits, nothing piles up. An engine that takes two at
-once computes both, so that no core waits for the others at the end of a batch; else one lies ready.
+The engine holds at most two batches, so that it is never idle while work waits, and work does not pile up. If it can
+compute two at once, it does, so that no core is idle at the end of a batch. If not, the second batch waits.
 """
 
 import threading
@@ -14,17 +14,17 @@ from model.predictor import Predictor, TokenizedText
 from worker.scoring.batcher import Batch, Waiting
 from worker.scoring.isolation import Poison, score_or_isolate
 from worker.scoring.threads import PredictorThreads
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 CAPACITY: Final = 2  # batches between `submit` and `collect`
 
 
 class Scorable(Waiting, Protocol):
-    """What the engine has to know of a review."""
+    """What the engine needs to know about a review."""
 
     @property
     def text(self) -> TokenizedText:
-        """The review as the network reads it."""
+        """The tokenized review."""
         ...
 
 
@@ -33,35 +33,35 @@ W = TypeVar("W", bound=Scorable)
 
 @dataclass(frozen=True, slots=True)
 class ScoredBatch(Generic[W]):
-    """A batch and what became of each row."""
+    """A batch and the result of each row."""
 
     batch: Batch[W]
     results: list[Score | Poison]
-    inference_s: float
-    engine_s: float  # of it, what no batch that ended before has been charged for: the sum is the engine's time
-    at_one_go: bool = True  # not in parts, after it failed as a whole
+    inference_s: float  # from its start to its end
+    engine_s: float  # the part of it after the previous batch ended: the sum over batches is the engine's busy time
+    in_one_call: bool = True  # False: computed in parts, after the whole batch failed
 
     def waited_s(self, now_s: float) -> float:
-        """How long its oldest review waited until the engine took it, if that has finished just now."""
+        """Return how long the oldest review waited for the engine, if the batch finished at `now_s`."""
         return max(0.0, now_s - self.inference_s - self.batch.rows[0].arrived_s)
 
 
-class Engine(Protocol[W]):
-    """Computes batches beside the loop. All methods are for one thread: the loop's."""
+class BackgroundEngine(Protocol[W]):
+    """Computes batches in the background. Only the loop's thread may call its methods."""
 
     @property
     def predictor(self) -> Predictor:
-        """What it runs: for its `info`, and to tokenize beside it."""
+        """The predictor that it runs. Use its `info`, and tokenize with it."""
         ...
 
     @property
     def warm(self) -> bool:
-        """Whether the engine has run once and takes work at full speed."""
+        """Whether it has warmed up and passed its test, and takes batches."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is computed, ready, or waiting to be collected."""
+        """Whether it has no batch, neither to compute nor to collect."""
         ...
 
     @property
@@ -70,34 +70,35 @@ class Engine(Protocol[W]):
         ...
 
     def start(self) -> None:
-        """Begin, unless it has begun; it warms up first."""
+        """Start, unless it is started. It warms up first."""
         ...
 
     def submit(self, batch: Batch[W]) -> None:
-        """Hand over a batch; never blocks. Only while `has_room`."""
+        """Add a batch; never blocks. Call it only while `has_room`."""
         ...
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the batch whose scoring ended first, waiting for it up to `timeout_s`; not in the order of `submit`.
+        """Return the batch that finished first, or None if none does within `timeout_s`.
 
-        Raises what ended the computing (EngineBroken, or a bug): no later call can succeed.
+        Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
+        or a bug); no later call can succeed.
         """
         ...
 
     def close(self, *, timeout_s: float) -> None:
-        """End after what it has; a hung engine is left behind."""
+        """Finish the submitted batches and end. Leave the threads behind if they hang longer than `timeout_s`."""
         ...
 
 
-class InferenceThreads(Engine[W]):
-    """See Engine: owns the predictor, which it runs in threads of its own from `start` on."""
+class InferenceThreads(BackgroundEngine[W]):
+    """Runs a predictor on its own threads. See BackgroundEngine."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._isolation_timeout_s = isolation_timeout_s
         self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
-        self._inside = 0
+        self._inside = 0  # batches submitted and not collected
         self._ending = threading.Lock()
-        self._ended_s = 0.0  # when the last batch did, on the clock of perf_counter
+        self._ended_s = 0.0  # when the last batch ended, by perf_counter
         self._threads = PredictorThreads[Batch[W]](
             "inference",
             predictor,
@@ -108,35 +109,35 @@ class InferenceThreads(Engine[W]):
 
     @property
     def predictor(self) -> Predictor:
-        """See Engine."""
+        """See BackgroundEngine."""
         return self._threads.predictor
 
     @property
     def warm(self) -> bool:
-        """See Engine."""
+        """See BackgroundEngine."""
         return self._threads.warm
 
     @property
     def idle(self) -> bool:
-        """See Engine."""
+        """See BackgroundEngine."""
         return self._inside == 0
 
     @property
     def has_room(self) -> bool:
-        """See Engine."""
+        """See BackgroundEngine."""
         return self._inside < CAPACITY
 
     def start(self) -> None:
-        """See Engine."""
+        """See BackgroundEngine."""
         self._threads.start()
 
     def submit(self, batch: Batch[W]) -> None:
-        """See Engine."""
+        """See BackgroundEngine."""
         self._inside += 1
         self._threads.put(batch)
 
     def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """See Engine."""
+        """See BackgroundEngine."""
         try:
             outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
         except Empty:
@@ -147,24 +148,24 @@ class InferenceThreads(Engine[W]):
         return outcome
 
     def close(self, *, timeout_s: float) -> None:
-        """See Engine."""
+        """See BackgroundEngine."""
         self._threads.close(timeout_s=timeout_s)
 
     def _compute(self, batch: Batch[W]) -> None:
         began_s = time.perf_counter()
         search = _Search(self._isolation_timeout_s)
         results = score_or_isolate(
-            self.predictor.predict, [row.text for row in batch.rows], out_of_time=search.is_too_long
+            self.predictor.predict, [row.text for row in batch.rows], out_of_time=search.out_of_time
         )
         with self._ending:
             ended_s = time.perf_counter()
             engine_s = ended_s - max(began_s, self._ended_s)
             self._ended_s = ended_s
-            self._outbox.put(ScoredBatch(batch, results, ended_s - began_s, engine_s, at_one_go=not search.begun))
+            self._outbox.put(ScoredBatch(batch, results, ended_s - began_s, engine_s, in_one_call=not search.begun))
 
 
 class _Search:
-    """The search for the reviews that a batch fails on, which may take `limit_s`."""
+    """The time limit of the search for the reviews that make a batch fail."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -172,11 +173,11 @@ class _Search:
 
     @property
     def begun(self) -> bool:
-        """Whether the batch has failed."""
+        """Whether the batch has failed, so that the search began."""
         return self._deadline_s is not None
 
-    def is_too_long(self) -> bool:
-        """Whether the limit is over since this was asked first."""
+    def out_of_time(self) -> bool:
+        """Return whether more than `limit_s` has passed since the first call, which begins the search."""
         now_s = time.monotonic()
         if self._deadline_s is None:
             self._deadline_s = now_s + self._limit_s

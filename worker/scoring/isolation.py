@@ -1,21 +1,21 @@
-"""One review that cannot be scored costs one dead letter, never its neighbours."""
+"""Finds the reviews that make a batch fail, so that the others are scored."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import starmap
 
 import numpy as np
 
 from model.errors import BatchFailed, EngineBroken
 from model.predictor import Predictions, TokenizedText
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 Predict = Callable[[Sequence[TokenizedText]], Predictions]
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A review that fails even alone."""
+    """The result of a review that fails even alone."""
 
     error: str
 
@@ -23,17 +23,17 @@ class Poison:
 def score_or_isolate(
     predict: Predict, rows: Sequence[TokenizedText], *, out_of_time: Callable[[], bool] = lambda: False
 ) -> list[Score | Poison]:
-    """Score all rows at once; when that fails, halve until the failing ones are alone, and try those once more.
+    """Score all rows in one call. If that fails, halve until the failing rows are alone, and try those once more.
 
-    So a batch that was too large for the memory is scored in parts, a fault that passes costs nothing, and a bad row
-    costs about 2 log2(rows) further calls. Anything but BatchFailed is not about a row: it passes.
-    Raises EngineBroken when rows still fail and `out_of_time` says so: by then it is not the reviews.
+    So a batch that is too large for the memory is scored in parts, and a temporary fault costs nothing. A bad row costs
+    about 2 log2(rows) more calls. Only BatchFailed is handled, because no other error is about a row.
+    Raises EngineBroken if a batch fails and `out_of_time` returns True: by then the reviews are not the cause.
     """
     try:
         return _scores(predict(rows))
     except BatchFailed as exc:
         if out_of_time():
-            raise EngineBroken(f"the search for the reviews that it fails on took too long: {exc}") from exc
+            raise EngineBroken(f"the search for the reviews that make it fail took too long: {exc}") from exc
     if len(rows) == 1:
         return _last_try(predict, rows)
     half = len(rows) // 2
@@ -52,10 +52,10 @@ def _last_try(predict: Predict, row: Sequence[TokenizedText]) -> list[Score | Po
 
 
 def _scores(predictions: Predictions) -> list[Score | Poison]:
-    """Raise BatchFailed for what no engine should answer: published, it would not even be JSON."""
+    """Raises BatchFailed if a score is not a probability: NaN, for example, is not valid JSON."""
     probabilities = predictions.probabilities
-    right = (probabilities >= 0) & (probabilities <= 1)  # NaN is neither
-    if not right.all():
-        raise BatchFailed(f"the engine's score is no probability for {np.sum(~right)} of {len(predictions)}")
-    columns = (probabilities, predictions.tokens, predictions.truncated, predictions.out_of_domain)
-    return list(starmap(Score, zip(*[column.tolist() for column in columns], strict=True)))
+    valid = (probabilities >= 0) & (probabilities <= 1)  # NaN is neither
+    if not valid.all():
+        raise BatchFailed(f"the score is not a probability for {np.sum(~valid)} of {len(predictions)} reviews")
+    columns = [getattr(predictions, field.name).tolist() for field in fields(predictions)]
+    return list(starmap(Score, zip(*columns, strict=True)))

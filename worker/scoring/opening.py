@@ -1,4 +1,4 @@
-"""From the settings to a model that scores."""
+"""Loading the model that the settings name."""
 
 from model.engines import load_predictor
 from model.errors import ModelError
@@ -8,7 +8,7 @@ from worker.settings.schema import Settings
 
 
 def open_predictor(settings: Settings) -> Predictor:
-    """Load the artifact into the engine that the settings ask for. Raises ModelUnusable."""
+    """Load the artifact and the engine that the settings name. Raises ModelUnusable."""
     try:
         return load_predictor(
             settings.model,

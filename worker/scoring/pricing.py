@@ -1,48 +1,49 @@
-"""What a batch costs the engine, learnt from the batches it computed, and how large the next one may be. Pure.
+"""How much time a batch takes, learnt from the computed batches, and how large the next batch may be. Pure.
 
-The time of a batch is fitted as `batch_s + token_s x padded tokens`: padded, since that is what an engine computes over
-and what the batcher bounds; as its batches are of like length, the padding is small and steady.
+The time of a batch is estimated as `batch_s + token_s x padded tokens`. It counts padded tokens, because the engine
+computes them and the batcher limits them. Reviews in a batch have similar lengths, so padding is a small and steady
+share.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# A review waits at most for the two batches that the engine has, then for its own; what is left of the target is for
-# reading and publishing.
+# The time of a batch as a share of the target. A review waits for at most two batches in the engine and then for its
+# own. The last quarter is for reading and publishing.
 SHARE_OF_TARGET: Final = 0.25
-LEAST_FOR_TOKENS: Final = 0.5  # of a batch's time: smaller batches would spend the most of it on their fixed price
+LEAST_FOR_TOKENS: Final = 0.5  # share of a batch's time: smaller batches would spend most of it on their fixed price
 
 FORGET: Final = 0.02  # the weight of the newest batch; one that is 100 batches old counts an eighth as much
-# A batch counts as at most so many times what was to be expected: a neighbour that had the processor for a moment
-# hardly moves the prices, one that stays does.
+# A batch counts as at most this many times its expected time. So one slow batch hardly changes the prices, but a
+# lasting slowdown does.
 MOST_OVER: Final = 2.0
-# Pulls the fixed price to zero. So where all batches are of one size, which tells nothing of the two prices apart, all
-# of the time is the tokens'; what a batch of that size costs stays right.
+# Pulls the fixed price to zero. If all batches have one size, the two prices cannot be distinguished. Then the tokens
+# get all of the time, and the estimate for that size stays right.
 PULL: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What the engine takes for a batch; neither is negative."""
+    """How long the engine takes for a batch. Neither price is negative."""
 
-    batch_s: float  # whatever is in it
-    token_s: float  # for each padded token
+    batch_s: float  # fixed time of each batch
+    token_s: float  # time of each padded token
 
     def time_s(self, padded_tokens: int) -> float:
-        """How long a batch of this size is expected to take."""
+        """Return the expected time of a batch of this size."""
         return self.batch_s + self.token_s * padded_tokens
 
     def tokens_in(self, time_s: float) -> float:
-        """How many padded tokens fit into this time; infinitely many where they cost nothing."""
+        """Return how many padded tokens fit into this time; infinity if tokens cost nothing."""
         return (time_s - self.batch_s) / self.token_s if self.token_s else float("inf")
 
 
 class PriceFit:
-    """Least squares with forgetting: an engine that changes its pace is followed within some fifty batches."""
+    """Least squares with forgetting. It follows a change of the engine's speed within about fifty batches."""
 
     def __init__(self) -> None:
-        self.prices: Prices | None = None  # None until a batch was observed
+        self.prices: Prices | None = None  # None before the first batch
         # Weighted means of: padded tokens, seconds, tokens squared, tokens times seconds.
         self._x = self._y = self._xx = self._xy = 0.0
 
@@ -57,15 +58,15 @@ class PriceFit:
         self.prices = self._solve()
 
     def _longest_s(self, padded_tokens: int) -> float:
-        """The most to be expected of a batch: above the sizes known, all of their time may have been the tokens'."""
+        """Return the longest expected time. Beyond the known sizes, all of the time may be that of the tokens."""
         if self.prices is None:
             return float("inf")
         for_tokens_s = self._y * padded_tokens / self._x if self._x else float("inf")
         return max(self.prices.time_s(padded_tokens), for_tokens_s)
 
     def _solve(self) -> Prices:
-        """The two prices that fit best and are not negative."""
-        if not self._xx:  # texts without a word only
+        """Return the two prices that fit best and are not negative."""
+        if not self._xx:  # no batch had a token
             return Prices(self._y, 0.0)
         determinant = (1 + PULL) * self._xx - self._x * self._x
         batch_s = (self._y * self._xx - self._x * self._xy) / determinant
@@ -78,17 +79,17 @@ class PriceFit:
 
 
 class Why(StrEnum):
-    """What a budget was chosen for."""
+    """Why a budget was chosen."""
 
-    FIXED = "fixed"  # no target is set: the largest batch allowed
-    LEARNING = "learning"  # no batch was computed yet: the largest
-    TARGET = "target"  # the largest whose time is the target's share
-    BEHIND = "behind"  # what waits takes longer than the target: the largest, since nothing catches up sooner
+    FIXED = "fixed"  # no target is set, so the largest batch is allowed
+    LEARNING = "learning"  # no batch was computed yet, so the largest is allowed
+    TARGET = "target"  # the largest batch whose time is its share of the target
+    BEHIND = "behind"  # waiting reviews take longer than the target, so the largest is allowed: it catches up soonest
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How large a batch may be now, and all that it was chosen from."""
+    """How large a batch may be, and how that was decided."""
 
     tokens: int  # padded
     why: Why
@@ -105,16 +106,16 @@ class Pricing:
         self.forget()
 
     def observe(self, padded_tokens: int, took_s: float) -> None:
-        """Learn from a batch that was computed at one go."""
+        """Learn from a batch that was computed in one call."""
         self._fit.observe(padded_tokens, took_s)
 
     def forget(self) -> None:
-        """Begin anew: another engine has prices of its own."""
+        """Start again, because another engine has other prices."""
         self._fit = PriceFit()
-        self.budget = self._choose(0)  # the last that was chosen
+        self.budget = self._choose(0)  # the last chosen one
 
     def choose(self, waiting_tokens: int) -> Budget:
-        """Return the budget of the next batch, given how many tokens wait for it and for those behind it."""
+        """Return the budget of the next batch, given the tokens of all waiting reviews."""
         self.budget = self._choose(waiting_tokens)
         return self.budget
 

@@ -1,4 +1,4 @@
-"""Another model in place of the present one, made ready beside the loop while that one goes on scoring."""
+"""Loading a new model in the background, while the current one goes on scoring."""
 
 import logging
 import os
@@ -12,39 +12,39 @@ from typing import Final, Generic
 
 from model.errors import ModelError
 from worker.errors import ModelUnusable, ReloadFailed
-from worker.scoring.inference import Engine, W
+from worker.scoring.inference import BackgroundEngine, W
 
 log = logging.getLogger(__name__)
 
-NICENESS: Final = 15  # of 19; 0 is what computes the present model's batches
+NICENESS: Final = 15  # of 19; the current model's threads have 0
 
 
 class Reloader(Generic[W]):
-    """Opens an engine when it is asked to. `on_signal` may be a signal handler; `take` is for the loop's thread."""
+    """Opens an engine on request. `on_signal` may be a signal handler; call `take` from the loop's thread."""
 
-    def __init__(self, open_engine: Callable[[], Engine[W]]) -> None:
-        """`open_engine` is called on a thread of its own, which gives way to all others; it may raise ModelUnusable.
+    def __init__(self, open_engine: Callable[[], BackgroundEngine[W]]) -> None:
+        """Call `open_engine` on a thread of low priority, once for each request; it may raise ModelUnusable.
 
-        What it starts would give way for ever: it must start no thread. The engine is started by `take`.
+        It must start no thread, because that thread would keep the low priority. `take` starts the engine.
         """
         self._open_engine = open_engine
         self._requested = False
         self._opening = False
-        self._opened: SimpleQueue[Engine[W] | Exception] = SimpleQueue()
-        self._engine: Engine[W] | None = None  # opened, and not known to be warm
+        self._opened: SimpleQueue[BackgroundEngine[W] | Exception] = SimpleQueue()
+        self._engine: BackgroundEngine[W] | None = None  # opened, and maybe not warm yet
 
     def on_signal(self, _signum: int, _frame: FrameType | None = None) -> None:
-        """Note a wish. One that comes while a model is being opened is followed after it: files may have changed."""
+        """Request a reload. If one is in progress, another follows, because the files may have changed meanwhile."""
         self._requested = True
 
-    def take(self) -> Engine[W] | None:
-        """Return the new engine, once, when it is warm; never blocks. Raises ReloadFailed: there will be none."""
+    def take(self) -> BackgroundEngine[W] | None:
+        """Return the new engine once it is warm, else None; never blocks. Raises ReloadFailed if there is none."""
         if self._engine is None:
             self._engine = self._next_opened()
         if self._engine is None:
             return None
         try:
-            self._engine.collect(timeout_s=0)  # raises what ended the warm-up
+            self._engine.collect(timeout_s=0)  # raises the error that ended the warm-up
         except ModelError as exc:
             self._engine = None
             raise ReloadFailed(str(exc)) from exc
@@ -53,10 +53,10 @@ class Reloader(Generic[W]):
         engine, self._engine = self._engine, None
         return engine
 
-    def _next_opened(self) -> Engine[W] | None:
+    def _next_opened(self) -> BackgroundEngine[W] | None:
         if self._requested and not self._opening:
             self._requested, self._opening = False, True
-            # A daemon: a model that is opened must not keep a process alive that was told to exit.
+            # A daemon, so that loading a model does not delay the exit of the process.
             threading.Thread(target=self._open, name="reload", daemon=True).start()
         try:
             opened = self._opened.get_nowait()
@@ -71,17 +71,17 @@ class Reloader(Generic[W]):
         return opened
 
     def _open(self) -> None:
-        _give_way()
+        _lower_priority()
         try:
             engine = self._open_engine()
-        except Exception as exc:  # noqa: BLE001 - carried to the loop's thread, which raises it
+        except Exception as exc:  # noqa: BLE001 - `take` raises it on the loop's thread
             self._opened.put(exc)
         else:
             self._opened.put(engine)
 
 
-def _give_way() -> None:
-    """Let the calling thread, and those that it starts, compute when no other thread does."""
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+def _lower_priority() -> None:
+    """Let the calling thread, and threads that it starts, run only when others leave the processor idle."""
+    if sys.platform == "linux":  # elsewhere, a thread has no priority of its own
         with suppress(OSError):  # a sandbox may forbid it
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,4 +1,4 @@
-"""A second model that scores a share of the traffic beside the live one, to be compared with it and never published."""
+"""A second model scores a share of the reviews, to compare it with the live one. Its results are not published."""
 
 import logging
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from model.errors import BatchFailed, ModelError
 from model.predictor import Predictor, score_texts
 from worker.broker.contract import Record
 from worker.scoring.threads import PredictorThreads
-from worker.wire.messages import decode_review
-from worker.wire.score import Score
+from worker.wire.review import decode_review
+from worker.wire.scored import Score
 
 log = logging.getLogger(__name__)
 
-WAITING: Final = 1  # batches that may wait for the shadow: it must not fall behind, nor hold what the worker has done
+WAITING: Final = 1  # batches that may wait for the shadow: more would fall behind, and keep finished records in memory
 _SPREAD: Final = 2_654_435_761  # Knuth's multiplicative hash: 2^32 / golden ratio
 _WORD: Final = 2**32
 
@@ -21,26 +21,39 @@ Chosen = Sequence[tuple[Record, Score]]
 
 
 class Comparisons(Protocol):
-    """Who counts what the shadow finds. Called on its thread, but for `skipped`."""
+    """Counts the comparisons. Called on the shadow's thread, except `skipped`, which the loop's thread calls."""
 
     def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
-        """Take P(positive) of the same reviews by both models."""
+        """Count reviews that both models scored, given P(positive) by each model."""
         ...
 
     def failed(self, reviews: int) -> None:
-        """Take the number of reviews that the shadow could not score."""
+        """Count reviews that the shadow could not score."""
         ...
 
     def skipped(self, reviews: int) -> None:
-        """Take the number of reviews that were not looked at, the shadow being too slow or broken."""
+        """Count reviews that were not compared because the shadow is too slow or broken."""
         ...
 
 
 class Shadow:
-    """Runs `predictor` in a thread of its own from `start` on. What goes wrong in it is told, and ends nothing else."""
+    """Compares nothing: no second model is set. Used by the loop's thread; only `close` blocks."""
+
+    def start(self) -> None:
+        """Start, unless it is started. It warms up and is tested first."""
+
+    def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
+        """Compare a share of these records; `scores` are those of the live model."""
+
+    def close(self, *, timeout_s: float) -> None:
+        """Finish the waiting batches and end. Leave the thread behind if it hangs longer than `timeout_s`."""
+
+
+class ModelShadow(Shadow):
+    """Compares another model with the live one, on its own thread. Its failures do not affect the worker."""
 
     def __init__(self, predictor: Predictor, *, share: float, comparisons: Comparisons) -> None:
-        """`share` of the reviews are looked at, from 0 to 1."""
+        """Compare a `share` of the reviews, from 0 to 1."""
         self._share = share
         self._comparisons = comparisons
         self._broken = False
@@ -49,11 +62,11 @@ class Shadow:
         )
 
     def start(self) -> None:
-        """Begin, unless it has begun; it warms up and is tested first."""
+        """See Shadow."""
         self._threads.start()
 
     def offer(self, records: Sequence[Record], scores: Sequence[Score]) -> None:
-        """Look at some of these readable reviews, scored by the live model. For the loop's thread; never blocks."""
+        """See Shadow."""
         chosen = [
             (record, score)
             for record, score in zip(records, scores, strict=True)
@@ -67,14 +80,14 @@ class Shadow:
             self._threads.put(chosen)
 
     def close(self, *, timeout_s: float) -> None:
-        """End after what it has; one that hangs is left behind."""
+        """See Shadow."""
         self._threads.close(timeout_s=timeout_s)
 
-    def _break(self, why: Exception) -> None:
+    def _break(self, error: Exception) -> None:
         self._broken = True
-        if not isinstance(why, ModelError):
-            raise why  # nobody foresaw it: Python tells it as of any thread
-        log.error("the shadow model is broken and compares nothing more: %s", why)
+        if not isinstance(error, ModelError):
+            raise error  # a bug: Python logs it with its traceback
+        log.error("the shadow model is broken and compares no more reviews: %s", error)
 
     def _compare(self, chosen: Chosen) -> None:
         texts = [decode_review(record.value or b"").text for record, _ in chosen]
@@ -88,5 +101,5 @@ class Shadow:
 
 
 def is_chosen(offset: int, share: float) -> bool:
-    """Whether a review is one of the share that is looked at: by its offset, so that a replay chooses the same."""
+    """Return whether the review at this offset is in the share. A replay chooses the same reviews."""
     return offset * _SPREAD % _WORD < share * _WORD

@@ -1,4 +1,4 @@
-"""A predictor in threads of its own, fed through an inbox: what the engine and the shadow have in common."""
+"""A predictor on its own threads, which take work from an inbox. The engine and the shadow use it."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class PredictorThreads(Generic[T]):
-    """Warms `predictor` up and tests it, then gives `handle` what is put in, in order.
+    """Warms `predictor` up and tests it. Then calls `handle` for each item of the inbox, on `count` threads.
 
-    `count` are handled at once. What is raised meanwhile ends the thread that it happened on, which tells `ended_by`.
+    An error ends the thread on which it is raised; the thread passes it to `ended_by`.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class PredictorThreads(Generic[T]):
         self._ended_by = ended_by
         self._inbox: SimpleQueue[T | None] = SimpleQueue()
         self._warm = threading.Event()
-        # Daemons: an engine that hangs must not keep a process alive that was told to exit.
+        # Daemons, so that an engine that hangs does not delay the exit of the process.
         self._threads = [
             threading.Thread(
                 target=self._warm_up_and_run if number == 0 else self._run, name=f"{name}-{number}", daemon=True
@@ -42,25 +42,25 @@ class PredictorThreads(Generic[T]):
 
     @property
     def warm(self) -> bool:
-        """Whether the predictor has run once and passed its test."""
+        """Whether the predictor has warmed up and passed its test."""
         return self._warm.is_set()
 
     @property
     def waiting(self) -> int:
-        """How many are put in and not begun."""
+        """How many items wait in the inbox."""
         return self._inbox.qsize()
 
     def start(self) -> None:
-        """Begin, unless it has begun."""
+        """Start, unless it is started."""
         if not self._threads[0].is_alive():
             self._threads[0].start()
 
-    def put(self, one: T) -> None:
-        """Hand over what `handle` takes; never blocks."""
-        self._inbox.put(one)
+    def put(self, item: T) -> None:
+        """Add an item to the inbox; never blocks."""
+        self._inbox.put(item)
 
     def close(self, *, timeout_s: float) -> None:
-        """End after what it has; one that hangs is left behind."""
+        """Finish the items in the inbox and end. Leave threads behind that hang longer than `timeout_s`."""
         deadline_s = time.monotonic() + timeout_s
         for _ in self._threads:
             self._inbox.put(None)
@@ -73,7 +73,7 @@ class PredictorThreads(Generic[T]):
             self.predictor.warm_up()
             self_test(self.predictor)
             for thread in self._threads[1:]:
-                thread.start()  # where threads are limited it raises
+                thread.start()  # raises if the system allows no more threads
         except Exception as exc:  # noqa: BLE001 - not swallowed, see `ended_by`
             self._ended_by(exc)
             return
@@ -82,7 +82,7 @@ class PredictorThreads(Generic[T]):
 
     def _run(self) -> None:
         try:
-            while (one := self._inbox.get()) is not None:
-                self._handle(one)
+            while (item := self._inbox.get()) is not None:
+                self._handle(item)
         except Exception as exc:  # noqa: BLE001 - not swallowed, see `ended_by`
             self._ended_by(exc)

@@ -1,1 +1,1 @@
-"""Every setting: what exists, where its value comes from, how it is shown."""
+"""Every setting: its meaning, where its value comes from, and how it is shown."""

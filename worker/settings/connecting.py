@@ -1,4 +1,4 @@
-"""From the settings to a connection."""
+"""The connection that the settings describe."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from worker.settings.schema import Settings
 
 
 def connect_with(settings: Settings) -> Connection:
-    """Gather what the settings say about reaching the cluster. Raises SettingsRejected."""
+    """Return the settings of the connection to the cluster. Raises SettingsRejected."""
 
     def path(file: Path | None) -> str | None:
         return None if file is None else str(file)

@@ -1,6 +1,6 @@
-"""Every setting of the worker: name, default, what is allowed, what it means, and which contradict each other.
+"""Every setting of the worker: its name, default, allowed values and meaning, and which settings contradict each other.
 
-`worker.settings.sources` fills it from flags, environment and file; constructing it reads nothing.
+`worker.settings.sources` reads flags, environment and file. `Settings()` itself reads nothing.
 """
 
 import re
@@ -28,7 +28,7 @@ MASK: Final = "********"
 
 
 class Allowed(NamedTuple):
-    """Says in words which values a type takes, where the type itself does not."""
+    """The allowed values of a type as text, if the type itself does not show them."""
 
     text: str
 
@@ -47,7 +47,7 @@ def _plain_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[@?#\s]", value):
         raise ValueError("no such URL")
-    _ = parts.port  # raises where it is none
+    _ = parts.port  # raises if it is invalid
     return value
 
 
@@ -63,7 +63,7 @@ OptionalFile = Annotated[FilePath | None, Allowed("an existing file")]
 
 
 class Contradiction(NamedTuple):
-    """Settings that are each allowed, but not together."""
+    """Settings that are allowed each, but not together."""
 
     names: tuple[str, ...]
     rule: str
@@ -78,31 +78,31 @@ class Contradictions(ValueError):
 
 
 class Settings(BaseModel):
-    """The effective configuration, complete and checked."""
+    """The effective configuration, complete and valid."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    bootstrap_servers: Servers = Field(default="localhost:9092", description="Brokers to ask first.")
-    input_topic: Topic = Field(default="reviews.raw", description="Reviews are read from here.")
-    output_topic: Topic = Field(default="reviews.scored", description="Results are written here.")
-    dlq_topic: Topic = Field(default="reviews.dlq", description="Records that cannot be scored are written here.")
+    bootstrap_servers: Servers = Field(default="localhost:9092", description="Brokers to connect to first.")
+    input_topic: Topic = Field(default="reviews.raw", description="Topic to read reviews from.")
+    output_topic: Topic = Field(default="reviews.scored", description="Topic to write results to.")
+    dlq_topic: Topic = Field(default="reviews.dlq", description="Topic for records that cannot be scored.")
     group_id: Text = Field(default="sentiment-worker", description="Consumer group; its members share the partitions.")
     group_instance_id: OptionalText = Field(
-        default=None, description="Name of a static member, unique in the group: its restart causes no rebalance."
+        default=None, description="Name of a static member, unique in the group. Its restart causes no rebalance."
     )
     session_timeout_ms: int = Field(
-        default=10_000, ge=1, le=1_800_000, description="A member silent for longer loses its partitions."
+        default=10_000, ge=1, le=1_800_000, description="A member that is silent for longer loses its partitions."
     )
     max_poll_interval_ms: int = Field(
         default=300_000, ge=1, le=86_400_000, description="A member that polls less often leaves the group."
     )
     client: ClientName = Field(
         default="kafka-python",
-        description="The library that reads and writes: `confluent` is faster and needs `pip install "
+        description="Kafka client library. `confluent` is faster and needs `pip install "
         "'sentiment-worker[confluent]'`.",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to talk to the brokers."
+        default="PLAINTEXT", description="Protocol of the connections to the brokers."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
         default=None, description="How to authenticate; needed with SASL."
@@ -110,156 +110,155 @@ class Settings(BaseModel):
     sasl_username: OptionalText = Field(default=None, description="Needed with PLAIN and SCRAM.")
     sasl_password: Secret = Field(
         default=None,
-        description="Needed with PLAIN and SCRAM. Other users of the machine can see a flag: prefer "
-        "`SENTIMENT_SASL_PASSWORD_FILE`, which names a file.",
+        description="Needed with PLAIN and SCRAM. Other users of the machine can see flags, so prefer "
+        "`SENTIMENT_SASL_PASSWORD_FILE`, the path of a file that holds it.",
     )
     sasl_oauth_token_file: OptionalFile = Field(
-        default=None, description="Needed with OAUTHBEARER: holds the token, is read again at each login."
+        default=None, description="File with the token, needed with OAUTHBEARER. It is read again at each login."
     )
     ssl_cafile: OptionalFile = Field(
-        default=None, description="Certificates to trust (PEM); the system's when not set."
+        default=None, description="Certificates to trust (PEM). If not set, those of the system."
     )
     ssl_certfile: OptionalFile = Field(default=None, description="The client's own certificate (PEM).")
     ssl_keyfile: OptionalFile = Field(default=None, description="The key of `ssl_certfile` (PEM).")
     ssl_keypassword: Secret = Field(
-        default=None, description="Opens `ssl_keyfile` if that is encrypted; or `SENTIMENT_SSL_KEYPASSWORD_FILE`."
+        default=None, description="Password of an encrypted `ssl_keyfile`; or set `SENTIMENT_SSL_KEYPASSWORD_FILE`."
     )
 
     model: Annotated[Path, Allowed("a directory")] = Field(
-        default=DEFAULT_ARTIFACT, description="The artifact to score with."
+        default=DEFAULT_ARTIFACT, description="Model artifact to score with."
     )
     shadow_model: Annotated[Path | None, Allowed("a directory")] = Field(
-        default=None, description="A second artifact, whose scores are compared in the metrics and never published."
+        default=None, description="A second model artifact. Its scores are compared in the metrics and never published."
     )
     shadow_share: float = Field(
-        default=0.1, ge=0.001, le=1, description="The share of the reviews that the second artifact scores as well."
+        default=0.1, ge=0.001, le=1, description="Share of the reviews that the shadow model scores too."
     )
     engine: Literal["auto", "native", "onnx", "torch"] = Field(
-        default="auto", description="What runs the network; `auto` takes the fastest that can be had."
+        default="auto", description="Engine that computes the network; `auto` takes the fastest available one."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where; `auto` takes a GPU if there is one."
+        default="auto", description="Device to compute on; `auto` takes a GPU if there is one."
     )
     precision: Literal["auto", "fp16", "fp32", "int16"] = Field(
-        default="auto", description="Of the computation; `auto` is the engine's own."
+        default="auto", description="Precision of the computation; `auto` is the engine's default."
     )
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads of the engine; its own choice when not set."
+        default=None, ge=1, le=1024, description="CPU threads of the engine. If not set, the engine decides."
     )
 
     delivery: Literal["at_least_once", "exactly_once"] = Field(
         default="at_least_once",
-        description="Results are never lost; a crash may repeat some, unless results and offsets are stored as one.",
+        description="A crash may repeat results; with exactly_once it does not.",
     )
     transactional_id: OptionalText = Field(
         default=None,
-        description="Name of this worker's transactions, unique in the cluster; made of the group and "
-        "`group_instance_id` when not set, or of a random name.",
+        description="Transactional id of this worker, unique in the cluster. If not set, it is made of `group_id` and "
+        "`group_instance_id` or a random name.",
     )
     transaction_timeout_ms: int = Field(
         default=15_000,
         ge=1_000,
         le=900_000,
-        description="The broker gives up on a transaction that is open for longer; readers of committed results "
-        "wait for it so long.",
+        description="The broker aborts a transaction that is open for longer. Readers of committed results wait for an "
+        "open transaction.",
     )
-    max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Most reviews in a batch.")
+    max_batch_reviews: int = Field(default=256, ge=1, le=65_536, description="Maximum number of reviews in a batch.")
     max_batch_tokens: int = Field(
         default=131_072,
         ge=1,
         le=16_777_216,
-        description="Most tokens in a batch, padding included; a longer review goes alone.",
+        description="Maximum number of tokens in a batch, padding included. A longer review is computed alone.",
     )
     target_p99_ms: int | None = Field(
         default=None,
         ge=1,
         le=600_000,
-        description="Time from reading a review to its result that 99 of 100 are to keep: batches are made as small "
-        "as it asks for, and as large as allowed while the worker is behind it.",
+        description="Target p99 latency from read to result. Batches are as small as it requires, and as large as "
+        "allowed while the worker is behind.",
     )
     linger_ms: int = Field(
-        default=0, ge=0, le=1000, description="Longest wait of the oldest review for company while the engine is idle."
+        default=0, ge=0, le=1000, description="While the engine is idle, a batch waits this long for more reviews."
     )
     max_wait_ms: int = Field(
-        default=500, ge=0, le=60_000, description="A review that waits longer goes first, whatever its length."
+        default=500, ge=0, le=60_000, description="A review that has waited this long goes first, whatever its length."
     )
     cache_bytes: int = Field(
         default=0,
         ge=0,
         le=2**40,
-        description="Memory for results of reviews that may come again, word for word; such reviews are then computed "
-        "once. 0 computes each.",
+        description="Memory for results of repeated texts, so that they are computed only once. 0: no cache.",
     )
     max_inflight_records: int = Field(
-        default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many records read and not finished."
+        default=2000, ge=1, le=1_000_000, description="Fetching pauses at this many unfinished records."
     )
     max_inflight_bytes: int = Field(
         default=64 * 1024 * 1024,
         ge=1,
         le=2**40,
-        description="Fetching pauses at this many bytes read and not finished.",
+        description="Fetching pauses at this many bytes of unfinished records.",
     )
-    max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Most records taken by one poll.")
+    max_poll_records: int = Field(default=500, ge=1, le=100_000, description="Maximum number of records of one poll.")
     max_dead_letters_per_minute: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
-        description="With more, the worker stops: what writes the input, or the model, is broken.",
+        description="With more, the worker stops, because the producer or the model is broken.",
     )
     isolation_timeout_ms: int = Field(
         default=30_000,
         ge=1,
         le=3_600_000,
-        description="Longest search for the reviews that make a batch fail; then the engine counts as broken.",
-    )
-    preserve_order: bool = Field(
-        default=True, description="Write the results of a partition in the order of its reviews."
+        description="Time limit of the search for reviews that make a batch fail. Then the engine counts as broken.",
     )
     commit_interval_ms: int = Field(
         default=500,
         ge=1,
         le=600_000,
-        description="Finished offsets are committed this often, results with them if exactly once; a crash scores "
-        "again what came since.",
+        description="Time between two commits of finished offsets, and with exactly_once of results. After a crash, "
+        "reviews since the last commit are scored again.",
     )
     delivery_timeout_ms: int = Field(
         default=120_000,
         ge=1_000,
         le=86_400_000,
-        description="A result not stored by then fails; its review is read again.",
+        description="A result that is not stored within this time fails, and its review is read again.",
     )
     drain_timeout_ms: int = Field(
         default=25_000,
         ge=0,
         le=3_600_000,
-        description="Time for unfinished work after SIGTERM; keep it 15 s below what the orchestrator grants.",
+        description="Time to finish work after SIGTERM. Keep it 15 s below the time that the orchestrator allows.",
     )
     handover_timeout_ms: int = Field(
         default=5_000,
         ge=0,
         le=3_600_000,
-        description="Time to commit what was published of partitions that move to another worker.",
+        description="Time to commit results before their partitions move to another worker.",
     )
     stall_timeout_ms: int = Field(
-        default=60_000, ge=1, le=86_400_000, description="Not live after this long without progress while work waits."
+        default=60_000,
+        ge=1,
+        le=86_400_000,
+        description="`/livez` fails after this long without progress while work waits.",
     )
 
     http_host: Text = Field(
         default="127.0.0.1",
-        description="Address of the status page, `/metrics`, `/livez` and `/readyz`; `0.0.0.0` is all.",
+        description="Address of the status page, `/metrics`, `/livez` and `/readyz`; `0.0.0.0` is every address.",
     )
-    http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same; 0 takes any free one.")
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the same pages; 0 takes any free port.")
     status_reviews: bool = Field(
-        default=True, description="Name the last scored reviews on the status page: id, sentiment and score, no text."
+        default=True, description="Show the last scored reviews on the status page: id, sentiment and score, no text."
     )
     traces_endpoint: OptionalUrl = Field(
         default=None,
-        description="OpenTelemetry traces of the batches are sent there (OTLP over HTTP), such as to "
-        "`http://localhost:4318/v1/traces`; there are none when not set.",
+        description="URL to send OpenTelemetry traces of the batches to (OTLP over HTTP), for example "
+        "`http://localhost:4318/v1/traces`. If not set, there are no traces.",
     )
-    traces_sample: float = Field(default=1.0, ge=0.0001, le=1, description="The share of the batches that is traced.")
+    traces_sample: float = Field(default=1.0, ge=0.0001, le=1, description="Share of the batches that is traced.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least severity logged."
+        default="INFO", description="Lowest level that is logged."
     )
     log_format: Literal["auto", "text", "json"] = Field(
         default="auto", description="`auto` is text on a terminal and JSON lines elsewhere."
@@ -272,7 +271,7 @@ class Settings(BaseModel):
         return self
 
     def masked(self) -> dict[str, object]:
-        """Return plain values for printing, secrets replaced."""
+        """Return plain values for printing; secrets are masked."""
         shown = self.model_dump(mode="json")
         return {name: MASK if is_secret(name) and value else value for name, value in shown.items()}
 
@@ -291,11 +290,6 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
             s.max_inflight_records < s.max_batch_reviews,
             ("max_inflight_records", "max_batch_reviews"),
             "the first must not be below the second",
-        ),
-        (
-            exactly_once and not s.preserve_order,
-            ("delivery", "preserve_order"),
-            "exactly_once needs the order preserved",
         ),
         (
             exactly_once and s.commit_interval_ms >= s.transaction_timeout_ms,
@@ -319,7 +313,7 @@ def _contradictions(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _security(settings: Settings) -> Iterator[Contradiction]:
-    """A credential that would silently be ignored is as wrong as one that is missing."""
+    """Yield credentials that are missing, and those that would silently be ignored."""
     given = [name for name in Settings.model_fields if getattr(settings, name) is not None]
     protocols = settings.security_protocol.lower().split("_")
     for name in given:
@@ -346,13 +340,13 @@ def is_secret(name: str) -> bool:
 
 
 def allowed_values(name: str) -> str:
-    """Return the values that a setting takes, in words."""
+    """Return the values that a setting allows, as text."""
     field = Settings.model_fields[name]
-    said = {type(item): item for item in field.metadata}
-    if allowed := said.get(Allowed):
+    metadata = {type(item): item for item in field.metadata}
+    if allowed := metadata.get(Allowed):
         return str(allowed.text)
-    if Ge in said:
-        return f"{said[Ge].ge} to {said[Le].le}"
+    if Ge in metadata:
+        return f"{metadata[Ge].ge} to {metadata[Le].le}"
     if field.annotation is bool:
         return "true or false"
     *others, last = _literals(field.annotation)

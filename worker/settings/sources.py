@@ -1,10 +1,10 @@
-"""Where settings come from: one precedence, and errors in the words of whoever gave the value.
+"""Where settings come from: their precedence, and errors that name the source of a wrong value.
 
-A value is taken from the first of: a command-line flag (`--linger-ms`), the environment (`SENTIMENT_LINGER_MS`, when
-not empty), a TOML file (`linger_ms = 5`; named by `--config` or `SENTIMENT_CONFIG`), the default.
-A secret may stand in a file that the environment names: `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`.
-The sources are merged here, not by pydantic-settings: an error has to name the value as it was spelled, and
-`sentiment-worker config` has to tell where each value came from.
+A value comes from the first of these that has it: a command-line flag (`--linger-ms`), the environment
+(`SENTIMENT_LINGER_MS`; an empty variable does not count), a TOML file (`linger_ms = 5`; its path is in `--config` or
+`SENTIMENT_CONFIG`), the default. A secret can be in a file: `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`.
+The sources are merged here, not by pydantic-settings, because an error names the flag, variable or key that has the
+wrong value, and `sentiment-worker config` shows where each value came from.
 """
 
 import re
@@ -30,51 +30,51 @@ from worker.settings.schema import (
 )
 
 SECRET_FILES: Final = {f"{env_name(name)}_FILE": name for name in Settings.model_fields if is_secret(name)}
-CONFIG: Final = "config"  # names the TOML file, as a flag or in the environment; not a setting itself
-DEFAULT: Final = "default"  # the origin of what nobody has chosen
+CONFIG: Final = "config"  # the path of the TOML file, as a flag or in the environment; not a setting
+DEFAULT: Final = "default"  # the origin of a value that no source sets
 MAX_SHOWN: Final = 100  # characters of a wrong value
 
 
 class Given(NamedTuple):
-    """One value as its author wrote it."""
+    """A value from a source."""
 
     value: object
-    spelled: str  # its name there: a flag, a variable, or a key with its file
+    spelled: str  # its name in the source: a flag, a variable, or a key with its file
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """The settings in force and the source of each."""
+    """The effective settings and the source of each."""
 
     settings: Settings
-    origins: Mapping[str, str]  # setting to the spelling of its source, "default" where there was none
+    origins: Mapping[str, str]  # of each setting: `spelled` of its source, or "default"
 
     def asked(self, name: str) -> bool:
-        """Whether somebody has chosen the value."""
+        """Return whether a source sets the value."""
         return self.origins[name] != DEFAULT
 
 
 def load_settings(flags: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
-    """Merge the sources and check the result.
+    """Merge the sources and validate the result.
 
-    `flags` maps settings, and `config`, to what the command line gave; None is not given.
-    Raises SettingsRejected: its message has one line for each problem.
+    `flags` maps the names of settings, and `config`, to values of the command line; None means not given.
+    Raises SettingsRejected, whose message has one line for each problem.
     """
     return load_effective(flags, environ).settings
 
 
 def load_effective(flags: Mapping[str, object], environ: Mapping[str, str]) -> Effective:
-    """As `load_settings`, and tell where each value came from."""
+    """Return the settings with the source of each value. See `load_settings`."""
     from_flags = {name: Given(value, flag_name(name)) for name, value in flags.items() if value is not None}
     from_env, problems = _read_environment(environ)
-    given = from_env | from_flags  # the later wins, here and below
+    given = from_env | from_flags  # flags win
     from_file, more_problems = _read_file(given.pop(CONFIG)) if CONFIG in given else ({}, [])
     problems += more_problems
     given = from_file | given
     try:
         settings = Settings.model_validate({name: _as_text(value) for name, (value, _) in given.items()})
     except ValidationError as exc:
-        # Not chained: the original holds the values, secrets among them.
+        # Not chained, because the original error contains the values, secrets included.
         raise SettingsRejected(_summary(problems + list(_problems_of(exc, given)))) from None
     if problems:
         raise SettingsRejected(_summary(problems))
@@ -84,7 +84,7 @@ def load_effective(flags: Mapping[str, object], environ: Mapping[str, str]) -> E
 
 def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Given], list[str]]:
     known = {env_name(name): name for name in (*Settings.model_fields, CONFIG)}
-    # Kubernetes puts SENTIMENT_WORKER_SERVICE_HOST and more into each pod beside a service `sentiment-worker`.
+    # If there is a service `sentiment-worker`, Kubernetes sets SENTIMENT_WORKER_SERVICE_HOST and others in each pod.
     suffix = "SERVICE_HOST"
     services = tuple(name.removesuffix(suffix) for name in environ if name.endswith(f"_{suffix}"))
     given: dict[str, Given] = {}
@@ -111,7 +111,7 @@ def _read_secret(variable: str, path: Path, environ: Mapping[str, str]) -> tuple
         text = path.read_text("utf-8")
     except OSError as exc:
         return {}, [f"{variable} = {str(path)!r}: cannot be read: {exc.strerror}"]
-    except ValueError:  # its message would quote what the file holds
+    except ValueError:  # its message quotes the content of the file
         return {}, [f"{variable} = {str(path)!r}: is not text"]
     return {name: Given(text.removesuffix("\n").removesuffix("\r"), variable)}, []
 
@@ -135,13 +135,13 @@ def _read_file(config: Given) -> tuple[dict[str, Given], list[str]]:
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    by_stem = {each.removeprefix(ENV_PREFIX): each for each in known}  # a common prefix makes all names similar
+    by_stem = {each.removeprefix(ENV_PREFIX): each for each in known}  # the common prefix makes all names similar
     similar = get_close_matches(name.removeprefix(ENV_PREFIX), by_stem, n=1)
     return f"; did you mean {by_stem[similar[0]]}?" if similar else ""
 
 
 def _as_text(value: object) -> object:
-    """Give what a TOML file types the form that flags and variables have, so that one rule reads all."""
+    """Convert a typed TOML value to the text that a flag or a variable has, so that all are parsed alike."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value

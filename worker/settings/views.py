@@ -1,4 +1,4 @@
-"""The settings as people and programs read them: what exists, and what is in force. Secrets are masked."""
+"""The settings as text, JSON, TOML and Markdown. Secrets are masked."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,16 @@ A setting is taken from the first of these places that has it:
 3. a TOML file, named by `--config FILE` or `SENTIMENT_CONFIG`: `linger_ms = 5`
 4. the default
 
-So a name below is written `--linger-ms`, `SENTIMENT_LINGER_MS` or `linger_ms`; it ends in its unit. A secret may stand
-in a file that the environment names, `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`; the line break at its end does
-not count. A name that does not exist, a value out of range and settings that contradict each other are refused at
-start, all at once, with exit status 2. `sentiment-worker config` prints what is in force and where each value came
-from; secrets are masked, there and everywhere else.
+The table has the names of the file. A name ends with its unit.
+
+A secret can be in a file: `SENTIMENT_SASL_PASSWORD_FILE=/run/secrets/kafka`. A line break at the end of the file does
+not count.
+
+At start, the worker checks all settings. If a name does not exist, a value is not allowed, or settings contradict each
+other, it reports every problem and exits with status 2.
+
+`sentiment-worker config` prints the effective settings, and where each value came from. Secrets are masked, there and
+everywhere else.
 
 {table}
 """
@@ -45,7 +50,7 @@ def _row(name: str) -> str:
 
 
 def default_text(name: str) -> str:
-    """Return a setting's default as people read it; no path of this machine."""
+    """Return the default of a setting as text, without paths of this machine."""
     default = Settings.model_fields[name].default
     if default is None:
         return "not set"
@@ -71,7 +76,7 @@ def as_json(effective: Effective) -> str:
 
 
 def as_toml(effective: Effective) -> str:
-    """Return a file that `--config` takes; what is not set and what is secret stand as comments."""
+    """Return a file for `--config`. Settings without a value, and secrets, are comments."""
     lines = []
     for name, value in effective.settings.masked().items():
         left_out = "# " if value is None or is_secret(name) else ""

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts Kafka from KAFKA_* variables, read as the apache/kafka image reads them:
-# KAFKA_NODE_ID=1 becomes node.id=1; a doubled underscore stands for one, a tripled one for a dash.
+# Starts Kafka from KAFKA_* variables, with the rules of the apache/kafka image: KAFKA_NODE_ID=1 becomes node.id=1; two
+# underscores become one, and three become a dash.
 set -eu
 
 home=/opt/kafka
@@ -24,4 +24,4 @@ kafka() {
 }
 
 (kafka kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-c2VudGltZW50LXdvcmtlcg}" -c "$config")
-kafka kafka.Kafka "$config" # takes the place of this shell: signals of Docker reach the broker
+kafka kafka.Kafka "$config" # replaces this shell, so that Docker's signals reach the broker

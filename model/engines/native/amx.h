@@ -1,14 +1,14 @@
-// The tile registers of AMX, as tiles.h uses them. Included inside a namespace that is compiled for them.
+// The tile registers of AMX, for tiles.h. Included inside a namespace that is compiled for AMX.
 //
-// There are eight, each of 16 rows with 64 bytes. Here 0 to 3 are sums in int32, 4 and 5 the states' halves, 6 and 7 the
-// weights'. A product adds, for each row of states and each unit, four neighbouring bytes times four at once.
+// There are eight, each with 16 rows of 64 bytes. Here 0 to 3 hold sums in int32, 4 and 5 the halves of the states, 6 and
+// 7 those of the weights. A product adds, for each row of states and each unit, the products of four pairs of bytes.
 
 constexpr int kTileBytes = 1024;
 
-// GCC does not know that the intrinsics read memory: what is stored before must be there, what is stored after must not.
+// GCC does not know that the intrinsics read memory, so stores must not move across them.
 inline void fence_stores() { __asm__ volatile("" ::: "memory"); }
 
-// From now on the registers of sums and of states have so many rows.
+// Set the number of rows of the registers for sums and states.
 inline void shape_tiles(int rows) {
     struct alignas(64) {
         uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -29,7 +29,7 @@ inline void clear_sums() {
     _tile_zero(3);
 }
 
-// To the sums: both halves of the states times both halves of the weights.
+// Add to the sums: both halves of the states times both halves of the weights.
 inline void add_products(const int8_t *high, const uint8_t *low, int64_t stride, const uint8_t *weights) {
     fence_stores();
     _tile_loadd(4, high, stride);

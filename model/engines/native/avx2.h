@@ -1,4 +1,4 @@
-// The vocabulary of lstm.h on AVX2 with FMA and F16C. Included inside a namespace that is compiled for it.
+// The vector operations of lstm.h on AVX2 with FMA and F16C. Included inside a namespace that is compiled for it.
 
 using Floats = __m256;
 using Ints = __m256i;
@@ -31,9 +31,9 @@ inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_p
 inline Ints multiply_add_pairs(Ints a, Ints b, Ints c) { return _mm256_add_epi32(_mm256_madd_epi16(a, b), c); }
 inline Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
 
-// Of a NaN and a number the second is taken: a NaN stays one if it comes second.
+// If one operand is a NaN, the result is the second operand.
 inline Floats least(Floats a, Floats b) { return _mm256_min_ps(a, b); }
 inline Floats greatest(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 
 inline Floats tanh_exactly(Floats x);
-inline Floats tanh_roughly(Floats x) { return tanh_exactly(x); }  // no instruction here that would be quicker
+inline Floats tanh_roughly(Floats x) { return tanh_exactly(x); }  // AVX2 has no instruction for a faster one

@@ -1,4 +1,4 @@
-// The vocabulary of lstm.h on AVX-512 with VNNI. Included inside a namespace that is compiled for it.
+// The vector operations of lstm.h on AVX-512 with VNNI. Included inside a namespace that is compiled for it.
 
 using Floats = __m512;
 using Ints = __m512i;
@@ -41,16 +41,16 @@ inline Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_p
 inline Ints multiply_add_pairs(Ints a, Ints b, Ints c) { return _mm512_dpwssd_epi32(c, a, b); }
 inline Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
 
-// Of a NaN and a number the second is taken: a NaN stays one if it comes second.
+// If one operand is a NaN, the result is the second operand.
 inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 inline Floats greatest(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 
-// tanh to 6e-5: a parabola for each of 32 stretches of |x|, picked from registers by the stretch's number.
+// tanh to 6e-5: a parabola for each of 32 stretches of |x|, selected from registers by the stretch's number.
 inline Floats tanh_roughly(Floats x) {
     constexpr float kLast = (kStretches - 0.51F) * kStretch;  // beyond it tanh is 1 to 5e-5
     const Floats sign = _mm512_set1_ps(-0.0F);
     const Floats size = least(all(kLast), _mm512_andnot_ps(sign, x));
-    // Added to 2^23, a number is rounded to a whole one, which then stands in the lowest bits.
+    // Adding 2^23 rounds a number to an integer and puts it into the lowest bits.
     const Ints stretch = _mm512_castps_si512(multiply_add(size, all(1 / kStretch), all(8388608.0F)));
     const auto pick = [stretch](const float *of) __attribute__((always_inline)) {
         return _mm512_permutex2var_ps(load(of), stretch, load(of + kLanes));

@@ -1,8 +1,7 @@
-// LSTM layers on a CPU: everything around the arithmetic, which is in lstm.h; and the tokenizer, which is in words.h.
-// Called from binding.py.
+// LSTM layers on a CPU (the arithmetic is in lstm.h) and the tokenizer (words.h). Called from binding.py.
 //
-// lstm.h is compiled once for each instruction set, in a namespace of its own. What the processor has is asked at run
-// time, so one file runs everywhere. All functions may be called from any thread; nothing is kept between calls.
+// lstm.h is compiled once for each instruction set, each in its own namespace. The processor's instruction sets are
+// detected at run time, so one file runs everywhere. All functions are thread-safe and keep no state between calls.
 
 #include <cmath>
 #include <cstdint>
@@ -29,16 +28,16 @@
 #endif
 
 #ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 has it of its own AVX-512 header (its bug 105593)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 warns about its own AVX-512 header (GCC bug 105593)
 #endif
 
 namespace {
 
-struct Half {  // a float16, as it lies in memory
+struct Half {  // a float16 in memory
     uint16_t bits;
 };
 
-// What stands between these two is compiled for processors with such features.
+// The code between these two is compiled for processors with these features.
 #define PRAGMA(tokens) _Pragma(#tokens)
 #ifdef __clang__
 #define BEGIN_FOR(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
@@ -79,7 +78,7 @@ END_FOR
 #undef LEVEL
 #endif
 
-bool has_f16c() {  // not among the builtin's names in clang
+bool has_f16c() {  // clang's __builtin_cpu_supports does not know the name
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
 }
@@ -93,8 +92,8 @@ bool has_avx512() {
 }
 
 #ifdef HAS_AMX
-// Linux lets a process have tiles only on request. From then on each of its threads may use them, and `sigaltstack` wants
-// stacks on which the tiles can be saved; where a thread has a smaller one already, the answer is no. Asked once.
+// Linux permits tiles only on request. Then each thread of the process may use them, and `sigaltstack` requires stacks
+// with room for the tiles; if a thread already has a smaller one, Linux refuses. Requested once.
 bool was_given_amx() {
 #ifdef EMULATED_AMX
     return true;
@@ -117,12 +116,12 @@ bool was_given_amx() {
 
 extern "C" {
 
-// Numbers that binding.py knows, too.
+// binding.py uses the same numbers.
 enum Level : int32_t { kNone = 0, kAvx2 = 1, kAvx512 = 2, kAmx = 3 };
 enum PrecisionName : int32_t { kFp32 = 0, kInt16 = 1 };
 enum Outcome : int32_t { kDone = 0, kNoMemory = 1, kNotSupported = 2 };
 
-// The best level that this processor has; it has those below as well.
+// The best level of this processor, which also has the lower ones.
 __attribute__((visibility("default"))) int32_t best_level() {
 #ifdef HAS_AMX
     if (has_avx512() && was_given_amx()) return kAmx;
@@ -134,7 +133,7 @@ __attribute__((visibility("default"))) int32_t best_level() {
     return kNone;
 }
 
-// Compute rows that nobody has taken yet, up to `slots` of them side by side, until none is left.
+// Compute rows that no thread has taken yet, up to `slots` of them side by side, until none is left.
 __attribute__((visibility("default"))) int32_t compute(
     int32_t level, int32_t precision, const Network *network, const Rows *rows, int32_t slots) {
     (void)precision;  // unused where there is no level

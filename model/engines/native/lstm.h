@@ -1,11 +1,11 @@
-// The LSTM, on the vectors of the instruction set whose header was included before, in the same namespace.
+// The LSTM, with the vector operations of the header that was included before it in the same namespace.
 //
 // Read from the bottom: `run` keeps some slots filled with rows, `Slots::step` reads one word in each of them, and
-// `InRegisters` computes a layer, a few slots at a time: `multiply` makes the sums of products for `lanes` units, `renew`
-// the gates and the new states, while all of it is in registers. tiles.h has another way to make the sums. No row is
-// padded, and no row's numbers depend on the rows beside it.
+// `InRegisters` computes a layer, a few slots at a time: `multiply` computes the sums of products for `lanes` units, and
+// `renew` the gates and the new states, all in registers. tiles.h computes the sums in another way. No row is padded, and
+// no row's numbers depend on other rows.
 
-// tanh to 5e-7: a quotient of polynomials, fitted by least squares with weights moved to where the error was greatest.
+// tanh to 5e-7: a quotient of polynomials, fitted by least squares, reweighted to reduce the largest error.
 inline Floats tanh_exactly(Floats x) {
     constexpr float kLargest = 8.2F;  // beyond it tanh rounds to 1
     x = least(all(kLargest), greatest(all(-kLargest), x));
@@ -20,14 +20,14 @@ inline Floats tanh_exactly(Floats x) {
     return divide(multiply(x, over), under);
 }
 
-// A precision says how states and weights are stored and multiplied. Sums of products are exact in `Int16`.
+// A precision defines how states and weights are stored and multiplied. Sums of products are exact in `Int16`.
 struct Fp32 {
     using State = float;
     using Weight = float;
     using Input = float;
     using Sum = Floats;
     using Factor = Floats;
-    static constexpr int kGroup = 1;  // inputs of one product
+    static constexpr int kGroup = 1;  // inputs per product
     static Sum zero() { return all(0.0F); }
     static Factor same_in_all_lanes(const State *x) { return all(*x); }
     static Factor weights(const Weight *w) { return load(w); }
@@ -44,7 +44,7 @@ struct Int16 {
     using Sum = Ints;
     using Factor = Ints;
     static constexpr int kGroup = 2;
-    static constexpr float kOne = 8192;  // the state 1.0: known to weights.py, which sees to it that no sum overflows
+    static constexpr float kOne = 8192;  // the state 1.0; weights.py uses it too, and ensures that no sum overflows
     static Sum zero() { return no_ints(); }
     static Factor same_in_all_lanes(const State *x) { return all_pairs(x); }
     static Factor weights(const Weight *w) { return load_ints(w); }
@@ -56,21 +56,21 @@ struct Int16 {
     static void store_state(State *p, Floats h) { store_rounded(p, multiply(h, all(kOne))); }
 };
 
-// A place in which one row after another is computed.
+// A place that computes one row after another.
 template <class Precision>
 struct Slot {
     using State = typename Precision::State;
     int32_t row;
-    int32_t left;         // words to read, this one included
-    const int32_t *word;  // the one to read now
+    int32_t left;         // words to read, the current one included
+    const int32_t *word;  // the current word
     State *states;        // (layers, 2, H): of each layer the states below it and its own; the first has none below
-    State *fresh;         // (H): a layer's new states, while its old ones are still multiplied with
+    State *fresh;         // (H): a layer's new states, while its old ones are still needed
     float *cells;         // (layers, H)
     float *pooled;        // (3, H): sum, maximum and last of the top layer's states
 };
 
 // sums[r][gate] = the states of row r times the weights of one block, for each unit of the block.
-// The sums stay in registers: all loops but the longest are unrolled, and no caller's constants take up room.
+// The sums stay in registers, because all loops but the longest are unrolled, and noinline keeps the caller's out of them.
 template <class Precision, int R>
 __attribute__((noinline)) void multiply(
     int inputs, const typename Precision::State *const *states, const typename Precision::Weight *weights,
@@ -97,16 +97,16 @@ __attribute__((noinline)) void multiply(
         for (int gate = 0; gate < 4; ++gate) result[r][gate] = sums[r][gate];
 }
 
-// How many states the weights of layer `l` are multiplied with.
+// The number of states that the weights of layer `l` are multiplied with.
 inline int inputs_of(const Network &network, int l) { return l == 0 ? network.units : 2 * network.units; }
 
-// These states, one after another.
+// These states, contiguous.
 template <class Precision>
 const typename Precision::State *inputs(const Network &network, int l, const Slot<Precision> &slot) {
     return slot.states + 2 * network.units * l + (2 * network.units - inputs_of(network, l));
 }
 
-// Units [block * lanes, (block + 1) * lanes) of layer `l` in one slot, of their sums of products: gates and new states.
+// Gates and new states of units [block * lanes, (block + 1) * lanes) of layer `l` in one slot, from their sums.
 template <class Precision>
 __attribute__((always_inline)) inline void renew(
     const Network &network, int l, int block, int direction, const Slot<Precision> &slot,
@@ -116,7 +116,7 @@ __attribute__((always_inline)) inline void renew(
     const int at = block * 4 * kLanes;
     auto input = static_cast<const typename Precision::Input *>(layer.input) + at;
     if (l == 0) {
-        if (slot.left > 1) {  // the table is too large for the caches: fetch what the next step will read
+        if (slot.left > 1) {  // the table is too large for the caches, so prefetch the next step's row
             auto next = reinterpret_cast<const char *>(input + int64_t{4} * units * slot.word[direction]);
             for (size_t byte = 0; byte < 4 * kLanes * sizeof *input; byte += 64) _mm_prefetch(next + byte, _MM_HINT_T0);
         }
@@ -145,20 +145,20 @@ __attribute__((always_inline)) inline void renew(
     }
 }
 
-// A way to compute a layer, `kRowsAtOnce` slots at a time. Every way has the precision that it computes in, the most slots
-// that it gains from, `prepare` for so many of them (false where there is no memory), and `advance`: one word in each slot.
+// A way to compute a layer, `kRowsAtOnce` slots at a time. Every way has its precision, the largest useful number of slots,
+// `prepare` for a number of slots (false if there is no memory), and `advance`, which reads one word in each slot.
 template <class P>
 class InRegisters {
   public:
     using Precision = P;
-    static constexpr int kMostSlots = 24;  // enough to read the weights seldom; all states still fit the L2 cache
+    static constexpr int kMostSlots = 24;  // enough to read the weights rarely; all states still fit the L2 cache
 
     bool prepare(const Network &, int) { return true; }
 
     void advance(const Network &network, int l, int direction, Slot<P> *const *slots, int used) {
         const int groups = (used + kRowsAtOnce - 1) / kRowsAtOnce;
         for (int block = 0; block < network.units / kLanes; ++block)
-            for (int group = 0; group < groups; ++group) {  // all nearly of one size
+            for (int group = 0; group < groups; ++group) {  // of nearly equal size
                 const int first = used * group / groups, last = used * (group + 1) / groups;
                 advance_some(network, l, block, direction, slots + first, last - first);
             }
@@ -202,7 +202,7 @@ class Slots {
     Slots(const Slots &) = delete;
     Slots &operator=(const Slots &) = delete;
 
-    // False where there is no memory.
+    // False if there is no memory.
     bool make(int count) {
         const size_t units = static_cast<size_t>(network_.units), layers = static_cast<size_t>(network_.layer_count);
         const size_t floats = (layers + 3) * units, states = (2 * layers + 1) * units;
@@ -217,7 +217,7 @@ class Slots {
         return memory_ && way_.prepare(network_, count);
     }
 
-    // Compute rows in `count` slots until nobody has any left.
+    // Compute rows in `count` slots until no row is left.
     void run(int count) {
         int used = 0;
         while (used < count && take_row(*active_[used])) ++used;
@@ -287,11 +287,11 @@ class Slots {
     Slot<Precision> *active_[Way::kMostSlots];
 };
 
-// False where there is no memory for the slots.
+// False if there is no memory for the slots.
 template <class Way>
 bool run(const Network &network, const Rows &rows, int slots) {
     const unsigned control = _mm_getcsr();
-    _mm_setcsr(control | 0x8040);  // numbers below 1e-38 count as 0: a state that fades would cost a hundred times as much
+    _mm_setcsr(control | 0x8040);  // numbers below 1e-38 count as 0, because denormal states take a hundred times as long
     Slots<Way> places(network, rows);
     slots = slots < Way::kMostSlots ? slots : Way::kMostSlots;
     const bool possible = places.make(slots);

@@ -1,8 +1,8 @@
-// tanh as 32 parabolas, worked out by the compiler.
+// tanh as 32 parabolas, computed by the compiler.
 #pragma once
 
 constexpr int kStretches = 32;
-constexpr float kStretch = 0.17F;  // stretch n is what is nearest to n * kStretch
+constexpr float kStretch = 0.17F;  // stretch n holds the numbers nearest to n * kStretch
 
 struct Parabolas {  // a x^2 + b x + c for each stretch
     float a[kStretches], b[kStretches], c[kStretches];
@@ -19,7 +19,7 @@ constexpr double exact_tanh(double x) {
 constexpr Parabolas make_parabolas() {
     Parabolas made{};
     for (int n = 0; n < kStretches; ++n) {
-        // Through the three Chebyshev points of the stretch the largest error is nearly the least possible.
+        // Through the three Chebyshev points of the stretch, the largest error is nearly as small as possible.
         const double middle = n * double{kStretch}, step = 0.8660254 * kStretch / 2;
         const double low = exact_tanh(middle - step), centre = exact_tanh(middle), high = exact_tanh(middle + step);
         const double slope = (high - low) / (2 * step), bend = (high - 2 * centre + low) / (2 * step * step);

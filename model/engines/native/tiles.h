@@ -1,8 +1,8 @@
-// Sums of products of int16 by tile registers, which multiply bytes: 16 rows times 16 units times 64 inputs at once.
+// Sums of products of int16 with tile registers, which multiply bytes: 16 rows times 16 units times 64 inputs at once.
 //
-// A number is 256 high + low, of which low has no sign. So a product of two is 65536 high high + 256 (high low + low high)
-// + low low, and each kind has a register of its own. Sums are made modulo 2^32 here as in `Int16`, so they are the same
-// numbers, to the last bit, and a step may be made either way.
+// A number is 256 high + low, where low is unsigned. So a product of two is 65536 high high + 256 (high low + low high)
+// + low low, and each of the four terms has its own register. Sums are modulo 2^32 here as in `Int16`, so both give the
+// same bits, and a step may use either.
 
 class InTiles {
   public:
@@ -17,11 +17,11 @@ class InTiles {
         free(halves_);
     }
 
-    // False where there is no memory.
+    // False if there is no memory.
     bool prepare(const Network &network, int slots) {
         stride_ = stretches_of(inputs_of(network, network.layer_count - 1)) * kStretchInputs;
         const size_t bytes = static_cast<size_t>((slots + kTileRows - 1) / kTileRows * kTileRows) * stride_;
-        halves_ = static_cast<int8_t *>(aligned_alloc(64, 2 * bytes));  // else a tile's rows would lie across cache lines
+        halves_ = static_cast<int8_t *>(aligned_alloc(64, 2 * bytes));  // else a tile's rows would span cache lines
         if (!halves_) return false;
         memset(halves_, 0, 2 * bytes);
         low_ = reinterpret_cast<uint8_t *>(halves_) + bytes;
@@ -45,12 +45,12 @@ class InTiles {
 
   private:
     static constexpr int kTileRows = 16;
-    static constexpr int kFewRows = 8;  // below that a tile has more to wait for than to do; guessed, not measured
+    static constexpr int kFewRows = 8;  // with fewer rows, tiles mostly wait; a guess, not measured
     static constexpr int kStretchInputs = 64;  // of one product of tiles
 
     static int stretches_of(int inputs) { return (inputs + kStretchInputs - 1) / kStretchInputs; }
 
-    // The rows' states as two matrices of bytes; where inputs do not fill a stretch, the weights are 0.
+    // The rows' states as two matrices of bytes; if the inputs do not fill a stretch, the weights there are 0.
     void halve(const Network &network, int l, Slot<Int16> *const *slots, int used) {
         const int count = inputs_of(network, l);
         for (int r = 0; r < used; ++r) {
@@ -65,7 +65,7 @@ class InTiles {
         rows_ = rows;
     }
 
-    // As `multiply` of lstm.h; the weights of one block: (4, stretches, 2, 16, 16, 4), as network.h tells.
+    // As `multiply` in lstm.h; the weights of one block: (4, stretches, 2, 16, 16, 4), see network.h.
     void multiply(int first, int rows, int stretches, const uint8_t *weights, Ints (*result)[4]) {
         alignas(64) int32_t sums[4][kTileRows][kLanes];
         for (int gate = 0; gate < 4; ++gate) {
@@ -82,5 +82,5 @@ class InTiles {
     int8_t *halves_ = nullptr;  // (slots, stride): high; then low
     uint8_t *low_ = nullptr;
     int64_t stride_ = 0;
-    int rows_ = 0;  // of the tiles, as they are shaped now
+    int rows_ = 0;  // the present number of rows of the tiles
 };

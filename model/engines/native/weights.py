@@ -1,18 +1,18 @@
-"""An LSTM's weights, arranged for the kernel; the layouts are told in network.h.
+"""An LSTM's weights, arranged for the kernel; network.h describes the layouts.
 
-Three things are done once here so that no step has to do them. The first layer's product with the embedding becomes
-a table with a row for each word. The units are filled up to whole vectors, by ones that are always 0. The z of
-sigmoid gates are halved: the kernel computes sigmoid(z) as tanh(z / 2) / 2 + 1 / 2.
+Three things are done here once, so that no step has to do them. The first layer's product with the embedding becomes
+a table with a row for each word. The units are padded to whole vectors, with units that are always 0. The z of
+sigmoid gates are halved, because the kernel computes sigmoid(z) as tanh(z / 2) / 2 + 1 / 2.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.network_config import Weights
+from model.engines.packing import rounded_up
+from model.network_config import Weights, lstm_bias, lstm_layer_count
 
 Floats = NDArray[np.float32]
 
@@ -21,77 +21,45 @@ _STATE_ONE: Final = 8192  # int16: the state 1.0, as in lstm.h
 _TILE_UNITS, _TILE_INPUTS = 16, 64  # of a tile register's weights, as in tiles.h
 _NO_TILES: Final = np.empty(0, np.uint8)
 _CACHE_LINE: Final = 64
-_SMALLEST: Final = 1e-30  # to divide by where all weights are 0
+_SMALLEST: Final = 1e-30  # divisor where all weights are 0
 _LARGEST_HALF: Final = 65504.0
-_WORDS_AT_ONCE: Final = 4096  # of a table: what is not yet rounded to float16 stays small
+_WORDS_AT_ONCE: Final = 4096  # of a table: bounds the part that is not yet rounded to float16
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the kernel reads weights at a level."""
+    """How the kernel reads weights at one level."""
 
     lanes: int  # numbers in a vector
-    has_tiles: bool = False  # int16 weights are wanted in tiles, too
+    has_tiles: bool = False  # int16 weights are also needed in tiles
 
     def padded(self, units: int) -> int:
-        """`units`, filled up to whole vectors."""
-        return _multiple(units, self.lanes)
+        """`units`, rounded up to whole vectors."""
+        return rounded_up(units, self.lanes)
 
 
 @dataclass(frozen=True, slots=True)
 class PackedLayer:
-    """What the kernel reads of one layer."""
+    """One layer's weights as the kernel reads them."""
 
     input: NDArray[Any]  # (words or 1, H / lanes, 4, lanes); float32, or float16 with int16
     weights: NDArray[Any]  # (H / lanes, inputs / group, 4, lanes, group), float32 or int16
     tiles: NDArray[np.uint8]  # (H / 16, 4, inputs / 64, 2, 16, 16, 4), or empty
-    scales: Floats  # (H / lanes, 4, lanes), what one step of the integer products is worth
+    scales: Floats  # (H / lanes, 4, lanes), the value of one step of the integer products
 
 
 def pack_lstm(weights: Weights, name: str, precision: str, layout: Layout) -> list[PackedLayer]:
-    """The layers of the torch.nn.LSTM `name` that reads the embedding."""
-    with np.errstate(all="ignore"):  # what is not finite will show in the results
-        return [_pack_layer(weights, name, layer, precision, layout) for layer in range(_layer_count(weights, name))]
-
-
-def states_after_zeros(weights: Weights, name: str, steps: int, padded: int) -> Floats:
-    """Hidden and cell states after reading id 0 for 0, 1, ... `steps` times: (steps + 1, layers, 2, `padded`)."""
-    layers = _layer_count(weights, name)
-    units = weights[f"{name}.weight_hh_l0"].shape[1]
-    states = np.zeros((steps + 1, layers, 2, padded), np.float32)
-    with np.errstate(all="ignore"):
-        for before, after in pairwise(states):
-            x = weights["embedding.weight"][0]
-            for layer in range(layers):
-                h, c = before[layer, :, :units]
-                z = weights[f"{name}.weight_ih_l{layer}"] @ x + weights[f"{name}.weight_hh_l{layer}"] @ h
-                i, f, g, o = (z + _bias(weights, name, layer)).reshape(4, units)
-                c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-                x = _sigmoid(o) * np.tanh(c)
-                after[layer, :, :units] = x, c
-    return states
-
-
-def _layer_count(weights: Weights, name: str) -> int:
-    return sum(key.startswith(f"{name}.weight_hh_l") for key in weights)
-
-
-def _bias(weights: Weights, name: str, layer: int) -> Floats:
-    bias: Floats = weights[f"{name}.bias_ih_l{layer}"] + weights[f"{name}.bias_hh_l{layer}"]
-    return bias
-
-
-def _sigmoid(z: Floats) -> Floats:
-    half = np.float32(0.5)
-    sigmoid: Floats = half * np.tanh(half * z) + half
-    return sigmoid
+    """The layers of the torch.nn.LSTM `name`, which reads the embedding."""
+    with np.errstate(all="ignore"):  # values that are not finite appear in the results
+        layers = range(lstm_layer_count(weights, name))
+        return [_pack_layer(weights, name, layer, precision, layout) for layer in layers]
 
 
 def _pack_layer(weights: Weights, name: str, layer: int, precision: str, layout: Layout) -> PackedLayer:
     lanes = layout.lanes
     w_ih = _by_gate(weights[f"{name}.weight_ih_l{layer}"])
     w_hh = _by_gate(weights[f"{name}.weight_hh_l{layer}"])
-    bias = _by_gate(_bias(weights, name, layer))
+    bias = _by_gate(lstm_bias(weights, name, layer))
     units = layout.padded(w_hh.shape[1])
     bias_row = _in_blocks(_filled(bias, units), lanes).ravel()
     recurrent = _filled(w_hh, units, units)
@@ -111,14 +79,14 @@ def _pack_layer(weights: Weights, name: str, layer: int, precision: str, layout:
 
 
 def _by_gate(weight: Floats) -> Floats:
-    """(4 H, ...) as (4, H, ...), the sigmoids' halved."""
+    """(4 H, ...) as (4, H, ...), with those of the sigmoids halved."""
     by_gate: Floats = weight.reshape(4, -1, *weight.shape[1:])
     halved: Floats = by_gate * _HALVED.reshape(4, *(1,) * (by_gate.ndim - 1))
     return halved
 
 
 def _filled(weight: Floats, *sizes: int) -> Floats:
-    """(4, H, ...), zeros added to make the axes after the first as long as `sizes`."""
+    """(4, H, ...), padded with zeros to `sizes` in the axes after the first."""
     filled = np.zeros((4, *sizes, *weight.shape[1 + len(sizes) :]), np.float32)
     filled[tuple(map(slice, weight.shape))] = weight
     return filled
@@ -137,25 +105,20 @@ def _for_products(weight: NDArray[Any], lanes: int, *, group: int) -> NDArray[An
 
 def _for_tiles(weight: NDArray[np.int16]) -> NDArray[np.uint8]:
     """(4, H, inputs) as bytes (H / 16, 4, inputs / 64, 2, 16, 16, 4): gate, 64 inputs, half, 4 of them, unit, input."""
-    missing = _multiple(weight.shape[2], _TILE_INPUTS) - weight.shape[2]
+    missing = rounded_up(weight.shape[2], _TILE_INPUTS) - weight.shape[2]
     whole = np.pad(weight, ((0, 0), (0, 0), (0, missing)))
-    halves = np.stack([whole >> 8, whole & 255]).astype(np.uint8)  # a negative byte as the kernel reads it
+    halves = np.stack([whole >> 8, whole & 255]).astype(np.uint8)  # a negative high byte in two's complement
     split = halves.reshape(2, 4, -1, _TILE_UNITS, whole.shape[2] // _TILE_INPUTS, _TILE_INPUTS // 4, 4)
     return _aligned(split.transpose(2, 1, 4, 0, 5, 3, 6))
 
 
 def _aligned(weight: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy that begins with a cache line: else every row of a tile would lie across two."""
+    """A copy that starts at a cache line, because otherwise every row of a tile would span two."""
     room = np.empty(weight.nbytes + _CACHE_LINE, np.uint8)
     begin = -room.ctypes.data % _CACHE_LINE
     aligned = room[begin : begin + weight.nbytes].reshape(weight.shape)
     aligned[...] = weight
     return aligned
-
-
-def _multiple(number: int, of: int) -> int:
-    """The next one that is not below `number`."""
-    return -(-number // of) * of
 
 
 def _table(embedding: Floats, columns: Floats, bias: Floats, dtype: type) -> NDArray[Any]:
@@ -172,9 +135,9 @@ def _rounded(numbers: Floats, dtype: type) -> NDArray[Any]:
 
 
 def _to_int16(weight: Floats) -> tuple[NDArray[np.int16], Floats]:
-    """Each unit's and gate's weights (4, H, inputs) in steps of its own, and what a step of its sums is worth (4, H).
+    """The weights (4, H, inputs) in steps, and the value of a step of their sums (4, H), each per gate and unit.
 
-    The steps are as small as int16 allows, and sums in int32 of products with any states in [-1, 1].
+    The steps are the smallest with which weights fit int16, and their sums with any states in [-1, 1] fit int32.
     """
     magnitude = np.abs(weight).astype(np.float64)
     rounding = weight.shape[2] / 2

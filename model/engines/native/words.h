@@ -1,5 +1,5 @@
-// WordTokenizer of model/tokenizer.py, which tells the rules, for texts in Latin-1: a byte is a character. All memory is
-// the caller's; the structures are mirrored field by field in binding.py.
+// WordTokenizer of model/tokenizer.py, which describes the rules, for texts in Latin-1: a byte is a character. The caller
+// owns all memory; binding.py mirrors the structures field by field.
 #pragma once
 
 #include <algorithm>
@@ -18,24 +18,24 @@ struct Slot {
 struct Vocabulary {
     const char *bytes;       // all words, one after another
     const int64_t *offsets;  // (words + 1): where each word begins, and the last one ends
-    Slot *slots;             // (mask + 1), a power of two and more than there are words
+    Slot *slots;             // (mask + 1), a power of two, more than the number of words
     int32_t count;
     uint32_t mask;
 };
 
 struct Row {
-    int32_t tokens;     // how many ids
-    int32_t unknown;    // of them: words that the vocabulary does not have
-    int32_t marks;      // of them: "!" and "?", where the vocabulary has them
+    int32_t tokens;     // number of ids
+    int32_t unknown;    // of them: words that are not in the vocabulary
+    int32_t marks;      // of them: "!" and "?", if the vocabulary has them
     int32_t truncated;  // 1: words were dropped
 };
 
 struct Texts {
     const char *bytes;       // all texts, one after another
     const int64_t *offsets;  // (texts + 1): where each text begins, and the last one ends
-    const int64_t *seams;    // (texts): of a text that was cut, the length of its first end; -1 of a whole one
+    const int64_t *seams;    // (texts): for a text that was cut, the length of its first part; for a whole one, -1
     int32_t count;
-    int32_t head, tail;  // so many words are kept at the beginning and at the end
+    int32_t head, tail;  // the numbers of words that are kept at the beginning and at the end
     char *scratch;       // as long as the longest text
     int32_t *ids;        // result, one row after another; there is room for min(length, head + tail) ids of each text
     Row *rows;           // result (texts)
@@ -46,13 +46,13 @@ namespace words {
 constexpr bool is_within(unsigned char c, unsigned char first, unsigned char last) { return first <= c && c <= last; }
 
 constexpr char lower(char c) {
-    const bool is_upper = is_within(c, 'A', 'Z') || (is_within(c, 0xc0, 0xde) && c != '\xd7');  // which is a sign
+    const bool is_upper = is_within(c, 'A', 'Z') || (is_within(c, 0xc0, 0xde) && c != '\xd7');  // the multiplication sign
     return is_upper ? static_cast<char>(c + 0x20) : c;
 }
 
 constexpr bool is_digit(char c) { return is_within(c, '0', '9'); }
 
-// \w in Python, "_" aside, of a character in lower case.
+// Whether a lower-case character matches Python's \w, except "_".
 constexpr bool is_letter_or_digit(char c) {
     if (is_within(c, 'a', 'z') || is_digit(c)) return true;
     if (is_within(c, 0, 0x7f)) return false;
@@ -60,14 +60,14 @@ constexpr bool is_letter_or_digit(char c) {
            c == '\xaa' || c == '\xb5' || c == '\xb9' || c == '\xba';
 }
 
-// "_" stands for a blank, and is none of a word's characters either: it need not be replaced.
+// "_" counts as a blank; like a blank, it is not part of a word, so it need not be replaced.
 constexpr bool is_blank(char c) { return c == ' ' || c == '_'; }
 
 inline bool is_at(std::string_view text, size_t at, std::string_view pattern) {
     return text.substr(at, pattern.size()) == pattern;
 }
 
-// Whether a word ends at `at`, given that its last character stands before it.
+// Whether a word ends at `at`, if its last character is the one before.
 inline bool is_boundary(std::string_view text, size_t at) { return at == text.size() || !is_letter_or_digit(text[at]); }
 
 template <typename Kind>
@@ -76,7 +76,7 @@ size_t end_of_run(std::string_view text, size_t at, Kind kind) {
     return at;
 }
 
-// Take the blank out of "is n't" and "it 's", of which `quote` is the apostrophe: where it is, or else `quote`.
+// The position of the blank to remove from "is n't" or "it 's", whose apostrophe is at `quote`; else `quote`.
 inline size_t split_at(std::string_view text, size_t quote) {
     if (quote >= 2 && text[quote - 1] == 'n' && is_blank(text[quote - 2]))
         return is_at(text, quote + 1, "t") && is_boundary(text, quote + 2) ? quote - 2 : quote;
@@ -86,7 +86,7 @@ inline size_t split_at(std::string_view text, size_t quote) {
     return quote;
 }
 
-// Moves what is left of a text together, in its own memory.
+// Removes parts of a text, in its own memory.
 class Shortened {
   public:
     explicit Shortened(char *text) : text_(text) {}
@@ -112,7 +112,7 @@ class Shortened {
     size_t read_ = 0, written_ = 0;
 };
 
-// `text` in lower case, with line breaks as blanks and without the blanks that split a word.
+// `text` in lower case, with line breaks as blanks and without the blanks inside words.
 inline std::string_view make_plain(std::string_view text, char *scratch) {
     constexpr std::string_view kLineBreak = "<br />";
     std::transform(text.begin(), text.end(), scratch, lower);
@@ -132,7 +132,7 @@ inline std::string_view make_plain(std::string_view text, char *scratch) {
     return joined.end(whole.size());
 }
 
-// Of the word that begins at `at` in a plain text.
+// The end of the word that begins at `at` in a plain text.
 inline size_t end_of_word(std::string_view plain, size_t at) {
     const size_t end = end_of_run(plain, at, is_letter_or_digit);
     if (end == plain.size()) return end;
@@ -154,7 +154,7 @@ inline uint32_t hash_of(std::string_view word) {  // FNV-1a
     return hash;
 }
 
-// The slot that a word is in, or the free one where it would be.
+// The slot of a word, or the free one where it belongs.
 inline Slot &slot_of(const Vocabulary &vocabulary, std::string_view word, uint32_t hash) {
     for (uint32_t at = hash & vocabulary.mask;; at = (at + 1) & vocabulary.mask) {
         Slot &slot = vocabulary.slots[at];
@@ -170,7 +170,7 @@ inline int32_t id_of(const Vocabulary &vocabulary, std::string_view word) {
     return id == 0 ? kUnknownId : id;
 }
 
-// Fill the slots, which are all free. Of a word that stands twice the last id counts, as in a dict of Python.
+// Fill the slots, which are all free. If a word occurs twice, its last id counts, as in a Python dict.
 inline void index(const Vocabulary &vocabulary) {
     for (int32_t i = 0; i < vocabulary.count; ++i) {
         const int64_t *offset = vocabulary.offsets + i;
@@ -180,14 +180,14 @@ inline void index(const Vocabulary &vocabulary) {
     }
 }
 
-// Write the ids of the first `head` and the last `tail` words of a text. Returns how many words it has, or head + 1
-// where it has more and none of the last is wanted.
+// Write the ids of the first `head` and the last `tail` words of a text. Returns its number of words; if `tail` is 0, at
+// most head + 1.
 inline int64_t read(
     const Vocabulary &vocabulary, std::string_view text, int32_t head, int32_t tail, char *scratch, int32_t *ids) {
     const std::string_view plain = make_plain(text, scratch);
     const int32_t room = head + tail;
     int64_t words = 0;
-    int32_t next = 0;  // where an id is written: behind `head` round and round
+    int32_t next = 0;  // where the next id is written; behind `head` it wraps around
     for (size_t at = 0, end = 0; at < plain.size(); at = end) {
         const bool word = is_letter_or_digit(plain[at]);
         end = word ? end_of_word(plain, at) : at + 1;

@@ -1,4 +1,4 @@
-"""`sentiment-worker model`: artifacts are looked at, checked, compared, and made of a notebook's files."""
+"""`sentiment-worker model`: artifacts are inspected, verified, compared, and imported from a notebook's files."""
 
 import json
 import pickle
@@ -24,8 +24,6 @@ from tests.support.stage import save_tiny_artifact
 from tests.support.traffic import WORDS
 from worker.cli import main
 from worker.errors import ModelUnusable
-
-pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 VOCAB_TO_INT = {"the": 1, "film": 2, "was": 3, "good": 4, "bad": 5}
 TEXTS = ["The film was GOOD!", "bad, bad film.", "good " * 250]
@@ -109,17 +107,17 @@ def test_name_version_and_width_are_the_users(state_dict: Path, vocab: Path, tmp
     assert artifact.card.startswith("# films 2.1\n")
 
 
-def test_the_card_claims_nothing_that_the_import_cannot_know(state_dict: Path, vocab: Path, tmp_path: Path) -> None:
+def test_the_card_claims_only_what_the_import_knows(state_dict: Path, vocab: Path, tmp_path: Path) -> None:
     run_import(state_dict, vocab, tmp_path / "out")
     card = load_artifact(tmp_path / "out").card
-    assert "not known to this program" in card
+    assert "unknown to this program" in card
     assert str(tmp_path) not in card
 
 
 # What is refused
 
 
-def test_without_torch_it_says_what_to_install(
+def test_without_torch_the_error_says_what_to_install(
     state_dict: Path, vocab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("notebook", "networks", "network", "sentiment_rnn"):
@@ -154,7 +152,7 @@ def test_code_in_a_state_dict_is_not_run(vocab: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (lambda network: network, "it is not a file of weights alone"),
+        (lambda network: network, "it is not a file of weights only"),
         (lambda _: [1, 2], "it is not a state dict"),
         (lambda _: {"epoch": 3, "embedding.weight": torch.zeros(6, 6)}, "it is not a state dict"),
         (lambda _: {}, "it has no embedding.weight"),
@@ -187,7 +185,7 @@ def test_a_truncated_state_dict_is_refused(state_dict: Path, vocab: Path, tmp_pa
     state_dict.write_bytes(state_dict.read_bytes()[:size])
     result = run_import(state_dict, vocab, tmp_path / "out")
     assert result.exit_code == 6
-    assert "it is not a file of weights alone" in result.output
+    assert "it is not a file of weights only" in result.output
 
 
 @pytest.mark.parametrize(
@@ -247,7 +245,7 @@ def test_inspect_as_json_can_be_read_by_a_script(tiny_artifact: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify"])
-def test_an_artifact_that_is_not_there_is_one_line_and_status_6(command: str, tmp_path: Path) -> None:
+def test_a_missing_artifact_is_reported_in_one_line_with_status_6(command: str, tmp_path: Path) -> None:
     result = invoke(command, str(tmp_path / "absent"))
     assert result.exit_code == 6
     assert result.stderr == (
@@ -255,7 +253,7 @@ def test_an_artifact_that_is_not_there_is_one_line_and_status_6(command: str, tm
     )
 
 
-def test_verify_says_that_files_and_scores_are_as_they_must_be(tiny_artifact: Path) -> None:
+def test_verify_reports_that_files_and_scores_are_right(tiny_artifact: Path) -> None:
     how = ("--engine", "torch", "--device", "cpu")
     result = invoke("verify", str(tiny_artifact), *how)
     assert result.exit_code == 0
@@ -265,7 +263,7 @@ def test_verify_says_that_files_and_scores_are_as_they_must_be(tiny_artifact: Pa
     assert 0 <= shown["difference"] <= shown["tolerance"]
 
 
-def test_verify_names_the_file_that_was_damaged(tiny_artifact: Path, tmp_path: Path) -> None:
+def test_verify_names_a_damaged_file(tiny_artifact: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(tiny_artifact, tmp_path / "damaged")
     with (damaged / "weights.safetensors").open("r+b") as file:
         file.seek(-1, 2)
@@ -322,6 +320,6 @@ def test_diff_names_the_reviews_that_flip_and_which_model_is_right(
     assert shown["agreement"] == pytest.approx(1 - len(flips) / 300)
     assert shown["max_difference"] == pytest.approx(float(np.abs(scores[0] - scores[1]).max()), abs=1e-5)
     assert (shown["labels"]["only_first"], shown["labels"]["only_second"]) == (len(flips), 0)
-    told = invoke(*arguments, "--skip-invalid")
-    assert told.exit_code == 0
-    assert f"of 300 with a label, right where the other is wrong: the first {len(flips)} times" in told.stdout
+    printed = invoke(*arguments, "--skip-invalid")
+    assert printed.exit_code == 0
+    assert f"of 300 with a label, right where the other is wrong: the first {len(flips)} times" in printed.stdout

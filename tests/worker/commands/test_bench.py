@@ -34,18 +34,18 @@ def test_percentiles_of_a_hundred_values_are_these_values() -> None:
 
 
 @given(VALUES)
-def test_a_spread_goes_from_the_least_to_the_greatest_with_the_median_between(values: list[float]) -> None:
+def test_a_spread_has_the_least_the_median_and_the_greatest_value(values: list[float]) -> None:
     spread = Spread.of(values)
     assert (spread.min, spread.max) == (min(values), max(values))
     assert spread.min <= spread.median <= spread.max
 
 
-def test_rounds_are_summed_up_by_figure_also_those_that_some_rounds_lack() -> None:
+def test_rounds_are_summarized_by_figure_even_if_some_rounds_lack_it() -> None:
     summary = spreads([{"a": 3.0, "b": 9.0}, {"a": 1.0}, {"a": 2.0}])
     assert summary == {"a": Spread(1.0, 2.0, 3.0), "b": Spread(9.0, 9.0, 9.0)}
 
 
-def test_a_spread_is_shown_with_as_many_digits_as_say_something() -> None:
+def test_a_spread_is_shown_with_significant_digits_only() -> None:
     assert str(Spread(1200.4, 1210.2, 1220.0)) == "1,210 (1,200 to 1,220)"
     assert str(Spread(0.9, 0.951, 1.0)) == "0.95 (0.90 to 1.00)"
 
@@ -64,7 +64,7 @@ def test_made_up_reviews_are_the_same_each_time_and_of_many_lengths() -> None:
     assert lengths[20] < 100 < 300 < lengths[-20]
 
 
-def test_the_command_measures_an_artifact_on_a_file_and_says_so_in_json(tiny_artifact: Path, tmp_path: Path) -> None:
+def test_the_command_measures_an_artifact_on_a_file_and_prints_json(tiny_artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "reviews.txt").write_text("a good film\nbad\nsee it!\n")
     flags = ["--input", str(tmp_path / "reviews.txt"), "--rounds", "2", "--json", "--model", str(tiny_artifact)]
     done = CliRunner().invoke(main, ["bench", *flags])
@@ -84,5 +84,5 @@ def test_a_file_without_a_readable_review_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("load", "busy"), [(0.4, False), (0.6, True)])
-def test_a_machine_counts_as_busy_when_others_use_a_quarter_of_its_cores(load: float, busy: bool) -> None:
+def test_a_machine_is_busy_when_other_programs_use_a_quarter_of_its_cores(load: float, busy: bool) -> None:
     assert is_busy(load, cores=2) is busy

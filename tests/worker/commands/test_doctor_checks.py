@@ -1,4 +1,4 @@
-"""What each check concludes from its facts; that the facts are gathered rightly: tests/integration and security."""
+"""What each check concludes from its facts. Gathering the facts is tested in tests/integration and tests/security."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from worker.broker.cluster.survey import Cluster, Group, Member, Topic, Visibili
 from worker.broker.contract import Record, TopicPartition
 from worker.commands.doctor import report
 from worker.commands.doctor.clock_checks import check_clock, check_stamps
-from worker.commands.doctor.findings import Finding, Verdict, count
+from worker.commands.doctor.findings import Finding, Severity
 from worker.commands.doctor.group_checks import check_group, check_records
 from worker.commands.doctor.machine_checks import (
     Memory,
@@ -24,11 +24,11 @@ from worker.commands.doctor.machine_checks import (
     check_settings,
 )
 from worker.commands.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, soften
-from worker.commands.doctor.topic_checks import Topics, check_topics
+from worker.commands.doctor.topic_checks import WorkerTopics, check_topics
 from worker.errors import AccessDenied, BrokerUnreachable
 from worker.settings.schema import Settings
 
-OK, WARNING, FAILURE, SKIPPED = Verdict.OK, Verdict.WARNING, Verdict.FAILURE, Verdict.SKIPPED
+OK, WARNING, FAILURE, SKIPPED = Severity.OK, Severity.WARNING, Severity.FAILURE, Severity.SKIPPED
 ADDRESS = "broker:9092"
 MIB = 2**20
 CONFIGS = {
@@ -39,32 +39,34 @@ CONFIGS = {
 }
 GOOD = Topic("t", partitions=4, replicas=3, in_sync=3, operations=frozenset({"READ", "WRITE"}), configs=CONFIGS)
 DLQ = replace(GOOD, name="dlq", configs=CONFIGS | {"max.message.bytes": "16777216"})
-TOPICS = Topics(replace(GOOD, name="raw"), replace(GOOD, name="scored"), DLQ)
+TOPICS = WorkerTopics(replace(GOOD, name="raw"), replace(GOOD, name="scored"), DLQ)
 INFO = ModelInfo("m", "1", "0" * 64, "torch cpu fp32, 2 threads", 1e-5)
 
 
-def verdicts(findings: Iterable[Finding]) -> dict[str, Verdict]:
-    """The worst verdict of each check."""
+def severities(findings: Iterable[Finding]) -> dict[str, Severity]:
+    """The worst severity of each check."""
     order = [OK, SKIPPED, WARNING, FAILURE]
-    found: dict[str, Verdict] = {}
+    found: dict[str, Severity] = {}
     for finding in findings:
-        found[finding.check] = max(finding.verdict, found.get(finding.check, OK), key=order.index)
+        found[finding.check] = max(finding.severity, found.get(finding.check, OK), key=order.index)
     return found
 
 
 def only(findings: Iterable[Finding], check: str) -> Finding:
-    """The one that is not well."""
-    [bad] = [finding for finding in findings if finding.check == check and finding.verdict is not OK]
+    """The one finding of this check that is not ok."""
+    [bad] = [finding for finding in findings if finding.check == check and finding.severity is not OK]
     return bad
 
 
 # Findings
 
 
-def test_an_error_of_ours_becomes_a_failure_whose_last_sentence_is_the_advice() -> None:
-    finding = Finding.of("x", AccessDenied("logging in failed: wrong password. Check sasl_mechanism and the password"))
+def test_a_worker_error_becomes_a_failure_whose_last_sentence_is_the_advice() -> None:
+    finding = Finding.from_error(
+        "x", AccessDenied("logging in failed: wrong password. Check sasl_mechanism and the password")
+    )
     assert finding == Finding.failure("x", "logging in failed: wrong password", "Check sasl_mechanism and the password")
-    assert Finding.of("x", AccessDenied("no")).seen == "no"
+    assert Finding.from_error("x", AccessDenied("no")).seen == "no"
 
 
 def test_the_report_has_a_line_for_what_was_seen_and_one_for_what_to_do() -> None:
@@ -73,7 +75,9 @@ def test_the_report_has_a_line_for_what_was_seen_and_one_for_what_to_do() -> Non
     assert "\x1b[2J" not in report.lines(finding)
     shown = [finding, Finding.ok("x", "y")]
     assert report.summary(shown) == "1 ok, 1 warning, 0 failure, 0 skipped"
-    assert report.document(shown)["counts"] == count(shown) == {"ok": 1, "warning": 1, "failure": 0, "skipped": 0}
+    assert (
+        report.document(shown)["counts"] == report.count(shown) == {"ok": 1, "warning": 1, "failure": 0, "skipped": 0}
+    )
 
 
 # Addresses
@@ -92,9 +96,9 @@ def test_the_report_has_a_line_for_what_was_seen_and_one_for_what_to_do() -> Non
         (Reach(ADDRESS, spoken="something else"), "PLAINTEXT", "is not Kafka", "Check host and port"),
     ],
 )
-def test_an_address_is_told_by_the_layer_that_fails(reach: Reach, protocol: str, seen: str, advice: str) -> None:
+def test_the_first_layer_that_fails_is_reported(reach: Reach, protocol: str, seen: str, advice: str) -> None:
     finding = check_address(Attempt(reach), protocol)
-    assert finding.verdict is FAILURE
+    assert finding.severity is FAILURE
     assert seen in finding.seen
     assert ADDRESS in finding.seen
     assert advice in finding.advice
@@ -104,14 +108,14 @@ def attempt(spoken: Spoken, error: AccessDenied | BrokerUnreachable | None) -> A
     return Attempt(Reach(ADDRESS, spoken=spoken), error)
 
 
-def test_a_login_that_is_refused_is_told_in_the_brokers_words() -> None:
+def test_a_rejected_login_is_reported_with_the_brokers_message() -> None:
     error = AccessDenied("connecting failed: Invalid username or password. Check sasl_mechanism")
     finding = check_address(attempt("tls", error), "SASL_SSL")
-    assert (finding.verdict, finding.advice) == (FAILURE, "Check sasl_mechanism")
+    assert (finding.severity, finding.advice) == (FAILURE, "Check sasl_mechanism")
     assert "Invalid username" in finding.seen
 
 
-def test_a_listener_that_hangs_up_on_a_client_without_a_login_may_want_one() -> None:
+def test_a_listener_that_disconnects_a_client_without_a_login_may_want_one() -> None:
     finding = check_address(attempt("plaintext", BrokerUnreachable("no. Check it")), "PLAINTEXT")
     assert "SASL_PLAINTEXT" in finding.advice
 
@@ -119,43 +123,43 @@ def test_a_listener_that_hangs_up_on_a_client_without_a_login_may_want_one() -> 
 def test_an_address_that_fails_is_a_warning_while_another_one_works() -> None:
     good = check_address(attempt("plaintext", None), "PLAINTEXT")
     bad = check_address(Attempt(Reach("gone:1", name_error="unknown")), "PLAINTEXT")
-    assert [finding.verdict for finding in soften([good, bad])] == [OK, WARNING]
-    assert [finding.verdict for finding in soften([bad, bad])] == [FAILURE, FAILURE]
+    assert [finding.severity for finding in soften([good, bad])] == [OK, WARNING]
+    assert [finding.severity for finding in soften([bad, bad])] == [FAILURE, FAILURE]
 
 
 def test_an_advertised_address_that_cannot_be_reached_is_named() -> None:
     good, bad = Reach(ADDRESS, spoken="plaintext"), Reach("internal:9092", name_error="unknown")
-    assert check_advertised([good]).verdict is OK
+    assert check_advertised([good]).severity is OK
     finding = check_advertised([good, bad])
-    assert finding.verdict is FAILURE
+    assert finding.severity is FAILURE
     assert "internal:9092" in finding.seen
     assert ADDRESS not in finding.seen
 
 
-@pytest.mark.parametrize(("version", "verdict"), [((4, 3), OK), ((4, 0), OK), ((3, 9), WARNING)])
-def test_a_broker_older_than_those_tested_is_a_warning(version: tuple[int, ...], verdict: Verdict) -> None:
-    assert check_cluster(Cluster(version, (ADDRESS,))).verdict is verdict
+@pytest.mark.parametrize(("version", "severity"), [((4, 3), OK), ((4, 0), OK), ((3, 9), WARNING)])
+def test_a_broker_older_than_those_tested_is_a_warning(version: tuple[int, ...], severity: Severity) -> None:
+    assert check_cluster(Cluster(version, (ADDRESS,))).severity is severity
 
 
 # Topics
 
 
-def test_good_topics_have_nothing_to_remark() -> None:
-    assert set(verdicts(check_topics(TOPICS)).values()) == {OK}
+def test_good_topics_are_all_ok() -> None:
+    assert set(severities(check_topics(TOPICS)).values()) == {OK}
 
 
 @pytest.mark.parametrize(("visibility", "seen"), [("missing", "no such topic"), ("denied", "does not allow this user")])
-def test_a_topic_that_is_not_seen_is_named_and_what_depends_on_it_is_left_out(
+def test_a_missing_or_hidden_topic_is_named_and_the_checks_that_depend_on_it_are_left_out(
     visibility: Visibility, seen: str
 ) -> None:
     found = list(check_topics(replace(TOPICS, output=Topic("scored", visibility))))
-    assert verdicts(found) == {"topic": FAILURE}
+    assert severities(found) == {"topic": FAILURE}
     assert seen in only(found, "topic").seen
     assert "scored" in only(found, "topic").seen
 
 
 @pytest.mark.parametrize(
-    ("topics", "check", "verdict", "seen"),
+    ("topics", "check", "severity", "seen"),
     [
         (replace(TOPICS, output=replace(TOPICS.output, partitions=7)), "partition counts", WARNING, "scored 7"),
         (replace(TOPICS, input=replace(TOPICS.input, leaderless=2)), "topic", FAILURE, "raw: 2 of 4"),
@@ -166,7 +170,7 @@ def test_a_topic_that_is_not_seen_is_named_and_what_depends_on_it_is_left_out(
             FAILURE,
             "Write on topic dlq",
         ),
-        (replace(TOPICS, dlq=replace(DLQ, operations=None)), "permission", SKIPPED, "does not tell"),
+        (replace(TOPICS, dlq=replace(DLQ, operations=None)), "permission", SKIPPED, "does not report permissions"),
         (replace(TOPICS, output=replace(TOPICS.output, in_sync=2)), "replicas", WARNING, "2 of 3"),
         (
             replace(TOPICS, output=replace(TOPICS.output, in_sync=1)),
@@ -183,14 +187,14 @@ def test_a_topic_that_is_not_seen_is_named_and_what_depends_on_it_is_left_out(
         (replace(TOPICS, input=replace(TOPICS.input, configs=None)), "topic settings", SKIPPED, "settings of raw"),
     ],
 )
-def test_what_is_wrong_with_a_topic_is_named(topics: Topics, check: str, verdict: Verdict, seen: str) -> None:
+def test_a_problem_of_a_topic_is_named(topics: WorkerTopics, check: str, severity: Severity, seen: str) -> None:
     finding = only(check_topics(topics), check)
-    assert finding.verdict is verdict
+    assert finding.severity is severity
     assert seen in finding.seen
 
 
 @pytest.mark.parametrize(
-    ("name", "setting", "value", "check", "verdict"),
+    ("name", "setting", "value", "check", "severity"),
     [
         ("dlq", "max.message.bytes", "1000", "message sizes", FAILURE),
         ("dlq", "max.message.bytes", "1048588", "message sizes", WARNING),
@@ -201,12 +205,12 @@ def test_what_is_wrong_with_a_topic_is_named(topics: Topics, check: str, verdict
     ],
 )
 def test_settings_of_topics_that_do_not_fit_are_found(
-    name: str, setting: str, value: str, check: str, verdict: Verdict
+    name: str, setting: str, value: str, check: str, severity: Severity
 ) -> None:
     topic: Topic = getattr(TOPICS, name)
     changed = replace(topic, configs={**(topic.configs or {}), setting: value})
     kinds = {"input": TOPICS.input, "output": TOPICS.output, "dlq": TOPICS.dlq} | {name: changed}
-    assert verdicts(check_topics(Topics(**kinds)))[check] is verdict
+    assert severities(check_topics(WorkerTopics(**kinds)))[check] is severity
 
 
 # The group
@@ -218,7 +222,7 @@ def group(*instance_ids: str | None, protocol: str = "cooperative-sticky") -> Gr
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "seen"),
+    ("found", "severity", "seen"),
     [
         (Group("g", "Dead", "", ()), OK, "no members"),
         (group(None), OK, "1 members, stable"),
@@ -227,9 +231,9 @@ def group(*instance_ids: str | None, protocol: str = "cooperative-sticky") -> Gr
         (group(None, protocol="range"), FAILURE, "by range"),
     ],
 )
-def test_a_group_that_would_not_have_us_is_told(found: Group, verdict: Verdict, seen: str) -> None:
+def test_a_group_without_room_for_this_worker_is_reported(found: Group, severity: Severity, seen: str) -> None:
     finding = check_group(found, partitions=2, instance_id="pod-1")
-    assert finding.verdict is verdict
+    assert finding.severity is severity
     assert seen in finding.seen
 
 
@@ -242,17 +246,17 @@ def record(value: bytes | None, key: bytes | None = b"k", timestamp_ms: int | No
 
 def test_records_are_counted_and_never_shown() -> None:
     review = record(b'{"text": "canary"}')
-    assert check_records(TOPICS.input, []).verdict is OK
-    assert check_records(TOPICS.input, [review, record(None)]).verdict is OK
+    assert check_records(TOPICS.input, []).severity is OK
+    assert check_records(TOPICS.input, [review, record(None)]).severity is OK
     finding = check_records(TOPICS.input, [review, record(b"canary"), record(b'{"text": 5}'), record(None, key=None)])
-    assert finding.verdict is WARNING
+    assert finding.severity is WARNING
     assert "3 of the newest 4" in finding.seen
     assert all(f"1 {reason}" in finding.seen for reason in ("invalid_json", "invalid_review", "keyless_tombstone"))
     assert "canary" not in finding.seen + finding.advice
 
 
 @pytest.mark.parametrize(
-    ("here_s", "verdict", "seen"),
+    ("here_s", "severity", "seen"),
     [
         (10_004.0, OK, "within 5 s"),
         (9_996.0, OK, "within 5 s"),
@@ -261,37 +265,37 @@ def test_records_are_counted_and_never_shown() -> None:
         (13_600.0, FAILURE, "no result would be stored"),
     ],
 )
-def test_a_clock_that_differs_from_the_clusters_is_told(here_s: float, verdict: Verdict, seen: str) -> None:
+def test_a_clock_that_differs_from_the_clusters_is_reported(here_s: float, severity: Severity, seen: str) -> None:
     finding = check_clock(10_000.0, here_s)
-    assert finding.verdict is verdict
+    assert finding.severity is severity
     assert seen in finding.seen
 
 
-def test_a_cluster_that_does_not_tell_its_time_is_no_fault() -> None:
-    assert check_clock(None, 0.0).verdict is SKIPPED
+def test_without_the_clusters_time_the_clock_is_skipped() -> None:
+    assert check_clock(None, 0.0).severity is SKIPPED
 
 
-@pytest.mark.parametrize(("stamp_s", "verdict"), [(1_004.0, OK), (10.0, OK), (1_006.0, WARNING)])
-def test_records_from_the_future_are_told(stamp_s: float, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("stamp_s", "severity"), [(1_004.0, OK), (10.0, OK), (1_006.0, WARNING)])
+def test_records_from_the_future_are_reported(stamp_s: float, severity: Severity) -> None:
     records = [record(b"{}", timestamp_ms=round(stamp_s * 1000)), record(b"{}", timestamp_ms=None)]
-    assert check_stamps(records, here_s=1_000.0).verdict is verdict
+    assert check_stamps(records, here_s=1_000.0).severity is severity
 
 
-def test_without_stamps_nothing_is_said_about_the_future() -> None:
-    assert check_stamps([record(b"{}", timestamp_ms=None)], here_s=0).verdict is SKIPPED
+def test_without_timestamps_the_check_is_skipped() -> None:
+    assert check_stamps([record(b"{}", timestamp_ms=None)], here_s=0).severity is SKIPPED
 
 
 # This machine
 
 
-def test_the_engine_is_told_with_its_speed() -> None:
+def test_the_engine_is_reported_with_its_speed() -> None:
     assert check_engine(INFO, Speed(1234.5, 230)).seen == (
         "torch cpu fp32, 2 threads: about 1,234 reviews/s of 230 words each"
     )
 
 
 @pytest.mark.parametrize(
-    ("engine", "device", "devices", "verdict"),
+    ("engine", "device", "devices", "severity"),
     [
         ("torch cpu fp32", "auto", 0, SKIPPED),
         ("torch cpu fp32", "auto", 1, WARNING),
@@ -299,24 +303,26 @@ def test_the_engine_is_told_with_its_speed() -> None:
         ("torch cuda fp16, NVIDIA H100", "auto", 1, OK),
     ],
 )
-def test_a_gpu_that_nobody_chose_to_leave_unused_is_a_warning(
-    engine: str, device: str, devices: int, verdict: Verdict
+def test_a_gpu_that_is_unused_by_mistake_is_a_warning(
+    engine: str, device: str, devices: int, severity: Severity
 ) -> None:
-    assert check_gpu(replace(INFO, engine=engine), device, devices).verdict is verdict
+    assert check_gpu(replace(INFO, engine=engine), device, devices).severity is severity
 
 
 @pytest.mark.parametrize(
-    ("limit_mib", "available_mib", "verdict"), [(4_000, 3_000, OK), (4_000, 100, WARNING), (600, 600, FAILURE)]
+    ("limit_mib", "available_mib", "severity"), [(4_000, 3_000, OK), (4_000, 100, WARNING), (600, 600, FAILURE)]
 )
-def test_memory_is_held_against_what_may_be_in_flight(limit_mib: int, available_mib: int, verdict: Verdict) -> None:
+def test_memory_is_compared_with_the_most_that_may_be_in_flight(
+    limit_mib: int, available_mib: int, severity: Severity
+) -> None:
     memory = Memory(500 * MIB, limit_mib * MIB, available_mib * MIB)
-    assert check_memory(memory, Settings(max_inflight_bytes=64 * MIB)).verdict is verdict
+    assert check_memory(memory, Settings(max_inflight_bytes=64 * MIB)).severity is severity
 
 
-@pytest.mark.parametrize(("port", "verdict"), [("free", OK), ("a worker", WARNING), ("taken", FAILURE)])
-def test_a_port_that_cannot_be_had_is_told(port: Port, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("port", "severity"), [("free", OK), ("a worker", WARNING), ("taken", FAILURE)])
+def test_a_port_that_is_not_free_is_reported(port: Port, severity: Severity) -> None:
     finding = check_port(Settings(http_port=8123), port)
-    assert finding.verdict is verdict
+    assert finding.severity is severity
     assert "127.0.0.1:8123" in finding.seen
 
 
@@ -333,15 +339,13 @@ FAST = Speed(100_000.0, 230)
         (Settings(max_poll_interval_ms=30_000), Speed(16.0, 230), "max_poll_interval_ms is 30000"),
     ],
 )
-def test_settings_that_are_allowed_and_not_wise_are_remarked(
-    settings: Settings, speed: Speed | None, seen: str
-) -> None:
+def test_valid_but_unwise_settings_are_reported(settings: Settings, speed: Speed | None, seen: str) -> None:
     found = list(check_settings(settings, speed))
-    assert {finding.verdict for finding in found} == {WARNING}
+    assert {finding.severity for finding in found} == {WARNING}
     assert [seen in finding.seen for finding in found].count(True) == 1
 
 
-def test_the_defaults_are_wise_on_a_fast_machine() -> None:
+def test_the_defaults_are_ok_on_a_fast_machine() -> None:
     named = Settings(delivery="exactly_once", group_instance_id="pod-1")
     for settings in (Settings(), named):
-        assert [finding.verdict for finding in check_settings(settings, FAST)] == [OK]
+        assert [finding.severity for finding in check_settings(settings, FAST)] == [OK]

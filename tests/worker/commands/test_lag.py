@@ -1,4 +1,4 @@
-"""How far a group is behind, worked out from what the broker says."""
+"""How far a group is behind, computed from the broker's answers."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_each_partition_has_its_offsets_its_lag_and_its_member() -> None:
     assert (found.total, found.members) == (60, 2)
 
 
-def test_a_partition_without_a_committed_offset_begins_with_the_oldest_record() -> None:
+def test_a_partition_without_a_committed_offset_starts_with_the_oldest_record() -> None:
     [only] = lag_of(RAW, NOBODY, {}, {0: (30, 100)}, at_s=0).partitions
     assert (only.committed, only.lag, only.member) == (None, 70, None)
 
@@ -44,8 +44,12 @@ def test_the_lag_is_what_can_still_be_read_and_never_negative(first: int, length
 @pytest.mark.parametrize(
     ("before", "now", "left_s"), [(1000, 900, 90.0), (900, 900, None), (900, 1000, None), (500, 0, 0.0), (0, 0, 0.0)]
 )
-def test_two_looks_tell_when_it_will_have_caught_up(before: int, now: int, left_s: float | None) -> None:
+def test_two_measurements_estimate_when_it_will_have_caught_up(before: int, now: int, left_s: float | None) -> None:
     assert seconds_left(behind(before, at_s=5), behind(now, at_s=15)) == left_s
+
+
+def test_one_measurement_estimates_nothing() -> None:
+    assert seconds_left(None, behind(0, at_s=5)) is None
 
 
 def test_the_table_is_aligned_and_has_a_line_for_each_partition() -> None:

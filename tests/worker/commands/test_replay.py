@@ -1,4 +1,4 @@
-"""Dead letters go back as they came, once, and only those that are wanted."""
+"""Dead letters are sent back unchanged, once, and only those that match the filter."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,9 +6,11 @@ import pytest
 
 from tests.fakes.fake_broker import FakeBroker, FakeSource
 from worker.broker.contract import Headers, Record, TopicPartition
-from worker.commands.replay import Replay, Tally, Wanted
+from worker.commands.replay import Replay, ReplayFilter
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable
-from worker.wire.messages import Model, Reason, dead_letter_headers, handler_headers
+from worker.wire.headers import dead_letter_headers, handler_headers
+from worker.wire.reasons import Reason
+from worker.wire.scored import Model
 
 RAW, DLQ = "raw", "dlq"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -46,22 +48,24 @@ class Rig:
     def source(self) -> FakeSource:
         return self.broker.source(DLQ, group_id="g.replay")
 
-    def replay(self, wanted: Wanted | None = None, *, dry_run: bool = False, source: FakeSource | None = None) -> Tally:
+    def replay(
+        self, wanted: ReplayFilter | None = None, *, dry_run: bool = False, source: FakeSource | None = None
+    ) -> Replay:
         source = source or self.source()
         sink = None if dry_run else self.broker.sink()
-        run = Replay(source, sink, RAW, wanted or Wanted(), timeout_s=1.0)
+        run = Replay(source, sink, RAW, wanted or ReplayFilter(), timeout_s=1.0)
         try:
             run.run(lambda _done, _left: None)
         finally:
             source.close(timeout_s=0)
-        return run.tally
+        return run
 
     @property
     def sent_back(self) -> list[Record]:
         return self.broker.stored(RAW)
 
 
-def test_a_dead_letter_goes_back_as_it_came_with_the_count_of_its_replays() -> None:
+def test_a_dead_letter_is_sent_back_unchanged_with_the_count_of_its_replays() -> None:
     rig = Rig()
     rig.bury(b"{", key=b"film", headers=(("traceparent", b"00-aa"), ("tag", b"one"), ("tag", b"two")))
     rig.replay()
@@ -70,7 +74,7 @@ def test_a_dead_letter_goes_back_as_it_came_with_the_count_of_its_replays() -> N
     assert record.headers == (("traceparent", b"00-aa"), ("tag", b"one"), ("tag", b"two"), ("sentiment-replays", b"1"))
 
 
-def test_each_dead_letter_is_looked_at_once() -> None:
+def test_each_dead_letter_is_read_once() -> None:
     rig = Rig()
     for number in range(1200):
         rig.bury(b"%d" % number, partition=number % 2)
@@ -82,7 +86,7 @@ def test_each_dead_letter_is_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("count", [b"", b"many", b"-1", b"1.0", "²".encode(), b"9" * 5000])
-def test_a_count_of_replays_that_no_replay_wrote_is_none(count: bytes) -> None:
+def test_an_invalid_count_of_replays_counts_as_zero(count: bytes) -> None:
     rig = Rig()
     rig.bury(headers=(("sentiment-replays", count),))
     rig.replay()
@@ -90,40 +94,40 @@ def test_a_count_of_replays_that_no_replay_wrote_is_none(count: bytes) -> None:
     assert record.headers == (("sentiment-replays", b"1"),)
 
 
-def test_what_was_sent_back_before_and_failed_again_is_left() -> None:
+def test_a_dead_letter_that_failed_again_after_a_replay_is_skipped() -> None:
     rig = Rig()
     rig.bury(headers=(("sentiment-replays", b"1"),))
     rig.bury(headers=(("sentiment-replays", b"no number"),))
-    assert rig.replay().kept == {"sent back before": 1}
+    assert rig.replay().skipped == {"sent back before": 1}
     assert len(rig.sent_back) == 1
 
 
-def test_more_replays_are_made_when_asked_for_and_counted() -> None:
+def test_a_higher_limit_replays_again_and_counts() -> None:
     rig = Rig()
     rig.bury(headers=(("sentiment-replays", b"1"),))
-    rig.replay(Wanted(most_replays=2))
+    rig.replay(ReplayFilter(max_replays=2))
     assert dict(rig.sent_back[0].headers)["sentiment-replays"] == b"2"
 
 
-def test_reason_and_time_choose_and_the_end_of_the_time_is_not_in_it() -> None:
+def test_reason_and_time_select_and_the_end_of_the_time_is_excluded() -> None:
     rig = Rig()
     rig.bury(b"other reason", reason=Reason.INVALID_REVIEW)
     for hours in (-1, 0, 1, 2):
         rig.bury(b"%d" % hours, failed_at=NOON + timedelta(hours=hours))
-    tally = rig.replay(Wanted([Reason.INVALID_JSON], since=NOON, until=NOON + timedelta(hours=2)))
+    run = rig.replay(ReplayFilter([Reason.INVALID_JSON], since=NOON, until=NOON + timedelta(hours=2)))
     assert [record.value for record in rig.sent_back] == [b"0", b"1"]
-    assert tally.kept == {"of another reason": 1, "of another time": 2}
+    assert run.skipped == {"of another reason": 1, "of another time": 2}
 
 
-def test_what_is_no_dead_letter_of_ours_is_left() -> None:
+def test_what_this_worker_did_not_bury_or_cannot_send_is_skipped() -> None:
     rig = Rig()
     rig.broker.append(TopicPartition(DLQ, 0), b"v", key=b"k")
     rig.bury(b"", key=None, reason=Reason.KEYLESS_TOMBSTONE)
-    assert rig.replay().kept == {"not written by this worker": 1, "without key and value": 1}
+    assert rig.replay().skipped == {"not written by this worker": 1, "without key and value": 1}
     assert rig.sent_back == []
 
 
-def test_a_dry_run_sends_nothing_and_remembers_no_place() -> None:
+def test_a_dry_run_sends_nothing_and_commits_nothing() -> None:
     rig = Rig()
     rig.bury()
     assert rig.replay(dry_run=True).sent == {"invalid_json": 1}
@@ -131,7 +135,7 @@ def test_a_dry_run_sends_nothing_and_remembers_no_place() -> None:
     assert rig.replay().sent == {"invalid_json": 1}
 
 
-def test_what_the_broker_refuses_is_told_and_looked_at_again() -> None:
+def test_a_rejected_dead_letter_is_an_error_and_is_read_again() -> None:
     rig = Rig()
     rig.bury()
     rig.broker.refusals[RAW] = BrokerRefused("too large")
@@ -141,7 +145,7 @@ def test_what_the_broker_refuses_is_told_and_looked_at_again() -> None:
     assert rig.replay().sent == {"invalid_json": 1}
 
 
-def test_a_place_that_cannot_be_stored_ends_it() -> None:
+def test_a_position_that_cannot_be_committed_is_an_error() -> None:
     rig = Rig()
     rig.bury()
     source = rig.source()
@@ -150,7 +154,7 @@ def test_a_place_that_cannot_be_stored_ends_it() -> None:
         rig.replay(source=source)
 
 
-def test_two_at_once_under_one_group_do_not_get_in_each_others_way() -> None:
+def test_a_second_replay_in_the_same_group_stops_the_first() -> None:
     rig = Rig()
     source = rig.source()
     source.poll(timeout_s=0, max_records=1)

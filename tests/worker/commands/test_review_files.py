@@ -1,4 +1,4 @@
-"""Files of reviews: what is readable is read as the worker reads it, what is not is told by its line."""
+"""Files of reviews: readable rows are read as the worker reads them, the others are reported by their line."""
 
 import csv
 import io
@@ -9,33 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.commands import review_files
-from worker.commands.review_files import FileFormat, Row, Unreadable, read_reviews
+from worker.commands.review_files import FileFormat, FileRow, ReviewRow, UnreadableRow, read_reviews
 from worker.errors import SettingsRejected
-from worker.wire.messages import decode_review
+from worker.wire.review import decode_review
 
 
-def read(content: bytes, file_format: FileFormat = "auto", name: str = "stdin") -> list[Row | Unreadable]:
+def read(content: bytes, file_format: FileFormat = "auto", name: str = "stdin") -> list[FileRow]:
     return list(read_reviews(io.BufferedReader(io.BytesIO(content)), file_format, name))
 
 
-def texts(rows: list[Row | Unreadable]) -> list[str]:
-    return [row.review.text for row in rows if isinstance(row, Row)]
+def texts(rows: list[FileRow]) -> list[str]:
+    return [row.review.text for row in rows if isinstance(row, ReviewRow)]
 
 
-def failures(rows: list[Row | Unreadable]) -> list[tuple[int, str]]:
-    return [(row.line, row.why) for row in rows if isinstance(row, Unreadable)]
+def failures(rows: list[FileRow]) -> list[tuple[int, str]]:
+    return [(row.line, row.why) for row in rows if isinstance(row, UnreadableRow)]
 
 
 def test_json_lines_are_kept_as_they_stand() -> None:
     rows = read(b'{"text": "a",  "label": 1}\n\n  {"review_id": "r", "text": "b"}\r\n{"text": "no newline"}', "jsonl")
-    assert [(row.line, row.value) for row in rows if isinstance(row, Row)] == [
+    assert [(row.line, row.value) for row in rows if isinstance(row, ReviewRow)] == [
         (1, b'{"text": "a",  "label": 1}'),
         (3, b'{"review_id": "r", "text": "b"}'),
         (4, b'{"text": "no newline"}'),
     ]
 
 
-def test_an_unreadable_json_line_is_told_and_costs_no_other() -> None:
+def test_an_unreadable_json_line_is_reported_and_affects_no_other() -> None:
     rows = read(b'{"text": "a"}\n{"text": 5}\nnot json\n\xff\n{"text": "b"}\n', "jsonl")
     assert texts(rows) == ["a", "b"]
     assert [line for line, _ in failures(rows)] == [2, 3, 4]
@@ -49,13 +49,13 @@ def test_plain_text_is_a_review_a_line() -> None:
     assert [row.line for row in rows] == [1, 4]
 
 
-def test_text_that_is_not_utf_8_is_told_by_its_line() -> None:
+def test_text_that_is_not_utf_8_is_reported_by_its_line() -> None:
     assert failures(read(b"good\ncaf\xe9\n", "text")) == [(2, "not UTF-8")]
 
 
 def test_csv_columns_become_fields_and_empty_cells_are_left_out() -> None:
     rows = read(b'review_id,text,label\nr-1,"a, b",1\n,"two\nlines",\n\nr-3,,0\n', "csv")
-    assert [json.loads(row.value) for row in rows if isinstance(row, Row)] == [
+    assert [json.loads(row.value) for row in rows if isinstance(row, ReviewRow)] == [
         {"review_id": "r-1", "text": "a, b", "label": "1"},
         {"text": "two\nlines"},
         {"review_id": "r-3", "text": "", "label": "0"},
@@ -72,12 +72,12 @@ def test_csv_columns_become_fields_and_empty_cells_are_left_out() -> None:
         (b"r,caf\xe9\n", "not UTF-8"),
     ],
 )
-def test_a_bad_csv_row_is_told_and_costs_no_other(row: bytes, why: str) -> None:
+def test_a_bad_csv_row_is_reported_and_affects_no_other(row: bytes, why: str) -> None:
     rows = read(b"review_id,text\n1,a\n" + row + b"2,b\n", "csv")
     assert texts(rows) == ["a", "b"]
-    [(line, told)] = failures(rows)
+    [(line, reported)] = failures(rows)
     assert line == 3
-    assert told.startswith(why)
+    assert reported.startswith(why)
 
 
 def test_a_quote_that_is_never_closed_is_an_error_of_its_row() -> None:
@@ -98,14 +98,16 @@ def test_a_csv_cell_may_be_far_longer_than_the_library_allows_by_default() -> No
 
 
 @pytest.mark.parametrize("file_format", ["jsonl", "text"])
-def test_a_line_beyond_the_bound_is_passed_over(monkeypatch: pytest.MonkeyPatch, file_format: FileFormat) -> None:
+def test_a_line_beyond_the_limit_is_skipped_and_reported(
+    monkeypatch: pytest.MonkeyPatch, file_format: FileFormat
+) -> None:
     monkeypatch.setattr(review_files, "MAX_ROW_BYTES", 20)
     rows = read(b'{"text": "a"}\n' + b"x" * 70 + b'\n{"text": "b"}\n', file_format)
     assert [row.line for row in rows] == [1, 2, 3]
     assert failures(rows) == [(2, "longer than 20 bytes")]
 
 
-def test_a_csv_cell_beyond_the_bound_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_csv_cell_beyond_the_limit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_files, "MAX_ROW_BYTES", 20)
     rows = read(b"text\na\n" + b"x" * 21 + b"\nb\n", "csv")
     assert texts(rows)[0] == "a"
@@ -126,7 +128,7 @@ def test_a_csv_cell_beyond_the_bound_is_told(monkeypatch: pytest.MonkeyPatch) ->
         ("stdin", b"a"),
     ],
 )
-def test_the_format_is_told_by_the_extension_or_the_first_line(name: str, content: bytes) -> None:
+def test_the_format_is_found_by_the_extension_or_the_first_line(name: str, content: bytes) -> None:
     assert texts(read(content, name=name)) == ["a"]
 
 
@@ -136,14 +138,14 @@ def test_an_empty_file_has_no_reviews(name: str) -> None:
 
 
 @given(st.binary(), st.sampled_from(["auto", "jsonl", "text"]))
-def test_any_bytes_are_read_or_told(content: bytes, file_format: FileFormat) -> None:
+def test_any_bytes_are_read_or_reported(content: bytes, file_format: FileFormat) -> None:
     try:
         rows = read(content, file_format)
     except SettingsRejected:
         return  # looked like a CSV
     lines = [row.line for row in rows]
     assert lines == sorted(set(lines))
-    assert all(decode_review(row.value) == row.review for row in rows if isinstance(row, Row))
+    assert all(decode_review(row.value) == row.review for row in rows if isinstance(row, ReviewRow))
 
 
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8"), min_size=1))))
@@ -152,4 +154,4 @@ def test_what_a_csv_writer_writes_is_read_back(reviews: list[tuple[str, str]]) -
     writer = csv.writer(file)
     writer.writerows([("text", "review_id"), *reviews])
     rows = read(file.getvalue().encode(), "csv")
-    assert [(row.review.text, row.review.review_id) for row in rows if isinstance(row, Row)] == reviews
+    assert [(row.review.text, row.review.review_id) for row in rows if isinstance(row, ReviewRow)] == reviews

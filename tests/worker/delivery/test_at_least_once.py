@@ -15,12 +15,12 @@ from worker.errors import (
     DeadLetterRefused,
     DeliveryFailed,
 )
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
 
 
-class Rig:
+class AtLeastOnceRig:
     """A delivery over a fake broker, with one partition assigned and one record read."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Rig:
         return self.broker.committed["g"].get(RAW)
 
 
-def test_nothing_is_committed_before_it_is_acknowledged() -> None:
-    rig = Rig()
+def test_an_offset_is_committed_only_after_its_result_is_acknowledged() -> None:
+    rig = AtLeastOnceRig()
     rig.sinks[0].hold = True
     outcome = rig.outcome(0)
     rig.delivery.publish([outcome])
@@ -62,8 +62,8 @@ def test_nothing_is_committed_before_it_is_acknowledged() -> None:
     assert (rig.committed, rig.delivery.unfinished) == (1, 0)
 
 
-def test_commits_come_no_more_often_than_the_interval() -> None:
-    rig = Rig()
+def test_commits_are_at_least_the_interval_apart() -> None:
+    rig = AtLeastOnceRig()
     rig.delivery.publish([rig.outcome(0)])
     rig.delivery.settle(0.0)
     rig.delivery.publish([rig.outcome(1)])
@@ -74,7 +74,7 @@ def test_commits_come_no_more_often_than_the_interval() -> None:
 
 
 def test_draining_commits_at_once() -> None:
-    rig = Rig()
+    rig = AtLeastOnceRig()
     rig.delivery.settle(0.0)
     outcome = rig.outcome(0)
     rig.delivery.publish([outcome])
@@ -82,8 +82,8 @@ def test_draining_commits_at_once() -> None:
     assert rig.committed == 1
 
 
-def test_a_drain_that_takes_too_long_says_so_and_commits_what_is_finished() -> None:
-    rig = Rig()
+def test_a_drain_that_times_out_raises_and_commits_what_is_finished() -> None:
+    rig = AtLeastOnceRig()
     rig.delivery.publish([rig.outcome(0)])
     rig.sinks[0].hold = True
     rig.delivery.publish([rig.outcome(1)])
@@ -92,8 +92,8 @@ def test_a_drain_that_takes_too_long_says_so_and_commits_what_is_finished() -> N
     assert rig.committed == 1
 
 
-def test_a_drain_that_is_hurried_waits_no_longer_and_commits_what_is_finished() -> None:
-    rig = Rig()
+def test_a_hurried_drain_stops_waiting_and_commits_what_is_finished() -> None:
+    rig = AtLeastOnceRig()
     rig.delivery.publish([rig.outcome(0)])
     rig.sinks[0].hold = True
     rig.delivery.publish([rig.outcome(1)])
@@ -103,8 +103,8 @@ def test_a_drain_that_is_hurried_waits_no_longer_and_commits_what_is_finished() 
 
 
 @pytest.mark.parametrize("error", [AssignmentLost("rebalance"), BrokerUnavailable("no answer")])
-def test_a_commit_that_did_not_work_is_tried_again(error: AssignmentLost | BrokerUnavailable) -> None:
-    rig = Rig()
+def test_a_failed_commit_is_tried_again(error: AssignmentLost | BrokerUnavailable) -> None:
+    rig = AtLeastOnceRig()
     rig.source.commit_errors.append(error)
     rig.delivery.publish([rig.outcome(0)])
     rig.delivery.settle(0.0)
@@ -113,8 +113,8 @@ def test_a_commit_that_did_not_work_is_tried_again(error: AssignmentLost | Broke
     assert rig.committed == 1
 
 
-def test_a_result_that_was_not_stored_is_neither_committed_nor_forgotten() -> None:
-    rig = Rig()
+def test_a_failed_result_is_not_committed_and_is_returned_by_restart() -> None:
+    rig = AtLeastOnceRig()
     rig.sinks[0].hold = True
     first, second = rig.outcome(0), rig.outcome(1)
     rig.delivery.publish([first, second])
@@ -130,8 +130,8 @@ def test_a_result_that_was_not_stored_is_neither_committed_nor_forgotten() -> No
 
 
 @pytest.mark.parametrize("error", [BrokerRefused("too large"), AccessDenied("no write access")])
-def test_a_refused_dead_letter_is_fatal_and_names_the_record(error: BrokerRefused | AccessDenied) -> None:
-    rig = Rig()
+def test_a_refused_dead_letter_is_fatal_and_the_error_names_the_record(error: BrokerRefused | AccessDenied) -> None:
+    rig = AtLeastOnceRig()
     rig.broker.refusals["dlq"] = error
     rig.delivery.publish([rig.outcome(0, topic="dlq", dead_because=Reason.INVALID_JSON)])
     with pytest.raises(DeadLetterRefused, match=r"record raw-0-0 could not be stored in dlq"):
@@ -139,17 +139,17 @@ def test_a_refused_dead_letter_is_fatal_and_names_the_record(error: BrokerRefuse
     assert rig.committed is None
 
 
-def test_a_refused_result_keeps_its_kind_and_names_the_record() -> None:
-    rig = Rig()
+def test_a_refused_result_raises_the_same_error_and_names_the_record() -> None:
+    rig = AtLeastOnceRig()
     rig.broker.refusals["scored"] = AccessDenied("no write access")
     rig.delivery.publish([rig.outcome(0)])
     with pytest.raises(AccessDenied, match=r"record raw-0-0 could not be stored: no write access"):
         rig.delivery.settle(0.0)
 
 
-def test_of_results_that_failed_together_the_refused_one_is_told_wherever_it_stands() -> None:
-    """Else the worker would send them all again, with the refused one among them, for ever."""
-    rig = Rig()
+def test_if_results_fail_together_the_refused_one_is_raised() -> None:
+    """Otherwise the worker would send all of them again, and again the refused one would fail."""
+    rig = AtLeastOnceRig()
     rig.sinks[0].hold = True
     rig.delivery.publish([rig.outcome(0), rig.outcome(1)])
     rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("another one failed"))
@@ -158,8 +158,8 @@ def test_of_results_that_failed_together_the_refused_one_is_told_wherever_it_sta
         rig.delivery.settle(0.0)
 
 
-def test_a_result_of_a_lost_partition_is_not_committed_for_its_next_owner() -> None:
-    rig = Rig()
+def test_a_result_of_a_lost_partition_is_not_committed() -> None:
+    rig = AtLeastOnceRig()
     rig.delivery.publish([rig.outcome(0)])
     rig.offsets.revoke(RAW)
     rig.delivery.settle(0.0)

@@ -15,7 +15,7 @@ def test_fetching_pauses_when_full_and_resumes_when_more_than_a_quarter_is_free(
     assert (held.changed(), held.paused) == (True, False)
 
 
-def test_bytes_count_as_records_do() -> None:
+def test_fetching_also_pauses_at_the_limit_of_bytes() -> None:
     held = Backpressure(HoldLimits(records=100, size_bytes=10))
     held.hold(1, 10)
     assert (held.changed(), held.paused) == (True, True)

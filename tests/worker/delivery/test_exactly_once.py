@@ -1,4 +1,4 @@
-"""Results and offsets are one: each result is stored once, whatever fails in between."""
+"""Results and offsets are stored together: each result once, whatever fails."""
 
 import pytest
 
@@ -16,15 +16,15 @@ from worker.errors import (
     Fenced,
     WorkerError,
 )
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 RAW, SCORED = TopicPartition("raw", 0), TopicPartition("scored", 0)
 INTERVAL_S = 10.0
 TRANSACTION_TIMEOUT_S = 60.0
 
 
-class ToldWhenAsked:
-    """A receipt whose failure comes at the moment when somebody asks whether there is an answer."""
+class FailsWhenRead:
+    """A receipt that fails when `done` is read."""
 
     error: WorkerError | None = None
 
@@ -34,11 +34,11 @@ class ToldWhenAsked:
         return True
 
 
-class Rig:
+class ExactlyOnceRig:
     """A delivery over a fake broker, with one partition assigned."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0  # what the delivery sees where it looks at the clock by itself
+        self.now_s = 0.0  # the delivery's clock
         self.broker = FakeBroker()
         for topic in ("raw", "scored", "dlq"):
             self.broker.create_topic(topic)
@@ -68,7 +68,7 @@ class Rig:
         return Outcome(Record(RAW, offset, None, b"k", b"v"), generation, message, dead_because=dead_because)
 
     def publish(self, *offsets: int) -> list[Outcome]:
-        """Hand over an outcome for each offset, and let the time of the transaction begin at 0."""
+        """Publish an outcome for each offset, in a transaction that begins at 0 s."""
         outcomes = [self.outcome(offset) for offset in offsets]
         self.delivery.publish(outcomes)
         assert self.delivery.settle(0.0) == []
@@ -83,8 +83,8 @@ class Rig:
         return self.broker.committed["g"].get(RAW, 0)
 
 
-def test_a_checkpoint_comes_with_the_interval_and_stores_results_and_offsets_together() -> None:
-    rig = Rig()
+def test_a_checkpoint_stores_results_and_offsets_together_after_the_interval() -> None:
+    rig = ExactlyOnceRig()
     outcomes = rig.publish(0, 1, 2)
     assert rig.delivery.settle(INTERVAL_S - 0.1) == []
     assert (rig.stored, rig.committed) == ([], 0)
@@ -92,15 +92,15 @@ def test_a_checkpoint_comes_with_the_interval_and_stores_results_and_offsets_tog
     assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
 
 
-def test_a_checkpoint_comes_early_when_the_transaction_is_large() -> None:
-    rig = Rig()
+def test_a_checkpoint_comes_early_if_the_transaction_is_full() -> None:
+    rig = ExactlyOnceRig()
     outcomes = [rig.outcome(offset) for offset in range(5)]
     rig.delivery.publish(outcomes)
     assert rig.delivery.settle(0.0) == outcomes
 
 
-def test_the_interval_counts_from_the_first_result_after_a_checkpoint() -> None:
-    rig = Rig()
+def test_the_interval_begins_with_the_first_result_after_a_checkpoint() -> None:
+    rig = ExactlyOnceRig()
     rig.publish(0)
     rig.delivery.settle(INTERVAL_S)
     assert rig.delivery.settle(5 * INTERVAL_S) == []
@@ -111,7 +111,7 @@ def test_the_interval_counts_from_the_first_result_after_a_checkpoint() -> None:
 
 
 def test_no_checkpoint_is_made_while_the_group_rebalances(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig()
+    rig = ExactlyOnceRig()
     outcomes = rig.publish(0)
     with monkeypatch.context() as rebalancing:
         rebalancing.setattr(FakeSource, "membership", None)
@@ -120,7 +120,7 @@ def test_no_checkpoint_is_made_while_the_group_rebalances(monkeypatch: pytest.Mo
 
 
 def test_draining_makes_a_checkpoint_at_once() -> None:
-    rig = Rig()
+    rig = ExactlyOnceRig()
     outcomes = rig.publish(0)
     assert rig.delivery.drain(timeout_s=1.0) == outcomes
     assert (rig.stored, rig.committed) == ([b"0"], 1)
@@ -129,8 +129,8 @@ def test_draining_makes_a_checkpoint_at_once() -> None:
 
 @pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), BrokerUnavailable("no answer")])
 @pytest.mark.parametrize("stored", [False, True])
-def test_after_a_failed_checkpoint_the_committed_offset_tells_what_was_stored(error: WorkerError, stored: bool) -> None:
-    rig = Rig()
+def test_after_a_failed_checkpoint_the_committed_offset_shows_what_was_stored(error: WorkerError, stored: bool) -> None:
+    rig = ExactlyOnceRig()
     outcomes = rig.publish(0, 1)
     rig.sinks[0].commit_error, rig.sinks[0].stores_all_the_same = error, stored
     with pytest.raises(DeliveryFailed):
@@ -141,8 +141,8 @@ def test_after_a_failed_checkpoint_the_committed_offset_tells_what_was_stored(er
     assert (len(rig.stored), rig.committed) == ((2, 2) if stored else (0, 0))
 
 
-def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -> None:
-    rig = Rig()
+def test_an_expired_result_fails_its_transaction_at_once() -> None:
+    rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     rig.publish(0, 1)
     rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired"))
@@ -151,19 +151,19 @@ def test_a_result_that_expired_spoils_its_transaction_as_soon_as_it_is_known() -
     assert (rig.stored, rig.committed) == ([], 0)
 
 
-def test_a_failure_that_is_told_while_answers_are_looked_for_is_not_committed_over(
+def test_a_failure_found_while_reading_receipts_is_not_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rig = Rig()
-    monkeypatch.setattr(rig.sinks[0], "send", lambda _: ToldWhenAsked())
+    rig = ExactlyOnceRig()
+    monkeypatch.setattr(rig.sinks[0], "send", lambda _: FailsWhenRead())
     rig.delivery.publish([rig.outcome(0)])
     with pytest.raises(DeliveryFailed, match="expired"):
         rig.delivery.settle(INTERVAL_S)
     assert rig.committed == 0
 
 
-def test_a_checkpoint_waits_for_its_results_without_blocking_and_takes_in_no_more() -> None:
-    rig = Rig()
+def test_a_due_checkpoint_waits_without_blocking_and_takes_no_more_results() -> None:
+    rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     outcomes = rig.publish(0, 1)
     assert rig.delivery.settle(INTERVAL_S) == []
@@ -177,8 +177,8 @@ def test_a_checkpoint_waits_for_its_results_without_blocking_and_takes_in_no_mor
     assert (rig.stored, rig.committed) == ([b"0", b"1", b"2"], 3)
 
 
-def test_results_without_an_answer_when_the_time_to_drain_is_over_are_left_behind() -> None:
-    rig = Rig()
+def test_results_not_acknowledged_within_the_drain_timeout_are_not_committed() -> None:
+    rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     rig.publish(0)
     with pytest.raises(BrokerUnavailable):
@@ -186,8 +186,8 @@ def test_results_without_an_answer_when_the_time_to_drain_is_over_are_left_behin
     assert (rig.stored, rig.committed) == ([], 0)
 
 
-def sizes_of_transactions(rig: Rig, outcomes: int) -> list[int]:
-    """Publish so many at once, and let time pass until they are stored."""
+def sizes_of_transactions(rig: ExactlyOnceRig, outcomes: int) -> list[int]:
+    """Publish this many outcomes in one call. Return how many each transaction stored."""
     rig.delivery.publish([rig.outcome(rig.committed + number) for number in range(outcomes)])
     sizes: list[int] = []
     while rig.delivery.unfinished:
@@ -196,15 +196,15 @@ def sizes_of_transactions(rig: Rig, outcomes: int) -> list[int]:
     return sizes
 
 
-def test_a_transaction_is_never_larger_than_allowed() -> None:
-    assert sizes_of_transactions(Rig(), 12) == [5, 5, 2]
+def test_a_transaction_has_at_most_the_allowed_number_of_results() -> None:
+    assert sizes_of_transactions(ExactlyOnceRig(), 12) == [5, 5, 2]
 
 
-def test_after_one_that_failed_for_want_of_time_transactions_are_half_as_large_and_grow_again() -> None:
-    rig = Rig()
+def test_after_a_timeout_transactions_are_half_as_large_and_grow_again() -> None:
+    rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     rig.publish(0, 1, 2, 3)
-    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow for so many"))
+    rig.sinks[0].settle_oldest(SCORED, DeliveryFailed("expired: the connection is too slow"))
     with pytest.raises(DeliveryFailed):
         rig.delivery.settle(1.0)
     rig.delivery.restart()
@@ -213,8 +213,8 @@ def test_after_one_that_failed_for_want_of_time_transactions_are_half_as_large_a
     assert sizes_of_transactions(rig, 14) == [2, 3, 4, 5]
 
 
-def test_what_was_stored_before_draining_failed_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig()
+def test_results_stored_before_a_failed_drain_are_returned_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = ExactlyOnceRig()
     outcomes = [rig.outcome(offset) for offset in range(7)]
     rig.delivery.publish(outcomes)
     member = rig.source.membership
@@ -226,16 +226,16 @@ def test_what_was_stored_before_draining_failed_is_told_later(monkeypatch: pytes
     assert rig.delivery.settle(0.0) == outcomes[:5]
 
 
-def test_draining_stores_what_waits_for_the_next_transaction_as_well() -> None:
-    rig = Rig()
+def test_draining_stores_results_that_wait_for_the_next_transaction_too() -> None:
+    rig = ExactlyOnceRig()
     outcomes = [rig.outcome(offset) for offset in range(12)]
     rig.delivery.publish(outcomes)
     assert rig.delivery.drain(timeout_s=1.0) == outcomes
     assert (len(rig.stored), rig.committed) == (12, 12)
 
 
-def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() -> None:
-    rig = Rig()
+def test_if_a_dead_letter_is_refused_its_error_is_raised_first_and_is_fatal() -> None:
+    rig = ExactlyOnceRig()
     rig.sinks[0].hold = True
     rig.delivery.publish([rig.outcome(0), rig.outcome(1, topic="dlq", dead_because=Reason.INVALID_JSON)])
     rig.delivery.settle(0.0)
@@ -246,7 +246,7 @@ def test_a_refused_dead_letter_is_fatal_and_blamed_before_what_failed_with_it() 
 
 
 def test_results_of_a_lost_partition_are_not_stored() -> None:
-    rig = Rig()
+    rig = ExactlyOnceRig()
     rig.publish(0)
     rig.offsets.revoke(RAW)
     with pytest.raises(DeliveryFailed, match="lost"):
@@ -254,8 +254,8 @@ def test_results_of_a_lost_partition_are_not_stored() -> None:
     assert rig.stored == []
 
 
-def test_a_worker_whose_name_another_takes_stops_and_says_how_to_avoid_it() -> None:
-    rig = Rig()
+def test_a_worker_stops_with_advice_if_another_takes_its_transactional_id() -> None:
+    rig = ExactlyOnceRig()
     rig.publish(0)
     rig.broker.transactional_sink("worker")
     with pytest.raises(BrokerRefused, match="transactional_id"):
@@ -263,8 +263,8 @@ def test_a_worker_whose_name_another_takes_stops_and_says_how_to_avoid_it() -> N
     assert rig.stored == []
 
 
-def test_a_worker_that_slept_through_its_transaction_begins_again() -> None:
-    rig = Rig()
+def test_a_worker_suspended_beyond_its_transaction_replays() -> None:
+    rig = ExactlyOnceRig()
     rig.publish(0)
     rig.sinks[0].commit_error = Fenced("the broker gave up")
     rig.now_s = TRANSACTION_TIMEOUT_S
@@ -272,8 +272,8 @@ def test_a_worker_that_slept_through_its_transaction_begins_again() -> None:
         rig.delivery.settle(rig.now_s)
 
 
-def test_a_worker_that_sleeps_in_the_middle_of_a_commit_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig()
+def test_a_worker_suspended_during_a_commit_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = ExactlyOnceRig()
     rig.publish(0)
 
     def frozen(*_: object, **__: object) -> None:
@@ -286,8 +286,8 @@ def test_a_worker_that_sleeps_in_the_middle_of_a_commit_begins_again(monkeypatch
 
 
 @pytest.mark.parametrize("error", [AssignmentLost("a rebalance"), Fenced("the broker gave up")])
-def test_what_has_nothing_to_do_with_size_leaves_transactions_as_large(error: WorkerError) -> None:
-    rig = Rig()
+def test_a_failure_that_is_not_a_timeout_does_not_make_transactions_smaller(error: WorkerError) -> None:
+    rig = ExactlyOnceRig()
     rig.publish(0)
     rig.sinks[0].commit_error = error
     rig.now_s = TRANSACTION_TIMEOUT_S

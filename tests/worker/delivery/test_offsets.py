@@ -1,4 +1,4 @@
-"""What may be committed, and what must not."""
+"""Which offsets may be committed."""
 
 from random import Random
 
@@ -19,11 +19,11 @@ def owning(*partitions: TopicPartition) -> Offsets:
     return offsets
 
 
-def test_nothing_is_committable_before_something_was_read() -> None:
+def test_nothing_is_committable_before_a_record_was_read() -> None:
     assert owning(P0, P1).committable() == {}
 
 
-def test_the_floor_stays_below_the_first_unfinished_offset() -> None:
+def test_the_first_unfinished_offset_is_the_committable_one() -> None:
     offsets = owning(P0)
     generations = [offsets.received(P0, offset) for offset in (5, 6, 7)]
     offsets.finished(P0, generations[2], 7)
@@ -33,14 +33,14 @@ def test_the_floor_stays_below_the_first_unfinished_offset() -> None:
     assert offsets.committable() == {P0: 8}
 
 
-def test_gaps_of_a_compacted_log_count_as_done() -> None:
+def test_gaps_of_a_compacted_log_count_as_finished() -> None:
     offsets = owning(P0)
     for offset in (2, 9, 40):
         offsets.finished(P0, offsets.received(P0, offset), offset)
     assert offsets.committable() == {P0: 41}
 
 
-def test_what_was_committed_is_not_committed_again() -> None:
+def test_a_committed_offset_is_not_committed_again() -> None:
     offsets = owning(P0, P1)
     offsets.finished(P0, offsets.received(P0, 0), 0)
     offsets.committed(offsets.committable())
@@ -68,7 +68,7 @@ def test_a_commit_that_returns_after_the_partition_was_lost_is_ignored() -> None
     assert offsets.partitions == frozenset()
 
 
-def test_finishing_twice_is_loud() -> None:
+def test_finishing_an_offset_twice_raises() -> None:
     offsets = owning(P0)
     generation = offsets.received(P0, 1)
     offsets.finished(P0, generation, 1)
@@ -76,20 +76,20 @@ def test_finishing_twice_is_loud() -> None:
         offsets.finished(P0, generation, 1)
 
 
-def test_going_back_without_a_new_generation_is_loud() -> None:
+def test_reading_an_earlier_offset_without_a_new_generation_raises() -> None:
     offsets = owning(P0)
     offsets.received(P0, 10)
     with pytest.raises(ValueError, match="read offset 10 after 10"):
         offsets.received(P0, 10)
 
 
-def test_reading_a_partition_that_is_not_owned_is_loud() -> None:
+def test_reading_a_partition_that_is_not_owned_raises() -> None:
     with pytest.raises(KeyError):
         owning(P0).received(P1, 0)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=40), st.randoms(use_true_random=False))
-def test_the_floor_is_the_lowest_unfinished_offset_whatever_the_order_of_completion(
+def test_the_lowest_unfinished_offset_is_committable_in_any_order_of_completion(
     gaps: list[int], random: Random
 ) -> None:
     offsets = owning(P0)

@@ -1,4 +1,4 @@
-"""Results leave in the order in which their reviews were read."""
+"""Results leave in the order of their offsets."""
 
 from random import Random
 
@@ -13,7 +13,7 @@ P0, P1 = TopicPartition("reviews.raw", 0), TopicPartition("reviews.raw", 1)
 
 
 @given(st.lists(st.sampled_from([P0, P1]), max_size=60), st.randoms(use_true_random=False))
-def test_each_partition_keeps_its_order_and_nothing_stays_behind(read: list[TopicPartition], random: Random) -> None:
+def test_all_results_leave_in_the_order_of_their_partition(read: list[TopicPartition], random: Random) -> None:
     ordering: Ordering[tuple[TopicPartition, int]] = Ordering()
     for offset, partition in enumerate(read):
         ordering.expect(partition, offset)
@@ -32,7 +32,7 @@ def test_a_partition_does_not_wait_for_another() -> None:
     assert ordering.complete(P1, 0, "one") == ["one"]
 
 
-def test_forgetting_returns_what_came_too_early_and_expects_nothing_more() -> None:
+def test_forgetting_a_partition_returns_its_early_results_and_expects_no_more() -> None:
     ordering: Ordering[str] = Ordering()
     for offset in range(3):
         ordering.expect(P0, offset)

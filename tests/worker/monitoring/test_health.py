@@ -1,101 +1,160 @@
-"""Alive and ready, as an orchestrator asks."""
+"""When the worker is live and ready."""
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.predictor import TokenizedText
+from worker.broker.contract import Record, TopicPartition
 from worker.monitoring.health import READY, Health, State
+from worker.monitoring.observer import Moment, Standing
+from worker.scoring.batcher import Batch, Trigger
+from worker.scoring.inference import ScoredBatch
+from worker.scoring.pricing import Budget, Why
+from worker.scoring.work import Work
+from worker.wire.scored import Score
+
+
+def turn(
+    health: Health,
+    now_s: float = 0.0,
+    *,
+    warm: bool = True,
+    working: bool = False,
+    partitions: int = 2,
+    paused: bool = False,
+    silence_s: float = 0.0,
+) -> None:
+    """Report one iteration of the loop."""
+    health.turned(now_s, warm=warm, working=working, partitions=partitions, paused=paused)
+    health.stands(Standing(now_s, {}, 0, 0, paused, Budget(1, Why.FIXED, None, None), silence_s))
 
 
 def healthy() -> Health:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
-    health.warm, health.partitions = True, 2
-    health.turned(0.0, work_waits=False)
+    turn(health)
     return health
+
+
+def batch(number: int) -> Batch[Work]:
+    record = Record(TopicPartition("reviews.raw", 0), number, None, None, b"{}")
+    text = TokenizedText(np.array([1], dtype=np.int32), 0, False, 1.0)
+    return Batch((Work(record, 1, str(number), text, 1, 0.0),), Trigger.IDLE)
+
+
+def finish(health: Health, batch: Batch[Work], now_s: float) -> None:
+    scored = ScoredBatch(batch, [Score(0.5, 1, False, False)], 0.1, 0.1)
+    health.computed(scored, is_current=lambda _: True, at=Moment(now_s, 0.0))
 
 
 def test_a_warm_worker_with_partitions_is_ready() -> None:
     assert healthy().ready(1.0) == (True, "progressing")
 
 
-def test_a_cold_model_is_alive_but_not_ready() -> None:
-    health = healthy()
-    health.warm = False
+def test_a_worker_whose_model_is_not_warm_is_live_and_not_ready() -> None:
+    health = Health(stall_timeout_s=60.0, now_s=0.0)
+    turn(health, warm=False)
     assert health.live(1.0)[0]
     assert health.ready(1.0) == (False, "the model is not warm yet")
 
 
-def test_without_partitions_it_is_alive_but_not_ready() -> None:
+def test_a_worker_without_partitions_is_live_and_not_ready() -> None:
     health = healthy()
-    health.partitions = 0
+    turn(health, partitions=0)
     assert health.ready(1.0) == (False, "no partition is assigned")
 
 
-def test_without_a_word_from_any_broker_it_is_alive_but_not_ready() -> None:
+def test_a_worker_is_live_and_not_ready_if_no_broker_answers() -> None:
     health = healthy()
-    health.broker_silence_s = 10.0
+    turn(health, silence_s=10.0)
     assert health.ready(1.0)[0]
-    health.broker_silence_s = 10.1
+    turn(health, silence_s=10.1)
     assert health.live(1.0)[0]
     assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
 
 
-def test_one_that_lost_its_partitions_since_no_broker_answers_says_that() -> None:
+def test_the_reason_is_the_broker_if_it_is_away_and_no_partition_is_left() -> None:
     health = healthy()
-    health.partitions = 0
-    health.broker_silence_s = 10.1
+    turn(health, partitions=0, silence_s=10.1)
     assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
 
 
 def test_a_stopping_worker_is_not_ready() -> None:
     health = healthy()
-    health.stopping = True
+    health.stopping()
     assert health.ready(1.0) == (False, "stopping")
 
 
-def test_a_loop_that_does_not_turn_is_dead() -> None:
+def test_a_loop_that_hangs_is_not_live() -> None:
     health = healthy()
-    health.turned(10.0, work_waits=False)
+    turn(health, 10.0)
     assert health.live(70.0)[0]
     assert health.live(71.0) == (False, "the loop has not turned for 61 s")
 
 
-def test_waiting_work_without_progress_is_dead_though_the_loop_turns() -> None:
+def test_a_worker_is_not_live_if_work_waits_without_progress() -> None:
     health = healthy()
-    health.turned(10.0, work_waits=False)
-    health.turned(100.0, work_waits=True)
+    turn(health, 10.0)
+    turn(health, 100.0, working=True)
     assert health.live(100.0) == (False, "work waits, and nothing was finished for 90 s")
-    health.progressed(100.0)
+    only = batch(1)
+    health.dispatched(only, waited_s=0.0)
+    finish(health, only, 100.0)
     assert health.live(100.0)[0]
 
 
-def test_an_idle_worker_lives_for_ever() -> None:
+def test_only_the_oldest_batch_counts_as_progress() -> None:
     health = healthy()
-    health.turned(1e6, work_waits=False)
+    oldest, other = batch(1), batch(2)
+    health.dispatched(oldest, waited_s=0.0)
+    health.dispatched(other, waited_s=0.0)
+    turn(health, 100.0, working=True)
+    finish(health, other, 100.0)
+    assert not health.live(100.0)[0]
+    finish(health, oldest, 100.0)
+    assert health.live(100.0)[0]
+
+
+def test_an_idle_worker_stays_live() -> None:
+    health = healthy()
+    turn(health, 1e6)
     assert health.live(1e6)[0]
 
 
-def test_a_worker_says_in_a_word_what_it_does() -> None:
+def test_each_situation_has_a_state() -> None:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
     states = [health.state(1.0)[0]]
-    health.turned(1.0, work_waits=False)
-    states.append(health.state(1.0)[0])
-    health.warm = True
-    states.append(health.state(1.0)[0])
-    health.partitions = 2
-    states.append(health.state(1.0)[0])
-    health.paused = True
-    states.append(health.state(1.0)[0])
-    health.broker_silence_s = 11.0
-    states.append(health.state(1.0)[0])
+    for reports in (
+        {"warm": False, "partitions": 0},
+        {"partitions": 0},
+        {},
+        {"paused": True},
+        {"paused": True, "silence_s": 11.0},
+    ):
+        turn(health, 1.0, **reports)
+        states.append(health.state(1.0)[0])
     states.append(health.state(62.0)[0])
-    health.stopping = True
+    health.stopping()
     states.append(health.state(62.0)[0])
     assert states == ["starting", "warming", "standby", "scoring", "paused", "disconnected", "stalled", "draining"]
 
 
-def test_whoever_pauses_is_ready() -> None:
+def test_a_change_of_readiness_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     health = healthy()
-    health.paused = True
+    turn(health)
+    turn(health, silence_s=11.0)
+    turn(health, silence_s=12.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "ready",
+        "not ready: no broker has answered for more than 10 s",
+    ]
+
+
+def test_a_paused_worker_is_ready() -> None:
+    health = healthy()
+    turn(health, paused=True)
     assert health.ready(1.0)[0]
 
 
@@ -105,15 +164,16 @@ def test_whoever_pauses_is_ready() -> None:
     paused=st.booleans(),
     stopping=st.booleans(),
     turned_s=st.floats(0.0, 200.0),
-    work_waits=st.booleans(),
+    working=st.booleans(),
     later_s=st.floats(0.0, 200.0),
 )
-def test_ready_is_live_and_stalled_is_not(
-    *, warm: bool, partitions: int, paused: bool, stopping: bool, turned_s: float, work_waits: bool, later_s: float
+def test_the_state_agrees_with_live_and_ready(
+    *, warm: bool, partitions: int, paused: bool, stopping: bool, turned_s: float, working: bool, later_s: float
 ) -> None:
     health = Health(stall_timeout_s=60.0, now_s=0.0)
-    health.warm, health.partitions, health.paused, health.stopping = warm, partitions, paused, stopping
-    health.turned(turned_s, work_waits=work_waits)
+    turn(health, turned_s, warm=warm, working=working, partitions=partitions, paused=paused)
+    if stopping:
+        health.stopping()
     now_s = turned_s + later_s
     state, reason = health.state(now_s)
     assert health.ready(now_s) == (state in READY, reason)
@@ -122,7 +182,7 @@ def test_ready_is_live_and_stalled_is_not(
         assert health.live(now_s) == (False, reason)
 
 
-def test_the_age_of_the_last_turn_is_never_negative() -> None:
+def test_the_age_of_the_last_iteration_is_never_negative() -> None:
     health = healthy()
-    health.turned(10.0, work_waits=False)
+    turn(health, 10.0)
     assert (health.turn_age_s(25.0), health.turn_age_s(9.0)) == (15.0, 0.0)

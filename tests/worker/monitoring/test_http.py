@@ -1,4 +1,4 @@
-"""The HTTP face answers probes whatever its other clients do."""
+"""The HTTP server answers probes, whatever its other clients do."""
 
 import gc
 import socket
@@ -6,91 +6,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection, HTTPResponse
 from ipaddress import ip_address
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.until import until
+from tests.worker.monitoring.http_rig import LIMIT_S, PAGES, Address, SwitchedHealth, answer_to, read_all, request
 from worker.errors import PortInUse
 from worker.monitoring import http
 from worker.settings.schema import Settings
-
-LIMIT_S = 10.0  # far above what an answer takes, far below the suite's own limit
-Address = tuple[str, int]
-PAGES: http.Pages = {"/": lambda: ("text/html; charset=utf-8", b"<p>a page</p>")}
-
-
-class SwitchedHealth:
-    """A health whose two answers a test sets."""
-
-    def __init__(self) -> None:
-        self.is_live = (True, "progressing")
-        self.is_ready = (True, "progressing")
-        self.asked_s: list[float] = []
-
-    def live(self, now_s: float) -> tuple[bool, str]:
-        self.asked_s.append(now_s)
-        return self.is_live
-
-    def ready(self, now_s: float) -> tuple[bool, str]:
-        self.asked_s.append(now_s)
-        return self.is_ready
-
-
-@pytest.fixture
-def health() -> SwitchedHealth:
-    return SwitchedHealth()
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    Counter("reviews_total", "Reviews scored.", registry=registry).inc(7)
-    return registry
-
-
-@pytest.fixture
-def address(health: SwitchedHealth, registry: CollectorRegistry) -> Iterator[Address]:
-    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
-        yield address
-
-
-@contextmanager
-def request(address: Address, path: str, *, method: str = "GET", **headers: str) -> Iterator[HTTPResponse]:
-    connection = HTTPConnection(*address, timeout=LIMIT_S)
-    try:
-        connection.request(method, path, headers=headers)
-        yield connection.getresponse()
-    finally:
-        connection.close()
-
-
-@contextmanager
-def raw(address: Address, sent: bytes = b"") -> Iterator[socket.socket]:
-    with socket.create_connection(address, timeout=LIMIT_S) as client:
-        client.sendall(sent)
-        yield client
-
-
-def answer_to(address: Address, sent: bytes) -> bytes:
-    with raw(address, sent) as client:
-        client.shutdown(socket.SHUT_WR)
-        return read_all(client)
-
-
-def read_all(client: socket.socket) -> bytes:
-    answer = b""
-    try:
-        while chunk := client.recv(65536):
-            answer += chunk
-    except ConnectionResetError:  # the server hung up on bytes it had not read
-        pass
-    return answer
 
 
 def test_metrics_are_served_in_prometheus_text_format(address: Address) -> None:
@@ -100,21 +25,21 @@ def test_metrics_are_served_in_prometheus_text_format(address: Address) -> None:
     assert families["reviews"].samples[0].value == 7
 
 
-def test_metrics_are_served_as_openmetrics_to_whoever_accepts_it(address: Address) -> None:
+def test_metrics_are_served_as_openmetrics_if_the_client_accepts_it(address: Address) -> None:
     with request(address, "/metrics", Accept="application/openmetrics-text; version=1.0.0") as response:
         assert (response.getheader("Content-Type") or "").startswith("application/openmetrics-text")
         assert response.read().endswith(b"# EOF\n")
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain; version=x", "é;;=,"])
-def test_a_strange_accept_header_gets_the_plain_format(address: Address, accept: str) -> None:
+def test_an_invalid_accept_header_gets_the_text_format(address: Address, accept: str) -> None:
     with request(address, "/metrics", Accept=accept) as response:
         assert response.status == 200
         assert b"reviews_total 7.0" in response.read()
 
 
 @pytest.mark.parametrize(("path", "which"), [("/livez", "is_live"), ("/readyz", "is_ready")])
-def test_a_probe_tells_the_verdict_and_its_reason(
+def test_a_probe_returns_the_status_and_the_reason(
     address: Address, health: SwitchedHealth, path: str, which: str
 ) -> None:
     with request(address, path) as response:
@@ -131,13 +56,13 @@ def test_health_is_asked_with_the_monotonic_clock(address: Address, health: Swit
     assert before_s <= health.asked_s[0] <= time.monotonic()
 
 
-def test_a_page_that_it_was_given_is_served_as_what_it_is(address: Address) -> None:
+def test_a_page_is_served_with_its_content_type(address: Address) -> None:
     with request(address, "/") as response:
         assert (response.status, response.read()) == (200, b"<p>a page</p>")
         assert response.getheader("Content-Type") == "text/html; charset=utf-8"
 
 
-def test_pages_are_neither_kept_nor_taken_for_something_else_nor_run_what_is_not_ours(address: Address) -> None:
+def test_every_answer_has_the_security_headers(address: Address) -> None:
     for path in ("/", "/metrics", "/readyz", "/no-such-page"):
         with request(address, path) as response:
             assert response.getheader("Cache-Control") == "no-store"
@@ -157,7 +82,7 @@ def test_head_sends_the_headers_of_get_without_the_body(address: Address) -> Non
         assert (response.status, response.getheader("Content-Length"), response.read()) == (200, "12", b"")
 
 
-def test_an_unknown_page_is_not_found(address: Address) -> None:
+def test_an_unknown_page_is_404(address: Address) -> None:
     with request(address, "/admin") as response:
         assert response.status == 404
 
@@ -168,7 +93,7 @@ def test_other_methods_are_refused(address: Address, method: str) -> None:
         assert response.status == 501
 
 
-def test_no_answer_tells_a_version_or_echoes_the_client(address: Address) -> None:
+def test_no_answer_has_a_version_or_text_of_the_request(address: Address) -> None:
     answers = answer_to(address, b"GET / HTTP/1.0\r\n\r\n") + answer_to(address, b"CANARY /livez HTTP/1.0\r\n\r\n")
     assert b"Python" not in answers
     assert b"CANARY" not in answers
@@ -193,17 +118,17 @@ def test_garbage_is_answered_with_an_error_or_closed(address: Address, garbage: 
 
 
 @pytest.mark.parametrize("line", [b"GET /livez", b"POST /livez", b"GET", b"GET / HTTP/9.9", b"GET / HTTP/a"])
-def test_every_answer_has_a_status_whatever_version_was_asked_for(address: Address, line: bytes) -> None:
+def test_every_answer_has_a_status_line_for_any_http_version(address: Address, line: bytes) -> None:
     assert answer_to(address, line + b"\r\n\r\n").startswith(b"HTTP/1.0 ")
 
 
-def test_of_requests_in_a_row_the_first_is_answered(address: Address) -> None:
+def test_only_the_first_request_of_a_connection_is_answered(address: Address) -> None:
     answer = answer_to(address, b"GET /livez HTTP/1.1\r\n\r\n" * 3)
     assert (answer.count(b"HTTP/1.0 "), answer.count(b"progressing")) == (1, 1)
 
 
 @pytest.mark.parametrize("head", [b"GET /", b"GET / HTTP/1.1\r\nX: "], ids=["request-line", "header"])
-def test_a_head_beyond_the_bound_is_refused(address: Address, head: bytes) -> None:
+def test_a_request_head_above_the_limit_is_refused(address: Address, head: bytes) -> None:
     assert answer_to(address, head + b"a" * http.MAX_REQUEST_BYTES + b"\r\n\r\n").startswith(b"HTTP/1.0 431 ")
 
 
@@ -220,32 +145,32 @@ OURS = ("localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:9", "[::1]:8080",
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_on_loopback_a_page_is_refused_under_a_name_that_another_site_may_have_pointed_at_us(
-    address: Address, host: str
-) -> None:
-    """DNS rebinding: for the browser, we would be that site."""
+def test_on_loopback_a_page_is_refused_for_a_foreign_host_name(address: Address, host: str) -> None:
+    """Protects from DNS rebinding, where another site's name points to this address."""
     with request(address, "/", Host=host) as response:
         assert response.status == 403
         assert b"a page" not in response.read()
 
 
 @pytest.mark.parametrize("host", OURS)
-def test_on_loopback_a_page_is_given_under_localhost_and_under_any_address(address: Address, host: str) -> None:
+def test_on_loopback_a_page_is_served_for_localhost_and_any_ip_address(address: Address, host: str) -> None:
     with request(address, "/", Host=host) as response:
         assert response.status == 200
 
 
-def test_a_client_that_names_no_host_is_no_browser_and_gets_the_page(address: Address) -> None:
+def test_a_request_without_a_host_gets_the_page(address: Address) -> None:
     assert answer_to(address, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
-def test_probes_and_scrapers_may_know_us_by_any_name(address: Address, path: str) -> None:
+def test_metrics_and_probes_are_served_for_any_host_name(address: Address, path: str) -> None:
     with request(address, path, Host="worker-0.sentiment.svc:8080") as response:
         assert response.status == 200
 
 
-def test_bound_to_all_addresses_it_may_have_any_name(registry: CollectorRegistry, health: SwitchedHealth) -> None:
+def test_bound_to_all_addresses_a_page_is_served_for_any_host_name(
+    registry: CollectorRegistry, health: SwitchedHealth
+) -> None:
     with (
         http.serve("0.0.0.0", 0, registry=registry, health=health, pages=PAGES) as (_, port),  # noqa: S104 - meant
         request(("127.0.0.1", port), "/", Host="worker-0.sentiment.svc") as response,
@@ -253,135 +178,7 @@ def test_bound_to_all_addresses_it_may_have_any_name(registry: CollectorRegistry
         assert response.status == 200
 
 
-def test_clients_that_say_nothing_do_not_keep_others_from_an_answer(address: Address) -> None:
-    """Three times the limit of connections stands open and silent; the probe still gets through."""
-    with ExitStack() as silent:
-        for _ in range(3 * http.MAX_CONNECTIONS):
-            silent.enter_context(raw(address, b"GET /livez"))
-        with request(address, "/livez") as response:
-            assert response.status == 200
-
-
-def test_the_oldest_connection_gives_way_at_the_limit(address: Address) -> None:
-    with raw(address, b"GET /livez") as oldest, ExitStack() as later:
-        for _ in range(http.MAX_CONNECTIONS):
-            later.enter_context(raw(address))
-        assert read_all(oldest) == b""
-
-
-def test_a_client_that_trickles_is_cut_off_as_a_whole(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes in time, the request does not."""
-    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.2)
-    stopped = threading.Event()
-    with raw(address, b"GET /livez") as client:
-        trickle = threading.Thread(target=send_a_byte_at_a_time, args=(client, stopped))
-        trickle.start()
-        assert read_all(client) == b""
-        stopped.set()
-        trickle.join(LIMIT_S)
-
-
-def test_a_client_that_does_not_read_its_answer_is_cut_off(
-    address: Address, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The page is larger than what the kernel buffers of it for a client with a small window."""
-    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.2)
-    large = Counter("large", "x" * 1000, ["label"], registry=registry)
-    for number in range(8_000):
-        large.labels(f"{number:01000}")
-    with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(LIMIT_S)
-        client.connect(address)
-        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        until(client_threads, LIMIT_S, "the page is being sent")
-        until(lambda: not client_threads(), LIMIT_S, "the server gave up")
-        head, _, body = read_all(client).partition(b"\r\n\r\n")
-    assert len(body) < int(head.partition(b"Content-Length: ")[2].split()[0])
-
-
-def client_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "http-client"]
-
-
-def test_no_more_clients_than_the_limit_are_served_at_a_time_though_pages_take_long(
-    health: SwitchedHealth,
-) -> None:
-    """A connection that was hung up still holds its thread while its page is being made."""
-    released = threading.Event()
-    at_a_time: list[int] = []
-    under_way: set[int] = set()
-
-    class Slow:
-        def describe(self) -> list[Metric]:
-            return []
-
-        def collect(self) -> list[Metric]:
-            under_way.add(threading.get_ident())
-            at_a_time.append(len(under_way))
-            released.wait(LIMIT_S)
-            under_way.remove(threading.get_ident())
-            return []
-
-    registry = CollectorRegistry()
-    registry.register(Slow())
-    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address, ExitStack() as crowd:
-        clients = [
-            crowd.enter_context(raw(address, b"GET /metrics HTTP/1.1\r\n\r\n")) for _ in range(4 * http.MAX_CONNECTIONS)
-        ]
-        until(lambda: len(under_way) >= http.MAX_CONNECTIONS, LIMIT_S, "as many pages as may be are being made")
-        released.set()
-        answers = [read_all(client) for client in clients]
-    assert max(at_a_time) == http.MAX_CONNECTIONS
-    assert answers[-1].startswith(b"HTTP/1.0 200 ")
-
-
-def test_the_end_waits_for_all_pages_that_hang_together_not_for_each(
-    health: SwitchedHealth, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "CLIENT_TIMEOUT_S", 0.5)
-    released, under_way = threading.Event(), list[str]()
-
-    def hang() -> http.Page:
-        under_way.append("a page")
-        released.wait(LIMIT_S)
-        return http.PLAIN_TEXT, b""
-
-    with ExitStack() as crowd:
-        with http.serve("127.0.0.1", 0, registry=CollectorRegistry(), health=health, pages={"/": hang}) as address:
-            for _ in range(http.MAX_CONNECTIONS - 1):
-                crowd.enter_context(raw(address, b"GET / HTTP/1.1\r\n\r\n"))
-            until(lambda: len(under_way) == http.MAX_CONNECTIONS - 1, LIMIT_S, "all pages hang")
-            asked_s = time.monotonic()
-        assert time.monotonic() - asked_s < (http.MAX_CONNECTIONS - 1) * http.CLIENT_TIMEOUT_S
-        released.set()
-        until(lambda: not client_threads(), LIMIT_S, "all threads are back")
-
-
-def send_a_byte_at_a_time(client: socket.socket, stopped: threading.Event) -> None:
-    while not stopped.wait(0.02):
-        try:
-            client.sendall(b"x")
-        except OSError:
-            return
-
-
-def test_many_probes_at_once_are_all_answered(address: Address) -> None:
-    statuses: list[int] = []
-
-    def probe() -> None:
-        with request(address, "/readyz") as response:
-            statuses.append(response.status)
-
-    probes = [threading.Thread(target=probe) for _ in range(http.MAX_CONNECTIONS // 2)]
-    for thread in probes:
-        thread.start()
-    for thread in probes:
-        thread.join(LIMIT_S)
-    assert statuses == [200] * len(probes)
-
-
-def test_a_taken_port_is_named_with_the_setting_to_change(
+def test_the_error_of_a_port_in_use_names_the_setting_to_change(
     address: Address, registry: CollectorRegistry, health: SwitchedHealth
 ) -> None:
     host, port = address
@@ -394,7 +191,9 @@ def test_a_taken_port_is_named_with_the_setting_to_change(
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "a" * 70])
-def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, health: SwitchedHealth, host: str) -> None:
+def test_an_address_of_another_machine_is_refused(
+    registry: CollectorRegistry, health: SwitchedHealth, host: str
+) -> None:
     with (
         pytest.raises(PortInUse, match=f"{host}:8080.*SENTIMENT_HTTP_HOST"),
         http.serve(host, 8080, registry=registry, health=health, pages=PAGES),
@@ -402,17 +201,15 @@ def test_an_address_that_is_not_ours_is_refused(registry: CollectorRegistry, hea
         pass
 
 
-def test_only_this_machine_is_answered_unless_a_setting_says_otherwise(
-    registry: CollectorRegistry, health: SwitchedHealth
-) -> None:
+def test_the_default_address_is_loopback(registry: CollectorRegistry, health: SwitchedHealth) -> None:
     with http.serve(Settings().http_host, 0, registry=registry, health=health, pages=PAGES) as (host, _):
         assert ip_address(host).is_loopback
 
 
-def test_the_port_is_free_and_nothing_is_left_open_after_the_end(
+def test_after_the_end_the_port_is_free_and_no_connection_or_thread_is_left(
     registry: CollectorRegistry, health: SwitchedHealth
 ) -> None:
-    """With a client still hanging on; a socket left to the garbage collector would warn, which fails here."""
+    """With a client still connected. A socket left to the garbage collector would warn, which fails the test."""
     before = set(threading.enumerate())
     with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
         hanging = socket.create_connection(address, timeout=LIMIT_S)
@@ -431,7 +228,7 @@ def test_the_port_is_free_and_nothing_is_left_open_after_the_end(
         pass
 
 
-def test_a_failing_collector_is_logged_and_costs_only_its_own_request(
+def test_a_failing_collector_is_logged_and_fails_only_its_own_request(
     health: SwitchedHealth, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:

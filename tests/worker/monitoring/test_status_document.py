@@ -1,4 +1,4 @@
-"""What `/status.json` says: the last of everything, at the moment of asking, bounded, without secrets or texts."""
+"""What `/status.json` holds: the newest of everything, at the moment of the request, bounded, no secrets or texts."""
 
 import json
 from collections.abc import Callable
@@ -14,25 +14,27 @@ from tests.support.status_example import (
     NOW_S,
     RAW,
     WALL_S,
-    Row,
+    WaitingReview,
     busy_recorder,
+    compute,
     document,
     healthy,
     outcome,
+    standing,
 )
 from worker.broker.contract import TopicPartition
 from worker.commands.schema import status_schema
-from worker.delivery.backpressure import Backpressure, HoldLimits
 from worker.monitoring.health import Health, State
+from worker.monitoring.observer import Moment
 from worker.monitoring.status.history import SLOT_S, SLOTS
 from worker.monitoring.status.recorder import LAST, MAX_ERROR, MAX_ID, Recorder
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Prices, Why
 from worker.settings.schema import MASK, Settings
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
-KEPT_TO_US = "which nobody may see"
+HIDDEN = "not for the page"
 
 FIXED = Budget(65_536, Why.FIXED, target_s=None, prices=None)
 
@@ -42,7 +44,7 @@ def recorder() -> Recorder:
     return Recorder(BEGAN_S, keeps_reviews=True)
 
 
-def test_before_anything_happened_everything_is_empty(recorder: Recorder) -> None:
+def test_a_worker_that_has_just_started_has_an_empty_document(recorder: Recorder) -> None:
     health = Health(stall_timeout_s=60.0, now_s=BEGAN_S)
     status = document(recorder, now_s=BEGAN_S, health=health)
     assert (status.state, status.ready, status.model, status.assignment) == (State.STARTING, False, None, None)
@@ -51,11 +53,11 @@ def test_before_anything_happened_everything_is_empty(recorder: Recorder) -> Non
 
 
 @pytest.mark.parametrize("recorder_of", [lambda: Recorder(BEGAN_S, keeps_reviews=False), busy_recorder])
-def test_the_document_is_as_its_schema_says(recorder_of: Callable[[], Recorder]) -> None:
+def test_the_document_matches_its_schema(recorder_of: Callable[[], Recorder]) -> None:
     Draft202012Validator(status_schema()).validate(json.loads(document(recorder_of()).model_dump_json()))
 
 
-def test_a_loop_that_hangs_is_shown_as_stalled_though_it_writes_nothing(recorder: Recorder) -> None:
+def test_a_stuck_loop_is_shown_as_stalled_though_it_records_nothing(recorder: Recorder) -> None:
     health = healthy(NOW_S)
     assert document(recorder, health=health).state is State.SCORING
     later = document(recorder, health=health, now_s=NOW_S + 61)
@@ -64,9 +66,9 @@ def test_a_loop_that_hangs_is_shown_as_stalled_though_it_writes_nothing(recorder
     assert later.last_turn_age_s == 61.0
 
 
-def test_a_batch_is_explained(recorder: Recorder) -> None:
-    rows = (Row(tokens=10, arrived_s=NOW_S - 2), Row(tokens=30, arrived_s=NOW_S - 1))
-    recorder.computed(ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5, 0.5), NOW_S)
+def test_a_batch_has_its_sizes_times_and_trigger(recorder: Recorder) -> None:
+    rows = (WaitingReview(tokens=10, arrived_s=NOW_S - 2), WaitingReview(tokens=30, arrived_s=NOW_S - 1))
+    compute(recorder, ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5, 0.5), NOW_S)
     [batch] = document(recorder, now_s=NOW_S + 3).batches
     assert (batch.reviews, batch.tokens, batch.trigger) == (2, 40, Trigger.IDLE)
     assert batch.padding_ratio == pytest.approx(20 / 60)
@@ -74,8 +76,8 @@ def test_a_batch_is_explained(recorder: Recorder) -> None:
     assert batch.at == AT - timedelta(seconds=3)
 
 
-def test_a_dead_letter_is_told_with_its_coordinates_and_why(recorder: Recorder) -> None:
-    recorder.stored([outcome(41, took_s=0.1, dead_because=Reason.INVALID_REVIEW)], now_s=NOW_S, at_s=WALL_S)
+def test_a_dead_letter_has_its_coordinates_and_its_reason(recorder: Recorder) -> None:
+    recorder.stored([outcome(41, took_s=0.1, dead_because=Reason.INVALID_REVIEW)], at=Moment(NOW_S, WALL_S))
     status = document(recorder)
     [letter] = status.dead_letters
     assert (letter.topic, letter.partition, letter.offset) == (RAW, 1, 41)
@@ -83,15 +85,14 @@ def test_a_dead_letter_is_told_with_its_coordinates_and_why(recorder: Recorder) 
     assert (status.last_minute.dead_letters, status.last_minute.reviews) == (1, 0)
 
 
-def test_of_everything_the_last_ones_are_kept_newest_first(recorder: Recorder) -> None:
+def test_lists_hold_the_newest_entries_the_newest_first(recorder: Recorder) -> None:
     for number in range(3 * LAST):
-        rows = (Row(tokens=number + 1, arrived_s=NOW_S),)
-        recorder.computed(ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0, 0.0), NOW_S)
+        rows = (WaitingReview(tokens=number + 1, arrived_s=NOW_S),)
+        compute(recorder, ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0, 0.0), NOW_S)
     recorder.stored(
         [outcome(n, took_s=0.1, review_id=f"r-{n}") for n in range(3 * LAST)]
         + [outcome(n, took_s=0.1, dead_because=Reason.INVALID_JSON) for n in range(3 * LAST)],
-        now_s=NOW_S,
-        at_s=WALL_S,
+        at=Moment(NOW_S, WALL_S),
     )
     status = document(recorder)
     newest = [*range(3 * LAST - 1, 2 * LAST - 1, -1)]
@@ -100,15 +101,15 @@ def test_of_everything_the_last_ones_are_kept_newest_first(recorder: Recorder) -
     assert [review.review_id for review in status.reviews or []] == [f"r-{number}" for number in newest]
 
 
-def test_long_ids_and_errors_are_cut_where_they_are_kept(recorder: Recorder) -> None:
+def test_long_ids_and_errors_are_cut_before_they_are_kept(recorder: Recorder) -> None:
     long_one = outcome(2, took_s=0.1, dead_because=Reason.UNSCORABLE)._replace(error="e" * 100_000)
-    recorder.stored([outcome(1, took_s=0.1, review_id="r" * 100_000), long_one], now_s=NOW_S, at_s=WALL_S)
+    recorder.stored([outcome(1, took_s=0.1, review_id="r" * 100_000), long_one], at=Moment(NOW_S, WALL_S))
     seen = recorder.seen(NOW_S)
     assert [len(review.review_id) for review in seen.reviews or []] == [MAX_ID]
     assert [len(letter.error) for letter in seen.dead_letters] == [MAX_ERROR]
 
 
-def test_reviews_are_not_even_kept_when_they_are_hidden() -> None:
+def test_hidden_reviews_are_not_kept_either() -> None:
     recorder = busy_recorder(keeps_reviews=False)
     assert recorder.seen(NOW_S).reviews is None
     status = document(recorder)
@@ -117,32 +118,30 @@ def test_reviews_are_not_even_kept_when_they_are_hidden() -> None:
     assert "r-90013" not in status.model_dump_json()
 
 
-def test_the_assignment_is_as_the_loop_saw_it_last(recorder: Recorder) -> None:
-    held = Backpressure(HoldLimits(10, 1000))
-    held.hold(1, 70)
-    partitions = {TopicPartition(RAW, 10), TopicPartition(RAW, 2)}
-    recorder.stands(NOW_S - 5, partitions=partitions, lag={TopicPartition(RAW, 2): 3}, held=held, budget=FIXED)
+def test_the_assignment_is_what_the_loop_saw_last(recorder: Recorder) -> None:
+    lag = {TopicPartition(RAW, 2): 3, TopicPartition(RAW, 10): None}
+    recorder.stands(standing(NOW_S - 5, lag=lag, held_records=1, held_bytes=70, budget=FIXED))
     assignment = document(recorder).assignment
     assert assignment is not None
     assert [(one.partition, one.lag) for one in assignment.partitions] == [(2, 3), (10, None)]
     assert (assignment.held_records, assignment.held_bytes) == (1, 70)
     assert assignment.at == AT - timedelta(seconds=5)
+    assert assignment.lag == 3
 
 
-def test_how_large_a_batch_may_be_is_told_with_what_it_was_chosen_from(recorder: Recorder) -> None:
-    held = Backpressure(HoldLimits(10, 1000))
+def test_the_largest_batch_size_comes_with_its_reason_and_the_estimated_costs(recorder: Recorder) -> None:
     chosen = Budget(700, Why.TARGET, target_s=0.2, prices=Prices(batch_s=0.01, token_s=1e-5))
     for budget, prices in ((FIXED, (None, None)), (chosen, (0.01, 1e-5))):
-        recorder.stands(NOW_S, partitions=set(), lag={}, held=held, budget=budget)
+        recorder.stands(standing(NOW_S, budget=budget))
         batching = document(recorder).batching
         assert batching is not None
         assert (batching.budget_tokens, batching.why, batching.target_s) == (budget.tokens, budget.why, budget.target_s)
         assert (batching.batch_s, batching.token_s) == prices
 
 
-def test_the_last_minute_and_the_quarter_of_an_hour_are_told_apart(recorder: Recorder) -> None:
-    recorder.stored([outcome(1, took_s=4.0)] * 90, now_s=NOW_S - 300, at_s=WALL_S)
-    recorder.stored([outcome(1, took_s=0.1)] * 10, now_s=NOW_S - 1, at_s=WALL_S)
+def test_the_last_minute_and_the_last_15_minutes_are_counted_separately(recorder: Recorder) -> None:
+    recorder.stored([outcome(1, took_s=4.0)] * 90, at=Moment(NOW_S - 300, WALL_S))
+    recorder.stored([outcome(1, took_s=0.1)] * 10, at=Moment(NOW_S - 1, WALL_S))
     status = document(recorder)
     assert (status.last_minute.reviews, status.last_15_minutes.reviews) == (10, 100)
     assert status.last_minute.p50_s == pytest.approx(0.1, rel=0.1)
@@ -151,7 +150,7 @@ def test_the_last_minute_and_the_quarter_of_an_hour_are_told_apart(recorder: Rec
     assert status.slots[0].began_at >= AT - timedelta(seconds=(SLOTS + 1) * SLOT_S)
 
 
-def test_the_model_is_named(recorder: Recorder) -> None:
+def test_the_document_names_the_model(recorder: Recorder) -> None:
     recorder.serving(MODEL)
     model = document(recorder).model
     assert model is not None
@@ -163,15 +162,15 @@ def test_the_model_is_named(recorder: Recorder) -> None:
     )
 
 
-def test_settings_are_told_with_secrets_masked_and_what_was_changed(recorder: Recorder) -> None:
+def test_settings_have_their_secrets_masked_and_their_changes_marked(recorder: Recorder) -> None:
     login = {
         "security_protocol": "SASL_SSL",
         "sasl_mechanism": "PLAIN",
         "sasl_username": "w",
-        "sasl_password": KEPT_TO_US,
+        "sasl_password": HIDDEN,
     }
     status = document(recorder, settings=Settings.model_validate(login | {"linger_ms": 7}))
-    assert KEPT_TO_US not in status.model_dump_json()
+    assert HIDDEN not in status.model_dump_json()
     assert status.settings["sasl_password"].value == MASK
     changed = {name for name, setting in status.settings.items() if setting.changed}
     assert changed == {*login, "linger_ms"}

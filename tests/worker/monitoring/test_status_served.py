@@ -1,4 +1,4 @@
-"""The status page of a worker that works: its real loop over fakes, its real HTTP server."""
+"""The status page of a running worker: its real loop over fakes, its real HTTP server."""
 
 import json
 import signal
@@ -51,7 +51,7 @@ def rig() -> Rig:
 
 
 def finish(rig: Rig, count: int) -> None:
-    """Turn until so many are committed, and a second more, so that the loop looks at itself."""
+    """Turn until `count` records are committed, then once more a second later, so that the loop records its state."""
     turn_until(rig, lambda: rig.committed() == count, "all is committed")
     rig.now_s += 1
     rig.worker.turn()
@@ -60,7 +60,7 @@ def finish(rig: Rig, count: int) -> None:
 def test_the_page_follows_the_worker(rig: Rig) -> None:
     with served(rig) as site:
         assert site.status().state == "scoring"
-        rig.send(*[review("good", review_id=f"r-{number}") for number in range(3)], b"no review")
+        rig.send(*[review("good", review_id=f"r-{number}") for number in range(3)], b"not a review")
         finish(rig, 4)
         status = site.status()
         _, page = site.get("/")
@@ -69,7 +69,7 @@ def test_the_page_follows_the_worker(rig: Rig) -> None:
         (RAW, 0, 3, "invalid_json")
     ]
     assert (status.last_minute.reviews, status.last_minute.dead_letters) == (3, 1)
-    assert status.last_minute.p50_s == pytest.approx(0.5, rel=0.1)  # by the rig's clock of the wall
+    assert status.last_minute.p50_s == pytest.approx(0.5, rel=0.1)  # by the wall clock of the rig
     assert sum(batch.reviews for batch in status.batches) == 3
     assert status.assignment is not None
     assert [(one.partition, one.lag) for one in status.assignment.partitions] == [(0, 0), (1, 0)]
@@ -87,7 +87,7 @@ def test_the_page_names_the_model_that_took_over(rig: Rig) -> None:
 
 
 def test_a_hung_loop_shows_on_the_page_and_in_the_metrics(rig: Rig) -> None:
-    """Nothing turns here: whoever asks is told by the clock."""
+    """The loop does not turn here: each request judges the state by the clock."""
     with served(rig) as site:
         assert rig.metric("sentiment_ready") == 1
         rig.now_s += 61
@@ -116,17 +116,17 @@ def test_a_stopped_worker_is_draining(rig: Rig) -> None:
         assert site.status().state == "draining"
 
 
-def test_ids_of_reviews_are_text_on_the_page_whatever_they_hold(rig: Rig) -> None:
+def test_ids_that_are_markup_stay_text_on_the_page(rig: Rig) -> None:
     rig.send(*[review("good", review_id=injection) for injection in INJECTIONS])
     finish(rig, len(INJECTIONS))
     with served(rig) as site:
         _, page = site.get("/")
-        told = json.loads(site.get("/status.json")[1])
+        answer = json.loads(site.get("/status.json")[1])
     assert not any(injection in page for injection in INJECTIONS)
-    assert [one["review_id"] for one in told["reviews"]] == [*reversed(INJECTIONS)]
+    assert [one["review_id"] for one in answer["reviews"]] == [*reversed(INJECTIONS)]
 
 
-def test_each_page_is_served_as_what_it_is(rig: Rig) -> None:
+def test_each_page_has_its_content_type(rig: Rig) -> None:
     with served(rig) as site:
         kinds = {path: site.get(path)[0] for path in ("/", "/status.json", "/status.css", "/status.js")}
     assert kinds == {

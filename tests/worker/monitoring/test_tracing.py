@@ -1,4 +1,4 @@
-"""Traces: what a batch's spans say, whom they are linked to, and that nothing depends on whoever collects them."""
+"""Traces: the spans of a batch and their links. The worker does not depend on the collector."""
 
 import logging
 import signal
@@ -22,13 +22,13 @@ from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
 from worker.app import open_tracer
 from worker.broker.contract import Headers, Record, TopicPartition
 from worker.errors import DeliveryFailed, SettingsRejected
-from worker.loop import Work
+from worker.monitoring.observer import Moment
 from worker.monitoring.otel import MAX_LINKS, OtelTracer, otlp_provider
-from worker.monitoring.tracing import Tracer
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
+from worker.scoring.work import Work
 from worker.settings.schema import Settings
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 PROCESS, SEND = f"process {RAW}", f"send {SCORED}"
@@ -74,20 +74,20 @@ def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:
 
 
 def compute(traces: Traces, *works: Work) -> None:
-    traces.tracer.computed(scored(*works), is_current=lambda _: True, now_s=1.0, at_s=1000.0)
+    traces.tracer.computed(scored(*works), is_current=lambda _: True, at=Moment(1.0, 1000.0))
 
 
 def error_of(span: ReadableSpan) -> object:
     return span.status.status_code is StatusCode.ERROR and (span.attributes or {}).get("error.type")
 
 
-# The spans of the real loop
+# In the loop
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
-def test_a_batch_is_one_trace_and_its_attributes_say_what_it_was(exactly_once: bool) -> None:
+def test_a_batch_is_one_trace_with_its_attributes(exactly_once: bool) -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer, exactly_once=exactly_once)
+    rig = Rig(observer=traces.tracer, exactly_once=exactly_once)
     traces.tracer.serving(rig.predictor.info)
     rig.send(review("good"), review("good film"), review("so so"))
     rig.run_until_empty()
@@ -114,9 +114,9 @@ def test_a_batch_is_one_trace_and_its_attributes_say_what_it_was(exactly_once: b
     assert not any(error_of(span) for span in (process, *children))
 
 
-def test_a_batch_is_linked_to_the_trace_of_each_of_its_reviews_and_their_results_keep_their_own() -> None:
+def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them() -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer)
+    rig = Rig(observer=traces.tracer)
     for number in (1, 2):
         rig.broker.append(P0, review("good"), key=b"k", headers=parent(number))
     rig.send(review("no trace"))
@@ -129,9 +129,9 @@ def test_a_batch_is_linked_to_the_trace_of_each_of_its_reviews_and_their_results
     ]  # fmt: skip
 
 
-def test_reviews_that_cannot_be_scored_are_named_where_the_batch_failed() -> None:
+def test_unscorable_reviews_are_events_of_the_inference_span() -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer)
+    rig = Rig(observer=traces.tracer)
     rig.predictor.fail_on("poison")
     rig.send(review("good"), review("poison"))
     rig.run_until_empty()
@@ -143,9 +143,9 @@ def test_reviews_that_cannot_be_scored_are_named_where_the_batch_failed() -> Non
     assert not error_of(traces.one(SEND))  # the dead letter was stored
 
 
-def test_a_batch_whose_results_were_not_stored_is_told_as_failed_and_its_second_time_as_another() -> None:
+def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another() -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer)
+    rig = Rig(observer=traces.tracer)
     rig.worker.start()
     rig.sinks[0].hold = True
     rig.send(review("x"), review("x"))
@@ -158,9 +158,9 @@ def test_a_batch_whose_results_were_not_stored_is_told_as_failed_and_its_second_
     assert [error_of(span) for span in traces.named(SEND)] == ["not_stored", False]
 
 
-def test_what_is_left_behind_when_the_worker_stops_is_told_as_not_stored() -> None:
+def test_a_batch_left_behind_at_the_stop_is_a_failed_trace() -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer, drain_timeout_s=0.0)
+    rig = Rig(observer=traces.tracer, drain_timeout_s=0.0)
     rig.worker.start()
     rig.sinks[0].hold = True
     rig.send(review("x"))
@@ -170,9 +170,9 @@ def test_what_is_left_behind_when_the_worker_stops_is_told_as_not_stored() -> No
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_another_model_is_named_from_its_first_batch_on() -> None:
+def test_a_new_model_is_named_from_its_first_batch_on() -> None:
     traces = Traces()
-    rig = Rig(tracer=traces.tracer)
+    rig = Rig(observer=traces.tracer)
     traces.tracer.serving(rig.predictor.info)
     rig.worker.start()
     rig.send(review("x"))
@@ -185,17 +185,17 @@ def test_another_model_is_named_from_its_first_batch_on() -> None:
     assert versions == ["1", "2"]
 
 
-# One batch, moment by moment
+# The tracer alone
 
 
-def test_the_spans_begin_and_end_when_things_did() -> None:
+def test_spans_have_the_times_of_their_steps() -> None:
     traces = Traces()
     rows = [work(0, arrived_s=0.25), work(1, arrived_s=0.5)]
     compute(traces, *rows)
     first, second = (Rig().worker._outcomes.tombstone(row.record, row.generation) for row in rows)
-    traces.tracer.stored([first], at_s=1001.0)
+    traces.tracer.stored([first], at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
-    traces.tracer.stored([second], at_s=1002.0)
+    traces.tracer.stored([second], at=Moment(0.0, 1002.0))
     times = {
         name: (traces.one(name).start_time, traces.one(name).end_time) for name in ("wait", "inference", SEND, PROCESS)
     }
@@ -207,25 +207,25 @@ def test_the_spans_begin_and_end_when_things_did() -> None:
     }
 
 
-def test_a_partition_that_is_lost_ends_the_batches_that_wait_for_it_alone() -> None:
+def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
     traces = Traces()
     compute(traces, work(0))
-    traces.tracer.forgotten(P1, at_s=1001.0)
+    traces.tracer.forgotten(P1, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
-    traces.tracer.forgotten(P0, at_s=1001.0)
+    traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_batch_of_nothing_but_a_lost_partition_ends_at_once() -> None:
+def test_a_batch_of_only_a_lost_partition_ends_at_once() -> None:
     traces = Traces()
-    traces.tracer.computed(scored(work(0)), is_current=lambda _: False, now_s=1.0, at_s=1000.0)
+    traces.tracer.computed(scored(work(0)), is_current=lambda _: False, at=Moment(1.0, 1000.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_large_batch_has_as_many_links_as_are_allowed() -> None:
+def test_a_batch_has_at_most_max_links() -> None:
     traces = Traces()
     compute(traces, *[work(number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
-    traces.tracer.forgotten(P0, at_s=1001.0)
+    traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert [link.context.trace_id for link in traces.one(PROCESS).links] == list(range(1, MAX_LINKS + 1))
 
 
@@ -240,37 +240,37 @@ def test_a_large_batch_has_as_many_links_as_are_allowed() -> None:
         b"ff-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01",
     ],
 )
-def test_a_header_that_is_no_trace_context_is_passed_over(value: bytes | None) -> None:
+def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
     traces = Traces()
     compute(traces, work(0, headers=(("traceparent", value),)))
-    traces.tracer.forgotten(P0, at_s=1001.0)
+    traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert list(traces.one(PROCESS).links) == []
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80))
-def test_no_header_whatever_keeps_a_batch_from_being_traced(traceparent: bytes, tracestate: bytes) -> None:
+def test_a_batch_is_traced_whatever_its_headers_are(traceparent: bytes, tracestate: bytes) -> None:
     traces = Traces()
     compute(traces, work(0, headers=(("traceparent", traceparent), ("tracestate", tracestate))))
-    traces.tracer.forgotten(P0, at_s=1001.0)
+    traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS)
 
 
 def test_a_batch_that_is_not_in_the_sample_leaves_no_span() -> None:
     traces = Traces(ALWAYS_OFF)
-    rig = Rig(tracer=traces.tracer)
+    rig = Rig(observer=traces.tracer)
     rig.send(review("x"))
     rig.run_until_empty()
     assert traces.count() == 0
     assert traces.tracer._batch_of == {}
 
 
-# Whoever collects them
+# The collector
 
 
-def test_a_collector_has_every_span_when_the_worker_has_ended() -> None:
+def test_the_collector_has_every_span_when_the_worker_has_ended() -> None:
     taken: list[ExportTraceServiceRequest] = []
     with collector(taken.append) as endpoint:
-        rig = Rig(tracer=open_tracer(Settings(traces_endpoint=endpoint)))
+        rig = Rig(observer=open_tracer(Settings(traces_endpoint=endpoint)))
         rig.send(review("x"))
         rig.run_until_empty()
     [resource] = [each for request in taken for each in request.resource_spans]
@@ -278,39 +278,39 @@ def test_a_collector_has_every_span_when_the_worker_has_ended() -> None:
     assert ("service.name", "sentiment-worker") in {(a.key, a.value.string_value) for a in resource.resource.attributes}
 
 
-def test_a_collector_that_is_away_costs_no_result_and_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_collector_all_reviews_are_scored_and_a_warning_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1/traces"
-    rig = Rig(tracer=open_tracer(Settings(traces_endpoint=endpoint)))
+    rig = Rig(observer=open_tracer(Settings(traces_endpoint=endpoint)))
     rig.send(*[review("x", review_id=str(number)) for number in range(20)])
     rig.run_until_empty()
     assert ids(rig.scored()) == [str(number) for number in range(20)]
     assert "the last traces could not be sent within 5 s" in caplog.text
 
 
-def test_a_collector_that_does_not_answer_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_does_not_wait_for_a_collector_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        tracer: Tracer = tracer_to(otlp_provider(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", sample=1.0))
-        tracer.computed(scored(work(0)), is_current=lambda _: True, now_s=1.0, at_s=1000.0)
+        tracer = tracer_to(otlp_provider(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", sample=1.0))
+        tracer.computed(scored(work(0)), is_current=lambda _: True, at=Moment(1.0, 1000.0))
         with caplog.at_level(logging.WARNING, "worker"):
-            tracer.close(at_s=1000.0, timeout_s=0.1)
+            tracer.close(at=Moment(0.0, 1000.0), timeout_s=0.1)
     assert "the last traces could not be sent within 0.1 s" in caplog.text
 
 
-# Off
+# Without traces
 
 
-def test_nothing_of_opentelemetry_is_imported_unless_traces_are_asked_for() -> None:
+def test_opentelemetry_is_imported_only_if_traces_are_set() -> None:
     program = (
         "import sys, worker.cli, worker.app\n"
         "from worker.settings.schema import Settings\n"
-        "assert worker.app.open_tracer(Settings()) is worker.app.UNTRACED\n"
+        "assert type(worker.app.open_tracer(Settings())) is worker.app.Observer\n"
         "sys.exit('opentelemetry' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
-def test_where_opentelemetry_is_not_installed_the_refusal_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opentelemetry_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "worker.monitoring.otel")
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)  # as if it were not installed
     with pytest.raises(SettingsRejected, match=r"pip install 'sentiment-worker\[tracing\]'"):

@@ -1,4 +1,4 @@
-"""What is computed once for many: results that are kept, and reviews that wait for the same one."""
+"""Repeated texts are computed once: their reviews get a kept result, or wait for the same one."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from model.predictor import TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
 from worker.scoring.cache import ENTRY_BYTES, ResultCache
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.wire.score import Score
+from worker.wire.scored import Score
 
 predictor = FakePredictor()
 predictor.fail_on("poison")
 
 
 @dataclass(frozen=True)
-class Row:
-    """A review; `number` tells those of one text apart."""
+class CachedReview:
+    """A review; `number` distinguishes reviews of one text."""
 
     text: TokenizedText
     number: int = 0
@@ -31,21 +31,21 @@ class Row:
         return len(self.text)
 
 
-def row(text: str, number: int = 0) -> Row:
-    return Row(predictor.tokenize([text])[0], number)
+def row(text: str, number: int = 0) -> CachedReview:
+    return CachedReview(predictor.tokenize([text])[0], number)
 
 
-def computed(*rows: Row) -> list[tuple[Row, Score | Poison]]:
-    """Each with what the engine makes of it."""
+def computed(*rows: CachedReview) -> list[tuple[CachedReview, Score | Poison]]:
+    """Return each row with the result of the engine."""
     results = score_or_isolate(predictor.predict, [one.text for one in rows])
     return list(zip(rows, results, strict=True))
 
 
-def cache(max_bytes: int = 100_000) -> ResultCache[Row]:
+def cache(max_bytes: int = 100_000) -> ResultCache[CachedReview]:
     return ResultCache(max_bytes)
 
 
-def test_a_text_is_computed_once_and_each_review_of_it_gets_the_result() -> None:
+def test_a_text_is_computed_once_and_each_of_its_reviews_gets_the_result() -> None:
     first, again, later = (row("good", number) for number in range(3))
     kept = cache()
     asked = kept.ask([first, again])
@@ -55,7 +55,7 @@ def test_a_text_is_computed_once_and_each_review_of_it_gets_the_result() -> None
     assert kept.ask([later]).known == [(later, score)]
 
 
-def test_a_failure_is_shared_by_those_who_wait_and_not_kept() -> None:
+def test_a_failure_is_shared_by_waiting_reviews_and_not_kept() -> None:
     first, again, later = (row("poison", number) for number in range(3))
     kept = cache()
     kept.ask([first, again])
@@ -73,10 +73,10 @@ def test_a_failure_is_shared_by_those_who_wait_and_not_kept() -> None:
 )
 def test_texts_that_may_score_differently_do_not_share_a_result(other: TokenizedText) -> None:
     text = TokenizedText(np.array([1, 2], np.int32), unknown=0, truncated=False)
-    assert len(cache().ask([Row(text), Row(other)]).to_compute) == 2
+    assert len(cache().ask([CachedReview(text), CachedReview(other)]).to_compute) == 2
 
 
-def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
+def test_the_least_recently_used_result_is_forgotten_first() -> None:
     kept = cache(max_bytes=2 * (ENTRY_BYTES + 4))
     for one in (row("old"), row("used")):
         kept.answer(computed(*kept.ask([one]).to_compute))
@@ -85,7 +85,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
     assert [bool(kept.ask([row(text)]).known) for text in ("old", "new", "used")] == [True, True, False]
 
 
-def test_one_that_is_withdrawn_takes_those_that_joined_it_along_and_the_next_is_computed() -> None:
+def test_withdrawing_a_review_returns_those_that_joined_it_and_the_next_is_computed() -> None:
     first, again, later = (row("good", number) for number in range(3))
     kept = cache()
     kept.ask([first, again])
@@ -94,7 +94,7 @@ def test_one_that_is_withdrawn_takes_those_that_joined_it_along_and_the_next_is_
     assert kept.ask([later]).to_compute == [later]
 
 
-def test_for_another_model_all_is_forgotten_and_those_that_joined_are_returned() -> None:
+def test_clearing_forgets_everything_and_returns_the_joined_reviews() -> None:
     kept = cache()
     kept.answer(computed(*kept.ask([row("old")]).to_compute))
     first, again = row("good"), row("good", 1)
@@ -105,7 +105,7 @@ def test_for_another_model_all_is_forgotten_and_those_that_joined_are_returned()
 
 
 @given(st.integers(0, 5000), st.lists(st.text("ab ", max_size=30), max_size=40))
-def test_never_more_than_the_bound_is_kept(max_bytes: int, texts: list[str]) -> None:
+def test_the_cache_stays_within_max_bytes(max_bytes: int, texts: list[str]) -> None:
     kept = cache(max_bytes)
     for text in texts:
         kept.answer(computed(*kept.ask([row(text)]).to_compute))
@@ -114,13 +114,13 @@ def test_never_more_than_the_bound_is_kept(max_bytes: int, texts: list[str]) -> 
 
 
 class Asking(RuleBasedStateMachine):
-    """Reviews come, are computed in any order or withdrawn: each is answered once, as if there were no cache."""
+    """Adds, computes and withdraws reviews in any order. Each gets one answer, the same as without a cache."""
 
     @initialize(max_bytes=st.integers(0, 3000))
     def begin(self, max_bytes: int) -> None:
         self.kept = cache(max_bytes)
         self.came = 0
-        self.to_compute: list[Row] = []
+        self.to_compute: list[CachedReview] = []
         self.waiting: set[int] = set()
 
     @rule(texts=st.lists(st.sampled_from(["", "good", "bad film", "good film", "poison"]), max_size=6))
@@ -146,18 +146,18 @@ class Asking(RuleBasedStateMachine):
             self.leave([one])
             self.waiting -= {one.number, *(joined.number for joined in self.kept.withdraw(one))}
 
-    def leave(self, rows: list[Row]) -> None:
+    def leave(self, rows: list[CachedReview]) -> None:
         leaving = {one.number for one in rows}
         self.to_compute = [one for one in self.to_compute if one.number not in leaving]
 
-    def answered(self, answers: list[tuple[Row, Score]] | list[tuple[Row, Score | Poison]]) -> None:
+    def answered(self, answers: list[tuple[CachedReview, Score]] | list[tuple[CachedReview, Score | Poison]]) -> None:
         for one, result in answers:
             self.waiting.remove(one.number)
             [(_, alone)] = computed(one)
             assert result == alone
 
     @invariant()
-    def nobody_waits_for_nothing(self) -> None:
+    def every_waiting_review_gets_an_answer_later(self) -> None:
         if hasattr(self, "kept"):
             waits_for = [*self.to_compute, *(one for leader in self.to_compute for one in self.kept.joined_to(leader))]
             assert self.waiting == {one.number for one in waits_for}

@@ -20,7 +20,7 @@ HELD_S = 0.2
 
 
 @dataclass(frozen=True)
-class Row:
+class OneWordReview:
     """A review of one word."""
 
     text: TokenizedText
@@ -28,8 +28,8 @@ class Row:
     tokens: int = 1
 
 
-class Watched(FakePredictor):
-    """Knows how many batches are computed at present."""
+class CountingPredictor(FakePredictor):
+    """Counts the batches that it computes at the moment."""
 
     def __init__(self, batches_at_once: int) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ class Watched(FakePredictor):
 
 
 @contextmanager
-def running(predictor: FakePredictor) -> Iterator[InferenceThreads[Row]]:
-    engine = InferenceThreads[Row](predictor, isolation_timeout_s=LIMIT_S)
+def running(predictor: FakePredictor) -> Iterator[InferenceThreads[OneWordReview]]:
+    engine = InferenceThreads[OneWordReview](predictor, isolation_timeout_s=LIMIT_S)
     engine.start()
     try:
         until(lambda: engine.warm, LIMIT_S, "the engine is warm")
@@ -61,23 +61,23 @@ def running(predictor: FakePredictor) -> Iterator[InferenceThreads[Row]]:
 
 
 def counting_threads() -> Callable[[], int]:
-    """Return what counts the threads of engines that are not there yet: other tests leave some."""
+    """Return a function that counts the inference threads started from now on, because other tests leave some."""
     before = set(threading.enumerate())
     return lambda: sum(thread.name.startswith("inference-") for thread in set(threading.enumerate()) - before)
 
 
-def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch[Row]:
-    return Batch(tuple(Row(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
+def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch[OneWordReview]:
+    return Batch(tuple(OneWordReview(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
 
 
-def collected(engine: InferenceThreads[Row]) -> ScoredBatch[Row]:
+def collected(engine: InferenceThreads[OneWordReview]) -> ScoredBatch[OneWordReview]:
     scored = engine.collect(timeout_s=LIMIT_S)
     assert scored is not None
     return scored
 
 
-def test_two_batches_are_computed_at_once_where_the_engine_takes_two() -> None:
-    predictor = Watched(batches_at_once=2)
+def test_two_batches_are_computed_at_once_if_the_predictor_can() -> None:
+    predictor = CountingPredictor(batches_at_once=2)
     with running(predictor) as engine:
         predictor.gate.clear()
         for text in ("one", "two"):
@@ -92,8 +92,8 @@ def test_two_batches_are_computed_at_once_where_the_engine_takes_two() -> None:
     assert sorted(score.probability for [score] in results) == sorted(expected)  # type: ignore[union-attr]
 
 
-def test_an_engine_that_takes_one_gets_the_next_when_that_is_done() -> None:
-    predictor = Watched(batches_at_once=1)
+def test_a_predictor_of_one_batch_at_once_gets_the_second_after_the_first() -> None:
+    predictor = CountingPredictor(batches_at_once=1)
     threads = counting_threads()
     with running(predictor) as engine:
         assert threads() == 1
@@ -106,8 +106,8 @@ def test_an_engine_that_takes_one_gets_the_next_when_that_is_done() -> None:
             collected(engine)
 
 
-def test_of_two_batches_at_once_each_has_its_own_time_and_together_they_have_that_of_the_engine() -> None:
-    predictor = Watched(batches_at_once=2)
+def test_two_batches_at_once_share_the_engine_time_between_them() -> None:
+    predictor = CountingPredictor(batches_at_once=2)
     with running(predictor) as engine:
         predictor.gate.clear()
         began_s = time.monotonic()
@@ -124,8 +124,8 @@ def test_of_two_batches_at_once_each_has_its_own_time_and_together_they_have_tha
 
 
 @pytest.mark.parametrize("batches_at_once", [1, 2])
-def test_what_breaks_the_engine_is_raised_by_the_loop(batches_at_once: int) -> None:
-    predictor = Watched(batches_at_once)
+def test_collect_raises_the_error_that_broke_the_engine(batches_at_once: int) -> None:
+    predictor = CountingPredictor(batches_at_once)
     with running(predictor) as engine:
         predictor.break_with(EngineBroken("the fake is broken"))
         for text in ("one", "two"):
@@ -134,8 +134,8 @@ def test_what_breaks_the_engine_is_raised_by_the_loop(batches_at_once: int) -> N
             engine.collect(timeout_s=LIMIT_S)
 
 
-def test_what_breaks_one_batch_is_raised_though_the_other_hangs_and_the_end_does_not_wait_for_it() -> None:
-    predictor = Watched(batches_at_once=2)
+def test_an_error_is_raised_while_another_batch_hangs_and_close_does_not_wait() -> None:
+    predictor = CountingPredictor(batches_at_once=2)
     predictor.hold_on("stuck")
     with running(predictor) as engine:
         predictor.gate.clear()
@@ -148,7 +148,7 @@ def test_what_breaks_one_batch_is_raised_though_the_other_hangs_and_the_end_does
         engine.close(timeout_s=0)
 
 
-def test_a_thread_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collect_raises_if_the_system_refuses_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(thread: threading.Thread) -> None:
         if thread.name == "inference-1":
             raise RuntimeError("can't start new thread")
@@ -156,15 +156,15 @@ def test_a_thread_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatc
 
     start_thread = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    engine = InferenceThreads[Row](Watched(batches_at_once=2), isolation_timeout_s=LIMIT_S)
+    engine = InferenceThreads[OneWordReview](CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
     engine.start()
     with pytest.raises(RuntimeError, match="new thread"):
         engine.collect(timeout_s=LIMIT_S)
     assert not engine.warm
 
 
-def test_the_end_waits_for_both_threads() -> None:
-    predictor = Watched(batches_at_once=2)
+def test_close_waits_for_both_threads() -> None:
+    predictor = CountingPredictor(batches_at_once=2)
     threads = counting_threads()
     with running(predictor) as engine:
         assert threads() == 2

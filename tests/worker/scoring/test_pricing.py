@@ -1,4 +1,4 @@
-"""What the engine's prices are taken for, and how large a batch may be because of them."""
+"""The estimated prices of the engine, and the budget of a batch."""
 
 from itertools import cycle, islice
 
@@ -31,12 +31,12 @@ def prices_of(fitted: PriceFit) -> Prices:
 
 
 def computed(prices: Prices, batches: int) -> list[tuple[int, float]]:
-    """So many batches of various sizes, and what they took."""
+    """Return batches of various sizes and their times."""
     return [(size, prices.time_s(size)) for size in islice(cycle(SIZES), batches)]
 
 
 def pricing(target_s: float | None, *, learnt: Prices | None = PRICES) -> Pricing:
-    """What has seen an engine with these prices."""
+    """Return a Pricing that has observed an engine with these prices."""
     prices = Pricing(max_tokens=MAX_TOKENS, target_s=target_s)
     for batch in computed(learnt, 200) if learnt else []:
         prices.observe(*batch)
@@ -46,25 +46,25 @@ def pricing(target_s: float | None, *, learnt: Prices | None = PRICES) -> Pricin
 # The prices
 
 
-def test_nothing_is_known_before_the_first_batch() -> None:
+def test_there_are_no_prices_before_the_first_batch() -> None:
     assert PriceFit().prices is None
 
 
-def test_both_prices_are_found_where_batches_differ_in_size() -> None:
+def test_both_prices_are_found_if_batches_differ_in_size() -> None:
     found = prices_of(fit(*computed(PRICES, 200)))
     assert found.batch_s == pytest.approx(PRICES.batch_s, rel=0.05)
     assert found.token_s == pytest.approx(PRICES.token_s, rel=0.05)
 
 
 @given(batches)
-def test_prices_are_never_negative_nor_anything_but_numbers(observed: list[tuple[int, float]]) -> None:
+def test_prices_are_finite_and_never_negative(observed: list[tuple[int, float]]) -> None:
     found = prices_of(fit(*observed))
     assert 0 <= found.batch_s < 1e4
     assert 0 <= found.token_s < 1e4
 
 
 @given(sizes, st.floats(1e-6, 1000), st.integers(1, 300))
-def test_of_batches_all_of_one_size_the_time_is_right_and_all_of_it_the_tokens(
+def test_if_all_batches_have_one_size_the_time_is_right_and_the_tokens_get_all_of_it(
     size: int, took_s: float, count: int
 ) -> None:
     found = prices_of(fit(*[(size, took_s)] * count))
@@ -73,14 +73,14 @@ def test_of_batches_all_of_one_size_the_time_is_right_and_all_of_it_the_tokens(
 
 
 @given(some_prices, st.floats(0.1, 10))
-def test_an_engine_that_changes_its_pace_is_followed(before: Prices, by: float) -> None:
+def test_prices_follow_a_change_of_the_engines_speed(before: Prices, by: float) -> None:
     after = Prices(before.batch_s * by, before.token_s * by)
     found = prices_of(fit(*computed(before, 100), *computed(after, 400)))
     assert found.time_s(10_000) == pytest.approx(after.time_s(10_000), rel=0.1)
 
 
 @given(some_prices, st.integers(0, 12_000), st.floats(1, 1e4))
-def test_one_batch_that_was_held_up_hardly_moves_them(prices: Prices, size: int, by: float) -> None:
+def test_one_slow_batch_hardly_changes_the_prices(prices: Prices, size: int, by: float) -> None:
     found = prices_of(fit(*computed(prices, 100), (size, by * prices.time_s(size))))
     for other in SIZES[1:]:
         assert found.time_s(other) == pytest.approx(prices.time_s(other), rel=0.2)
@@ -92,7 +92,7 @@ def test_one_batch_that_was_held_up_hardly_moves_them(prices: Prices, size: int,
 def test_without_a_target_a_batch_may_be_as_large_as_allowed() -> None:
     budget = pricing(None).choose(50)
     assert (budget.tokens, budget.why, budget.target_s) == (MAX_TOKENS, Why.FIXED, None)
-    assert budget.prices is not None, "they are of interest all the same"
+    assert budget.prices is not None, "the metrics show them"
 
 
 def test_with_a_target_the_first_batch_may_be_as_large_as_allowed() -> None:
@@ -109,7 +109,7 @@ def test_a_batch_takes_its_share_of_the_target(target_s: float, waiting_tokens: 
 
 
 @given(st.integers(0, 10**9), st.floats(1e-3, 600), batches)
-def test_a_budget_is_never_below_one_token_nor_above_what_is_allowed(
+def test_a_budget_is_between_one_token_and_the_maximum(
     waiting_tokens: int, target_s: float, observed: list[tuple[int, float]]
 ) -> None:
     prices = pricing(target_s, learnt=None)
@@ -125,17 +125,15 @@ def test_a_worker_behind_its_target_gets_the_largest_batches() -> None:
     assert (behind.tokens, behind.why) == (MAX_TOKENS, Why.BEHIND)
 
 
-def test_a_target_that_the_fixed_price_alone_exceeds_makes_batches_small_not_useless() -> None:
+def test_a_target_below_the_fixed_price_still_leaves_half_of_the_time_to_tokens() -> None:
     budget = pricing(0.005).choose(waiting_tokens=100)
     assert PRICES.time_s(budget.tokens) == pytest.approx(2 * PRICES.batch_s, rel=0.1)
 
 
 @settings(deadline=None)
 @given(some_prices, st.floats(9.0, 100.0), st.integers(50, MAX_TOKENS))
-def test_batches_that_all_have_the_budgets_size_come_to_take_their_share_all_the_same(
-    prices: Prices, times: float, first: int
-) -> None:
-    """Nothing then tells the two prices apart, yet each batch shows whether its budget was right."""
+def test_the_budget_settles_even_if_all_batches_have_its_size(prices: Prices, times: float, first: int) -> None:
+    """The two prices cannot be distinguished then, but each batch shows whether its budget was right."""
     target_s = times * prices.time_s(1)
     learning = Pricing(max_tokens=10**9, target_s=target_s)
     size = first

@@ -1,4 +1,4 @@
-"""Another model is taken up without a restart: between two batches, warm, or not at all."""
+"""The model is reloaded without a restart: between two batches and warm, or not at all."""
 
 import os
 import signal
@@ -12,27 +12,27 @@ from model.errors import EngineBroken
 from model.predictor import score_texts
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
-from tests.worker.rig import LIMIT_S, Rig, ids, inference_threads, review, turn_until
+from tests.worker.rig import LIMIT_S, Rig, ids, review, settings_of, started, turn_until
+from worker.app import open_engine
 from worker.errors import ModelUnusable, ReloadFailed
-from worker.loop import Work
-from worker.scoring.inference import Engine
+from worker.scoring.inference import BackgroundEngine
 from worker.scoring.pricing import Why
 from worker.scoring.reloading import NICENESS, Reloader
-from worker.wire.messages import ScoredReview
+from worker.scoring.work import Work
+from worker.wire.scored import ScoredReview
 
 
 def results(rig: Rig) -> list[ScoredReview]:
     return [ScoredReview.model_validate_json(record.value or b"") for record in rig.scored()]
 
 
-def started(rig: Rig) -> Rig:
-    rig.worker.start()
-    turn_until(rig, lambda: rig.health.warm and rig.health.partitions > 0, "the worker owns partitions")
-    return rig
-
-
 def ask(rig: Rig) -> None:
     rig.reloader.on_signal(signal.SIGHUP)
+
+
+def next_is_ready(rig: Rig) -> bool:
+    """Return whether a new model waits until the current one is idle."""
+    return rig.worker.scorer._next_engine is not None
 
 
 def reloads(rig: Rig, result: str) -> float:
@@ -43,7 +43,7 @@ def reloads(rig: Rig, result: str) -> float:
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
-def test_each_result_names_the_model_that_made_it_and_none_is_lost(exactly_once: bool) -> None:
+def test_each_result_names_its_model_and_none_is_lost(exactly_once: bool) -> None:
     rig = started(Rig(partitions=1, exactly_once=exactly_once))
     rig.send(*[review("a film", review_id=str(number)) for number in range(20)])
     turn_until(rig, lambda: len(rig.scored()) == 20, "the present model scores")
@@ -59,13 +59,13 @@ def test_each_result_names_the_model_that_made_it_and_none_is_lost(exactly_once:
     assert rig.metric("sentiment_model_info", **labels | {"version": "1", "sha256": rig.predictor.info.sha256}) == 0
 
 
-def test_what_waits_for_the_next_model_is_read_with_its_vocabulary() -> None:
+def test_waiting_reviews_are_tokenized_with_the_new_vocabulary() -> None:
     rig = started(Rig(partitions=1, max_reviews=2))
     rig.predictor.gate.clear()
     rig.send(*[review(f"film {number}", review_id=str(number)) for number in range(10)])
     turn_until(rig, lambda: rig.held.records == 10, "all are read, and no batch is done")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     turn_until(rig, lambda: len(rig.scored()) == 10, "all are scored")
     versions = [result.model.version for result in results(rig)]
@@ -74,15 +74,15 @@ def test_what_waits_for_the_next_model_is_read_with_its_vocabulary() -> None:
     assert [result.score for result in results(rig)[4:]] == pytest.approx(expected, abs=1e-6)
 
 
-def test_what_the_cache_kept_and_what_had_joined_is_scored_by_the_next_model() -> None:
+def test_cached_and_joined_texts_are_scored_by_the_new_model() -> None:
     rig = started(Rig(partitions=1, max_reviews=1, cache_bytes=100_000))
     rig.send(review("known"))
-    turn_until(rig, lambda: len(rig.scored()) == 1, "the present model knows a text")
+    turn_until(rig, lambda: len(rig.scored()) == 1, "the current model knows a text")
     rig.predictor.gate.clear()
     rig.send(*[review(text) for text in ("slow", "slower", "waits", "waits")])
     turn_until(rig, lambda: rig.metric("sentiment_cache_joined_total") == 1, "one has joined another")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     turn_until(rig, lambda: reloads(rig, "done") == 1, "the model changes")
     rig.send(review("known"))
@@ -94,7 +94,7 @@ def test_what_the_cache_kept_and_what_had_joined_is_scored_by_the_next_model() -
     assert (rig.held.records, rig.held.size_bytes) == (0, 0)
 
 
-def test_what_batches_cost_is_learnt_anew_from_the_next_model() -> None:
+def test_prices_are_learnt_again_from_the_new_model() -> None:
     rig = started(Rig(partitions=1, target_s=0.4))
     rig.pricing.observe(1000, took_s=1.0)
     ask(rig)
@@ -102,7 +102,7 @@ def test_what_batches_cost_is_learnt_anew_from_the_next_model() -> None:
     assert rig.pricing.budget.why is Why.LEARNING
 
 
-def test_a_model_that_breaks_while_it_warms_up_leaves_the_present_one_in_place() -> None:
+def test_the_current_model_stays_if_the_new_one_breaks_while_it_warms_up() -> None:
     rig = started(Rig(partitions=1))
     rig.next_predictor.break_with(EngineBroken("no memory left on the device"))
     ask(rig)
@@ -112,13 +112,13 @@ def test_a_model_that_breaks_while_it_warms_up_leaves_the_present_one_in_place()
     assert results(rig)[0].model.version == "1"
 
 
-def test_a_worker_that_is_stopped_before_the_next_model_takes_over_drains_with_the_present_one() -> None:
+def test_a_worker_stopped_before_the_new_model_scores_drains_with_the_current_one() -> None:
     rig = started(Rig(partitions=1, max_reviews=2))
     rig.predictor.gate.clear()
     rig.send(*[review("a film", review_id=str(number)) for number in range(10)])
     turn_until(rig, lambda: rig.held.records == 10, "all are read, and no batch is done")
     ask(rig)
-    turn_until(rig, lambda: rig.worker.changing_model, "the next model is ready")
+    turn_until(rig, lambda: next_is_ready(rig), "the next model is ready")
     rig.predictor.gate.set()
     rig.stop.on_signal(signal.SIGTERM)
     rig.worker.run(rig.stop)
@@ -130,12 +130,12 @@ def test_a_worker_that_is_stopped_before_the_next_model_takes_over_drains_with_t
 
 
 def priority() -> int:
-    """Of the calling thread; a greater one gives way to a smaller."""
+    """Return the niceness of the calling thread."""
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
-class SaysWhoWarmsItUp(FakePredictor):
-    """A predictor that keeps the priority of the thread that computes with it."""
+class RecordsPriority(FakePredictor):
+    """A predictor that records the niceness of the thread that warms it up."""
 
     computes_with: int
 
@@ -145,25 +145,25 @@ class SaysWhoWarmsItUp(FakePredictor):
 
 
 class Opening:
-    """What opens engines; each call waits until it is let through."""
+    """Opens engines; each call waits for `go`."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.go = threading.Semaphore(0)
         self.error: Exception | None = None
-        self.priority: int | None = None  # of the thread that opened last
+        self.priority: int | None = None  # of the last thread that opened an engine
 
-    def __call__(self) -> Engine[Work]:
+    def __call__(self) -> BackgroundEngine[Work]:
         self.calls += 1
         self.priority = priority()
         self.go.acquire(timeout=LIMIT_S)
         if self.error is not None:
             raise self.error
-        return inference_threads(SaysWhoWarmsItUp(str(self.calls)))
+        return open_engine(settings_of(), RecordsPriority(str(self.calls)))
 
 
-def taken(reloader: Reloader[Work]) -> Engine[Work]:
-    engines: list[Engine[Work]] = []
+def taken(reloader: Reloader[Work]) -> BackgroundEngine[Work]:
+    engines: list[BackgroundEngine[Work]] = []
 
     def arrived() -> bool:
         engine = reloader.take()
@@ -186,13 +186,13 @@ def failure(reloader: Reloader[Work], kind: type[Exception]) -> Callable[[], boo
     return failed
 
 
-def test_without_a_wish_nothing_is_opened() -> None:
+def test_nothing_is_opened_without_a_request() -> None:
     opening = Opening()
     assert Reloader(opening).take() is None
     assert opening.calls == 0
 
 
-def test_an_engine_is_handed_over_once_and_warm() -> None:
+def test_take_returns_the_engine_once_when_it_is_warm() -> None:
     opening = Opening()
     reloader = Reloader(opening)
     reloader.on_signal(signal.SIGHUP)
@@ -203,18 +203,18 @@ def test_an_engine_is_handed_over_once_and_warm() -> None:
     assert opening.calls == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
-def test_opening_a_model_gives_way_to_the_present_one_and_the_next_one_computes_like_it() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities only on Linux")
+def test_a_model_is_opened_with_low_priority_and_computes_with_normal_priority() -> None:
     opening = Opening()
     reloader = Reloader(opening)
     reloader.on_signal(signal.SIGHUP)
     opening.go.release()
     predictor = taken(reloader).predictor
-    assert isinstance(predictor, SaysWhoWarmsItUp)
+    assert isinstance(predictor, RecordsPriority)
     assert opening.priority == NICENESS > predictor.computes_with == priority()
 
 
-def test_a_wish_that_comes_while_a_model_is_opened_is_followed_after_it() -> None:
+def test_a_request_during_a_reload_is_followed_by_one_more_reload() -> None:
     opening = Opening()
     reloader = Reloader(opening)
     reloader.on_signal(signal.SIGHUP)
@@ -227,23 +227,23 @@ def test_a_wish_that_comes_while_a_model_is_opened_is_followed_after_it() -> Non
     assert opening.calls == 2
 
 
-def test_an_artifact_that_cannot_be_used_is_told_and_the_next_wish_is_followed() -> None:
+def test_an_unusable_artifact_raises_and_the_next_request_succeeds() -> None:
     opening = Opening()
     reloader = Reloader(opening)
     opening.error = ModelUnusable("config.json is damaged")
     reloader.on_signal(signal.SIGHUP)
     opening.go.release()
-    until(failure(reloader, ReloadFailed), LIMIT_S, "the failure is told")
+    until(failure(reloader, ReloadFailed), LIMIT_S, "the failure is raised")
     opening.error = None
     reloader.on_signal(signal.SIGHUP)
     opening.go.release()
     assert taken(reloader).predictor.info.version == "2"
 
 
-def test_what_nobody_foresaw_is_not_survived() -> None:
+def test_an_unexpected_error_is_raised() -> None:
     opening = Opening()
     reloader = Reloader(opening)
     opening.error = ZeroDivisionError()
     reloader.on_signal(signal.SIGHUP)
     opening.go.release()
-    until(failure(reloader, ZeroDivisionError), LIMIT_S, "the bug is told")
+    until(failure(reloader, ZeroDivisionError), LIMIT_S, "the bug is raised")

@@ -1,4 +1,4 @@
-"""A shadow model is compared with the live one, and can do no harm."""
+"""A shadow model is compared with the live one, and does not affect the worker."""
 
 import threading
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import until
 from tests.worker.rig import LIMIT_S, Rig, review, turn_until
 from worker.broker.contract import Record, TopicPartition
-from worker.scoring.shadow import Shadow, is_chosen
-from worker.wire.score import Score
+from worker.scoring.shadow import ModelShadow, is_chosen
+from worker.wire.scored import Score
 
 TEXTS = [f"film {number}" for number in range(8)]
 
 
-class Counted:
+class CountedComparisons:
     """See Comparisons."""
 
     def __init__(self) -> None:
@@ -37,13 +37,13 @@ class Counted:
         self.left_out += reviews
 
 
-class Opened:
-    """A shadow and what it needs."""
+class ShadowRig:
+    """A shadow model and its comparisons."""
 
     def __init__(self, *, share: float = 1.0) -> None:
         self.predictor = FakePredictor("2")
-        self.counted = Counted()
-        self.shadow = Shadow(self.predictor, share=share, comparisons=self.counted)
+        self.counted = CountedComparisons()
+        self.shadow = ModelShadow(self.predictor, share=share, comparisons=self.counted)
 
     def offer(self, *texts: str) -> None:
         partition = TopicPartition("reviews.raw", 0)
@@ -51,8 +51,8 @@ class Opened:
         self.shadow.offer(records, [Score(offset / 10, 1, False, False) for offset in range(len(texts))])
 
 
-def test_what_both_models_say_of_the_same_review_is_compared() -> None:
-    opened = Opened()
+def test_the_scores_of_both_models_for_the_same_review_are_compared() -> None:
+    opened = ShadowRig()
     opened.shadow.start()
     opened.offer(*TEXTS)
     opened.shadow.close(timeout_s=LIMIT_S)
@@ -60,8 +60,8 @@ def test_what_both_models_say_of_the_same_review_is_compared() -> None:
     assert opened.counted.pairs == [(offset / 10, found) for offset, found in enumerate(expected)]
 
 
-def test_a_shadow_that_is_too_slow_is_skipped_and_never_waited_for() -> None:
-    opened = Opened()
+def test_a_slow_shadow_skips_reviews_and_does_not_block() -> None:
+    opened = ShadowRig()
     opened.predictor.gate.clear()
     opened.shadow.start()
     opened.offer(*TEXTS)
@@ -71,11 +71,11 @@ def test_a_shadow_that_is_too_slow_is_skipped_and_never_waited_for() -> None:
     opened.shadow.close(timeout_s=LIMIT_S)
     compared = len(opened.counted.pairs)
     assert compared + opened.counted.left_out == 101 * len(TEXTS)
-    assert compared <= 2 * len(TEXTS)  # one batch in the works, one waiting
+    assert compared <= 2 * len(TEXTS)  # one batch computed, one waiting
 
 
-def test_a_batch_that_the_shadow_cannot_score_is_counted_and_the_next_is_compared() -> None:
-    opened = Opened()
+def test_a_batch_that_the_shadow_fails_on_is_counted_and_the_next_is_compared() -> None:
+    opened = ShadowRig()
     opened.predictor.fail_on("poison")
     opened.shadow.start()
     opened.offer("poison", "film")
@@ -85,11 +85,11 @@ def test_a_batch_that_the_shadow_cannot_score_is_counted_and_the_next_is_compare
     assert len(opened.counted.pairs) == 1
 
 
-def test_a_broken_shadow_says_so_once_and_looks_at_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
-    opened = Opened()
+def test_a_broken_shadow_logs_once_and_skips_all_reviews(caplog: pytest.LogCaptureFixture) -> None:
+    opened = ShadowRig()
     opened.predictor.break_with(EngineBroken("no memory left on the device"))
     opened.shadow.start()
-    until(lambda: "no memory left" in caplog.text, LIMIT_S, "it is told")
+    until(lambda: "no memory left" in caplog.text, LIMIT_S, "the error is logged")
     opened.offer(*TEXTS)
     opened.offer(*TEXTS)
     opened.shadow.close(timeout_s=LIMIT_S)
@@ -98,12 +98,12 @@ def test_a_broken_shadow_says_so_once_and_looks_at_nothing_more(caplog: pytest.L
 
 
 @given(share=st.floats(0.01, 1.0), first=st.integers(0, 2**40))
-def test_about_the_share_asked_for_is_chosen_wherever_the_offsets_begin(share: float, first: int) -> None:
+def test_about_the_set_share_is_chosen_at_any_offset(share: float, first: int) -> None:
     chosen = sum(is_chosen(offset, share) for offset in range(first, first + 1000))
     assert chosen == pytest.approx(1000 * share, abs=10)
 
 
-def test_a_worker_publishes_what_the_live_model_says_and_counts_what_the_shadow_does() -> None:
+def test_a_worker_publishes_live_scores_and_counts_how_the_shadow_compares() -> None:
     rig = Rig(partitions=1, shadow_share=1.0)
     rig.send(*[review(text) for text in TEXTS])
     rig.run_until_empty()
@@ -116,7 +116,7 @@ def test_a_worker_publishes_what_the_live_model_says_and_counts_what_the_shadow_
     assert rig.metric("sentiment_shadow_difference_sum") == pytest.approx(float(abs(live - shadow).sum()), abs=1e-5)
 
 
-def test_a_shadow_that_hangs_does_not_keep_the_worker_from_its_work() -> None:
+def test_a_hanging_shadow_does_not_stop_the_worker() -> None:
     rig = Rig(partitions=1, shadow_share=1.0)
     rig.next_predictor.gate = threading.Event()
     rig.worker.start()

@@ -1,4 +1,4 @@
-"""Settings: one precedence, every problem told at once in the words of whoever made it, secrets never shown."""
+"""Settings: their precedence, errors that name every problem and its source, and secrets that are never shown."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,11 +40,11 @@ def rejection(flags: dict[str, object] | None = None, environ: dict[str, str] | 
         load_settings(flags or {}, environ or {})
     assert rejected.value.exit_code == 2
     assert CANARY not in repr(rejected.value)
-    assert rejected.value.__cause__ is None  # the original holds the values
+    assert rejected.value.__cause__ is None  # the original error has the values
     return str(rejected.value)
 
 
-def test_without_any_source_the_defaults_hold() -> None:
+def test_without_any_source_there_are_defaults() -> None:
     settings = load_settings({}, {})
     assert settings == Settings()
     assert settings.input_topic == "reviews.raw"
@@ -64,7 +64,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(toml: Tom
     assert effective.origins["commit_interval_ms"] == "default"
 
 
-def test_the_file_named_by_flag_beats_the_one_in_the_environment(toml: Toml) -> None:
+def test_the_config_flag_beats_the_config_variable(toml: Toml) -> None:
     settings = load_settings({"config": toml("linger_ms = 1")}, {"SENTIMENT_CONFIG": "/does/not/exist"})
     assert settings.linger_ms == 1
 
@@ -74,26 +74,26 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert load_settings({}, {"SENTIMENT_GROUP_INSTANCE_ID": "", "SENTIMENT_CONFIG": ""}) == Settings()
 
 
-def test_variables_without_the_prefix_are_none_of_our_business() -> None:
+def test_variables_without_the_prefix_are_ignored() -> None:
     assert load_settings({}, {"LINGER_MS": "77", "PATH": "/bin"}) == Settings()
 
 
 @pytest.mark.parametrize(
     "name", sorted(Settings.model_fields.keys() - {"model", "shadow_model"})
-)  # their directories are judged when opened
-def test_a_wrong_value_is_refused_with_its_name_its_value_and_what_is_allowed(name: str) -> None:
+)  # directories are checked when the model is opened
+def test_the_error_of_a_wrong_value_has_its_name_the_value_and_the_allowed_ones(name: str) -> None:
     wrong = "" if allowed_values(name) == "any text, not empty" else "\x00" * 300
-    told = rejection({name: wrong})
-    assert told.startswith(f"{flag_name(name)} = ")
-    assert told.endswith(f": must be {allowed_values(name)}")
-    assert len(told) < 300
+    message = rejection({name: wrong})
+    assert message.startswith(f"{flag_name(name)} = ")
+    assert message.endswith(f": must be {allowed_values(name)}")
+    assert len(message) < 300
 
 
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [("linger_ms", 0, 1000), ("http_port", 0, 65535), ("threads", 1, 1024), ("max_wait_ms", 0, 60_000)],
 )
-def test_the_ends_of_a_range_are_allowed_and_no_more(name: str, low: int, high: int) -> None:
+def test_the_ends_of_a_range_are_allowed_and_nothing_beyond(name: str, low: int, high: int) -> None:
     for value in (low, high):
         assert getattr(load_settings({}, {env_name(name): str(value)}), name) == value
     for value in (low - 1, high + 1):
@@ -101,13 +101,13 @@ def test_the_ends_of_a_range_are_allowed_and_no_more(name: str, low: int, high: 
         assert rejection(environ={env_name(name): str(value)}) == expected
 
 
-def test_every_problem_is_told_on_its_own_line_in_the_spelling_of_its_source(toml: Toml) -> None:
+def test_every_problem_has_its_own_line_with_the_name_in_its_source(toml: Toml) -> None:
     config = toml('max_wait_ms = -1\nmodel_dir = "m"')
-    told = rejection(
+    message = rejection(
         {"config": config, "delivery": "exactly_once_"},
         {"SENTIMENT_HTTP_PORT": "http", "SENTIMENT_LINGERMS": "5"},
     )
-    assert told.splitlines() == [
+    assert message.splitlines() == [
         "5 settings are wrong",
         "  SENTIMENT_LINGERMS: no such setting; did you mean SENTIMENT_LINGER_MS?",
         f"  {config}: model_dir: no such setting; did you mean model?",
@@ -117,11 +117,11 @@ def test_every_problem_is_told_on_its_own_line_in_the_spelling_of_its_source(tom
     ]
 
 
-def test_an_unknown_name_that_resembles_nothing_is_just_refused() -> None:
+def test_an_unknown_name_like_no_other_is_refused_without_a_suggestion() -> None:
     assert rejection(environ={"SENTIMENT_QWXYZ": "1"}) == "SENTIMENT_QWXYZ: no such setting"
 
 
-def test_variables_that_kubernetes_makes_for_a_service_are_not_mistaken_for_settings() -> None:
+def test_variables_that_kubernetes_sets_for_a_service_are_ignored() -> None:
     service = {
         "SENTIMENT_WORKER_SERVICE_HOST": "10.0.0.1",
         "SENTIMENT_WORKER_SERVICE_PORT": "8080",
@@ -135,7 +135,7 @@ def test_variables_that_kubernetes_makes_for_a_service_are_not_mistaken_for_sett
     ("servers", "kept"),
     [("a:1", "a:1"), ("a:1, b:65535", "a:1,b:65535"), ("[::1]:9092", "[::1]:9092")],
 )
-def test_bootstrap_servers_take_a_list(servers: str, kept: str) -> None:
+def test_bootstrap_servers_can_be_a_list(servers: str, kept: str) -> None:
     assert load_settings({"bootstrap_servers": servers}, {}).bootstrap_servers == kept
 
 
@@ -148,16 +148,16 @@ def test_bootstrap_servers_take_a_list(servers: str, kept: str) -> None:
         "http://u:canary@host/?k=canary",
     ],
 )
-def test_an_endpoint_with_a_secret_in_it_is_refused_and_the_secret_is_not_shown(endpoint: str) -> None:
-    told = rejection({"traces_endpoint": endpoint})
-    assert "must be an http or https URL without login, query or fragment" in told
-    assert "canary" not in told
+def test_an_endpoint_with_a_secret_is_refused_and_the_secret_is_not_shown(endpoint: str) -> None:
+    message = rejection({"traces_endpoint": endpoint})
+    assert "must be an http or https URL without login, query or fragment" in message
+    assert "canary" not in message
 
 
 @pytest.mark.parametrize(
     "endpoint", ["/", "host:4318", "ftp://host", "http://", "http://a b", "http://host:x/", "http://[::1"]
 )
-def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+def test_an_endpoint_that_is_not_a_url_is_refused(endpoint: str) -> None:
     assert "must be an http or https URL" in rejection({"traces_endpoint": endpoint})
 
 
@@ -178,21 +178,21 @@ def test_a_broker_without_a_host_or_a_port_is_refused(servers: str) -> None:
         ("linger_ms = ", "is not TOML: Invalid value (at"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name(toml: Toml, text: str, expected: str) -> None:
+def test_the_error_of_a_wrong_file_names_the_file(toml: Toml, text: str, expected: str) -> None:
     config = toml(text)
-    told = rejection({"config": config})
-    assert config in told
-    assert expected in told
+    message = rejection({"config": config})
+    assert config in message
+    assert expected in message
 
 
-def test_a_file_that_is_not_there_is_refused_with_the_flag_that_named_it() -> None:
-    told = rejection({"config": "/does/not/exist.toml"})
-    assert told == "--config = '/does/not/exist.toml': cannot be read: No such file or directory"
+def test_the_error_of_a_missing_file_names_the_flag() -> None:
+    message = rejection({"config": "/does/not/exist.toml"})
+    assert message == "--config = '/does/not/exist.toml': cannot be read: No such file or directory"
 
 
-def test_toml_types_and_text_are_the_same_value(toml: Toml) -> None:
-    typed = load_settings({"config": toml("preserve_order = false\nhttp_port = 0\ngroup_id = 'g'")}, {})
-    text = load_settings({"preserve_order": "false", "http_port": "0", "group_id": "g"}, {})
+def test_a_typed_toml_value_equals_its_text(toml: Toml) -> None:
+    typed = load_settings({"config": toml("status_reviews = false\nhttp_port = 0\ngroup_id = 'g'")}, {})
+    text = load_settings({"status_reviews": "false", "http_port": "0", "group_id": "g"}, {})
     assert typed == text
 
 
@@ -218,7 +218,6 @@ TOKEN: dict[str, object] = {
         ({"max_inflight_records": 10}, "must not be below"),
         ({"handover_timeout_ms": 300_000}, "must be below"),
         ({"drain_timeout_ms": 300_000}, "must be below"),
-        ({"delivery": "exactly_once", "preserve_order": False}, "needs the order preserved"),
         ({"delivery": "exactly_once", "commit_interval_ms": 15_000}, "must be below"),
         ({"transactional_id": "worker-1"}, "no use without exactly_once"),
         ({"ssl_certfile": __file__, "security_protocol": "SSL"}, "one needs the other"),
@@ -237,7 +236,7 @@ def test_settings_that_contradict_each_other_are_refused(flags: dict[str, object
     assert expected in rejection(flags)
 
 
-def test_a_contradiction_names_both_sides_where_they_stand() -> None:
+def test_the_error_of_a_contradiction_names_both_settings_in_their_sources() -> None:
     assert rejection({"session_timeout_ms": 31_000}, {"SENTIMENT_MAX_POLL_INTERVAL_MS": "30000"}) == (
         "--session-timeout-ms = '31000' and SENTIMENT_MAX_POLL_INTERVAL_MS = '30000': "
         "the first must be below the second"
@@ -258,7 +257,7 @@ def test_complete_credentials_are_accepted(flags: dict[str, object]) -> None:
     assert load_settings(flags, {}).security_protocol == flags["security_protocol"]
 
 
-def test_the_secret_is_readable_on_purpose_and_masked_otherwise() -> None:
+def test_a_secret_is_masked_unless_read_explicitly() -> None:
     settings = load_settings({**CREDENTIALS, "security_protocol": "SASL_SSL"}, {})
     assert settings.sasl_password is not None
     assert settings.sasl_password.get_secret_value() == CANARY
@@ -266,7 +265,7 @@ def test_the_secret_is_readable_on_purpose_and_masked_otherwise() -> None:
     assert settings.masked()["sasl_password"] == MASK
 
 
-def test_no_message_shows_the_secret(toml: Toml) -> None:
+def test_no_error_shows_the_secret(toml: Toml) -> None:
     for problem in ({"linger_ms": "x"}, {"sasl_mechanism": "x"}, {"security_protocol": "SSL"}):
         rejection({**CREDENTIALS, **problem})
     rejection(environ={"SENTIMENT_SASL_PASSWROD": CANARY})
@@ -277,7 +276,7 @@ def test_no_message_shows_the_secret(toml: Toml) -> None:
     assert CANARY not in str(invalid.value)
 
 
-def test_a_secret_may_stand_in_a_file_that_the_environment_names(tmp_path: Path) -> None:
+def test_a_secret_can_be_in_a_file_that_a_variable_names(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(f" {CANARY} \r\n")
     flags = {**CREDENTIALS, "security_protocol": "SASL_SSL", "sasl_password": None}
@@ -295,18 +294,18 @@ def test_a_secret_may_stand_in_a_file_that_the_environment_names(tmp_path: Path)
         (CANARY.encode() + b"\xff", "is not text"),
     ],
 )
-def test_a_file_that_holds_no_secret_is_refused_with_its_variable(
+def test_the_error_of_a_file_without_a_secret_names_the_variable(
     tmp_path: Path, content: bytes | None, expected: str
 ) -> None:
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)
-    told = rejection(environ={"SENTIMENT_SASL_PASSWORD_FILE": str(file)})
-    assert "SENTIMENT_SASL_PASSWORD_FILE = " in told
-    assert expected in told
+    message = rejection(environ={"SENTIMENT_SASL_PASSWORD_FILE": str(file)})
+    assert "SENTIMENT_SASL_PASSWORD_FILE = " in message
+    assert expected in message
 
 
-def test_a_secret_given_twice_in_the_environment_is_refused(tmp_path: Path) -> None:
+def test_a_secret_given_as_variable_and_as_file_is_refused(tmp_path: Path) -> None:
     environ = {"SENTIMENT_SASL_PASSWORD": CANARY, "SENTIMENT_SASL_PASSWORD_FILE": str(tmp_path / "password")}
     assert "SENTIMENT_SASL_PASSWORD and SENTIMENT_SASL_PASSWORD_FILE: give one of them" in rejection(environ=environ)
 
@@ -315,7 +314,7 @@ def test_only_secrets_are_read_from_files() -> None:
     assert "no such setting" in rejection(environ={"SENTIMENT_SASL_USERNAME_FILE": __file__})
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().linger_ms = 6
 
@@ -326,7 +325,7 @@ def test_constructing_settings_reads_no_environment(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_is_described_and_says_what_it_takes(name: str) -> None:
+def test_every_setting_has_a_description_and_allowed_values(name: str) -> None:
     description = Settings.model_fields[name].description
     assert description
     assert description.endswith(".")
@@ -334,25 +333,25 @@ def test_every_setting_is_described_and_says_what_it_takes(name: str) -> None:
     assert "|" not in description + allowed_values(name), "breaks the table of docs/configuration.md"
 
 
-def test_names_tell_secrets() -> None:
+def test_only_passwords_are_secrets() -> None:
     assert [name for name in Settings.model_fields if is_secret(name)] == ["sasl_password", "ssl_keypassword"]
 
 
 @given(st.dictionaries(st.sampled_from(list(Settings.model_fields)), st.text()))
-def test_any_environment_is_either_accepted_or_refused_in_our_words(values: dict[str, str]) -> None:
+def test_any_environment_is_accepted_or_the_error_names_a_variable(values: dict[str, str]) -> None:
     environ = {env_name(name): value for name, value in values.items()}
     try:
         load_settings({}, environ)
     except SettingsRejected as exc:
-        told = str(exc)
+        message = str(exc)
     else:
         return
-    assert any(name in told for name in environ)
+    assert any(name in message for name in environ)
 
 
 @pytest.mark.parametrize(
     ("name", "known"),
     [("engine", choice.ENGINES), ("device", choice.DEVICES), ("precision", choice.PRECISIONS)],
 )
-def test_every_engine_device_and_precision_can_be_asked_for(name: str, known: tuple[str, ...]) -> None:
+def test_every_engine_device_and_precision_can_be_set(name: str, known: tuple[str, ...]) -> None:
     assert get_args(Settings.model_fields[name].annotation) == known

@@ -121,7 +121,7 @@ class ConfluentSource:
     @property
     def silence_s(self) -> float:
         """See Source. The library reports once a second, in `poll`, when each broker last sent anything."""
-        return time.monotonic() - self._consumer.heard_s
+        return time.monotonic() - self._consumer.received_s
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source."""

@@ -103,7 +103,7 @@ class KafkaSource:
     @property
     def silence_s(self) -> float:
         """See Source. A heartbeat is answered every 3 s at the latest, a fetch several times a second."""
-        return time.monotonic() - self._network.contact.heard_s
+        return time.monotonic() - self._network.contact.received_s
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source. When it raises, some partitions may be back already: call again."""
@@ -166,7 +166,7 @@ class KafkaSource:
 
     def _refuse_if_topic_gone(self) -> None:
         """A member may own nothing because others own all, but not because there is nothing to own."""
-        cluster = self._network.cluster  # the last answer: it stands while the broker is away
+        cluster = self._network.cluster  # the last answer, which remains valid while the broker is away
         if cluster.partitions_for_topic(self._topic) is not None:
             self._absence.topic_seen()
         elif self._topic in cluster.unauthorized_topics:

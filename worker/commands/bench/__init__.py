@@ -1,1 +1,1 @@
-"""How fast the engine is on this machine: what `sentiment-worker bench` measures, and tests/bench builds on."""
+"""How fast the engine is on this machine: the `bench` command. tests/bench uses its parts."""

@@ -1,7 +1,8 @@
-"""The engine without Kafka: its tokenizer, on word ids, on text in batches of several sizes, and one review's wait."""
+"""Measures the engine without Kafka: the tokenizer, scoring word ids, scoring text in batches, and a single review."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import cycle, islice
 from typing import Final, TypeVar
 
@@ -24,22 +25,21 @@ FIGURES: Final = {
 
 
 def measure_engine(predictor: Predictor, texts: Sequence[str], *, window: int) -> dict[str, float]:
-    """One round of FIGURES, each over all of `texts`; the predictor is warm.
+    """Measure one round of FIGURES, each over all of `texts`. The predictor must be warm.
 
-    `window` is how many reviews the worker may hold: the engine sorts and cuts so many as suits it best.
+    `window` is how many reviews the worker may hold. The engine gets that many in one call, and sorts and splits them.
     """
+
+    def rate(work: Callable[[], object]) -> float:
+        return len(texts) / _seconds(work)
+
     tokenized = predictor.tokenize(texts)
-    count = len(texts)
     waits_ms = sorted(_times_ms(predictor, islice(cycle(texts), SINGLES)))
     return {
-        "tokenizer_reviews_per_s": count / _seconds(lambda: predictor.tokenize(texts)),
-        "engine_tokenized_reviews_per_s": count
-        / _seconds(lambda: [predictor.predict(rows) for rows in _parts(tokenized, window)]),
-        "engine_text_reviews_per_s": count / _seconds(lambda: _score_all(predictor, texts, window)),
-        **{
-            f"engine_batch_{size}_reviews_per_s": count / _seconds(lambda: _score_all(predictor, texts, size))  # noqa: B023  # called at once
-            for size in BATCHES
-        },
+        "tokenizer_reviews_per_s": rate(lambda: predictor.tokenize(texts)),
+        "engine_tokenized_reviews_per_s": rate(lambda: [predictor.predict(rows) for rows in _parts(tokenized, window)]),
+        "engine_text_reviews_per_s": rate(lambda: _score_all(predictor, texts, window)),
+        **{f"engine_batch_{size}_reviews_per_s": rate(partial(_score_all, predictor, texts, size)) for size in BATCHES},
         "single_p50_ms": percentile(waits_ms, 50),
         "single_p99_ms": percentile(waits_ms, 99),
     }
@@ -51,7 +51,7 @@ def _score_all(predictor: Predictor, texts: Sequence[str], at_a_time: int) -> No
 
 
 def _times_ms(predictor: Predictor, texts: Iterator[str]) -> list[float]:
-    return [1000 * _seconds(lambda: score_texts(predictor, [text])) for text in texts]  # noqa: B023  # called at once
+    return [1000 * _seconds(partial(score_texts, predictor, [text])) for text in texts]
 
 
 def _seconds(work: Callable[[], object]) -> float:

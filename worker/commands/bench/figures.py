@@ -1,4 +1,4 @@
-"""The arithmetic that makes figures of what was measured. Pure."""
+"""Percentiles and spreads of measured values. Pure."""
 
 import math
 import statistics
@@ -17,7 +17,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Raises ValueError where there are none."""
+        """Summarize values. Raises ValueError if there are none."""
         return cls(min(values), statistics.median(values), max(values))
 
     def __str__(self) -> str:
@@ -26,13 +26,13 @@ class Spread:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of `values` that at least `percent` % of them do not exceed (nearest rank), 0 < percent <= 100."""
+    """Return the smallest of `values` that at least `percent` % do not exceed (nearest rank), 0 < percent <= 100."""
     rank = math.ceil(len(values) * percent / 100)
     return sorted(values)[max(rank, 1) - 1]
 
 
 def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Each figure over the rounds that have it."""
+    """Return each figure over the rounds that have it."""
     taken: dict[str, list[float]] = {}
     for figures in rounds:
         for name, value in figures.items():

@@ -1,4 +1,4 @@
-"""What a reader has to know of the machine to judge a figure."""
+"""The facts about the machine that a reader needs to judge a figure."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ BUSY_LOAD_PER_CORE: Final = 0.25
 
 
 def machine_facts() -> dict[str, object]:
-    """Processor, memory, versions, and how busy the machine was before anything was started."""
+    """Return processor, memory, versions, and the load of the machine so far."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     flags = set(_field(cpuinfo, "flags").split())
     return {
@@ -38,17 +38,17 @@ def _version(package: str) -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
 def is_busy(load_average_1min: float, cores: int) -> bool:
-    """Whether others use so much of the machine that single figures say little; ratios within a round still hold."""
+    """Return whether other programs distort single figures; ratios within a round still hold."""
     return load_average_1min > BUSY_LOAD_PER_CORE * cores
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process."""
+    """Return the resident memory of a process, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(_field(status, "VmRSS").removesuffix("kB")) / 1024
 

@@ -1,10 +1,10 @@
-"""Reviews to measure with where nobody gives any: their words are few, their lengths are those of film reviews."""
+"""Made-up reviews to measure with: few different words, and the lengths of film reviews."""
 
 import random
 from typing import Final
 
 SEED: Final = 20_260_101
-# As of the 2,000 reviews of the demo: the logarithm of the number of words is nearly normal.
+# Fitted to the 2,000 reviews of the demo, whose number of words has a log-normal distribution.
 MEDIAN_WORDS: Final = 173
 LOG_DEVIATION: Final = 0.63
 LONGEST_WORDS: Final = 1000
@@ -21,8 +21,8 @@ SENTENCES: Final = (
 
 
 def made_up_reviews(count: int) -> list[str]:
-    """The same `count` texts each time."""
-    dice = random.Random(SEED)  # noqa: S311  # nobody is kept out by it
+    """Return `count` texts, the same ones each time."""
+    dice = random.Random(SEED)  # noqa: S311  # it protects no secret
     return [_review(dice) for _ in range(count)]
 
 

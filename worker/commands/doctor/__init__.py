@@ -1,5 +1,5 @@
-"""`sentiment-worker doctor`: what is wrong with a set-up, and what to do.
+"""What is wrong with a set-up, and what to do: the `doctor` command.
 
-Checks are pure: a check gets facts and returns findings. `examination` gathers the facts, in an order in which the
-cause comes before what it causes, and skips what cannot be seen any more.
+Checks are pure functions from facts to findings. `examination` gathers the facts, causes before effects, and skips the
+checks whose facts it cannot get. `report` prints the findings.
 """

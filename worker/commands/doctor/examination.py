@@ -1,4 +1,4 @@
-"""Gathers the facts and has them judged: the I/O of `doctor`, top to bottom in the order of its report."""
+"""Gathers the facts and calls the checks, in the order of the report. All I/O of `doctor` is here and in `machine`."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -15,20 +15,12 @@ from worker.broker.cluster.reader import newest_records
 from worker.broker.cluster.survey import Survey, open_survey
 from worker.broker.connection import Connection
 from worker.broker.contract import Record
-from worker.commands.doctor import machine
+from worker.commands.doctor import machine, machine_checks
 from worker.commands.doctor.clock_checks import check_clock, check_stamps
-from worker.commands.doctor.findings import Finding, Verdict
+from worker.commands.doctor.findings import Finding, Severity
 from worker.commands.doctor.group_checks import check_group, check_records
-from worker.commands.doctor.machine_checks import (
-    Speed,
-    check_engine,
-    check_gpu,
-    check_memory,
-    check_port,
-    check_settings,
-)
 from worker.commands.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, fits, soften
-from worker.commands.doctor.topic_checks import Topics, check_topics
+from worker.commands.doctor.topic_checks import WorkerTopics, check_topics
 from worker.delivery.naming import transactional_id
 from worker.errors import ModelUnusable, WorkerError
 from worker.scoring.opening import open_predictor
@@ -42,32 +34,33 @@ NEWEST: Final = 20  # records of each partition
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what there is to say of a worker with these settings on this machine, as it is found.
+    """Yield the findings about a worker with these settings on this machine, each as soon as it is made.
 
-    Writes nothing to any topic and joins no group.
+    Writes to no topic and joins no group.
     """
-    yield from _broker(settings)
+    yield from _or_failure("broker", _broker(settings))
     speed = yield from _model(settings)
     yield from _machine(settings)
-    yield from check_settings(settings, speed)
+    yield from machine_checks.check_settings(settings, speed)
+
+
+def _or_failure(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings; an error that ends them becomes a failure of `check`."""
+    try:
+        yield from findings
+    except WorkerError as exc:
+        yield Finding.from_error(check, exc)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
-    try:
-        connection = connect_with(settings)
-        addresses = list(soften([_address(connection, each) for each in settings.bootstrap_servers.split(",")]))
-    except WorkerError as exc:  # a certificate or a key that cannot be used
-        yield Finding.of("broker", exc)
-        return
+    connection = connect_with(settings)
+    addresses = list(soften([_address(connection, each) for each in settings.bootstrap_servers.split(",")]))
     yield from addresses
-    if all(finding.verdict is Verdict.FAILURE for finding in addresses):
-        yield Finding.skipped("cluster", "no broker let us in: version, topics, permissions and group are not checked")
-        return
-    try:
-        with open_survey(connection, timeout_s=ANSWER_S) as survey:
-            yield from _cluster(settings, connection, survey)
-    except WorkerError as exc:
-        yield Finding.of("cluster", exc)
+    if all(finding.severity is Severity.FAILURE for finding in addresses):
+        why = "no connection to a broker: version, topics, permissions and group are not checked"
+        yield Finding.skipped("cluster", why)
+    else:
+        yield from _or_failure("cluster", _cluster(settings, connection))
 
 
 def _address(connection: Connection, address: str) -> Finding:
@@ -81,54 +74,51 @@ def _address(connection: Connection, address: str) -> Finding:
     return check_address(Attempt(found, error), connection.security_protocol)
 
 
-def _cluster(settings: Settings, connection: Connection, survey: Survey) -> Iterator[Finding]:
-    cluster = survey.cluster()
-    yield check_cluster(cluster)
-    yield check_advertised([reach(broker, timeout_s=REACH_S) for broker in cluster.brokers])
-    yield check_clock(survey.clock(), time.time())
-    found = survey.topics([settings.input_topic, settings.output_topic, settings.dlq_topic])
-    topics = Topics(found[settings.input_topic], found[settings.output_topic], found[settings.dlq_topic])
-    yield from check_topics(topics)
-    yield from _group(settings, survey, topics)
-    yield from _transactions(settings, connection, survey)
-    yield from _records(connection, topics)
+def _cluster(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    with open_survey(connection, timeout_s=ANSWER_S) as survey:
+        cluster = survey.cluster()
+        yield check_cluster(cluster)
+        yield check_advertised([reach(broker, timeout_s=REACH_S) for broker in cluster.brokers])
+        yield check_clock(survey.clock(), time.time())
+        names = (settings.input_topic, settings.output_topic, settings.dlq_topic)
+        found = survey.topics(names)
+        topics = WorkerTopics(*(found[name] for name in names))
+        yield from check_topics(topics)
+        yield from _or_failure("group", _group(settings, survey, topics))
+        yield from _or_failure("transactions", _transactions(settings, connection, survey))
+        yield from _or_failure("records", _records(connection, topics))
 
 
-def _group(settings: Settings, survey: Survey, topics: Topics) -> Iterator[Finding]:
+def _group(settings: Settings, survey: Survey, topics: WorkerTopics) -> Iterator[Finding]:
     group = settings.group_id
-    try:
-        survey.check_may_join(group)
-        yield Finding.ok("permission", f"Read on group {group}")
-        yield check_group(survey.group(group), topics.input.partitions, settings.group_instance_id)
-    except WorkerError as exc:
-        yield Finding.of("group", exc)
+    survey.check_may_join(group)
+    yield Finding.ok("permission", f"Read on group {group}")
+    yield check_group(survey.group(group), topics.input.partitions, settings.group_instance_id)
 
 
 def _transactions(settings: Settings, connection: Connection, survey: Survey) -> Iterator[Finding]:
-    """A transaction is begun only under a name of our own: one in use would be taken from a running worker."""
+    """Begin a transaction only under a random name. Under any other, that would fence a running worker."""
     if settings.delivery != "exactly_once":
         yield Finding.skipped("transactions", "delivery is at_least_once")
         return
     name = transactional_id(settings)
+    survey.check_may_transact(name)
+    if settings.group_instance_id or settings.transactional_id:
+        seen = f"Write on transactional id {name}; not tried, because a worker may use it"
+        yield Finding.ok("transactions", seen)
+        return
+    open_sink = client_named("kafka-python").transactional_sink_opener(
+        connection, transactional_id=name, transaction_timeout_ms=settings.transaction_timeout_ms
+    )
+    sink = open_sink()
     try:
-        survey.check_may_transact(name)
-        if settings.group_instance_id or settings.transactional_id:
-            yield Finding.ok("transactions", f"Write on transactional id {name}; none was begun, a worker may use it")
-            return
-        open_sink = client_named("kafka-python").transactional_sink_opener(
-            connection, transactional_id=name, transaction_timeout_ms=settings.transaction_timeout_ms
-        )
-        sink = open_sink()
-        try:
-            sink.begin()
-        finally:
-            sink.close(timeout_s=0)
-        yield Finding.ok("transactions", f"one was begun under {name} and given up")
-    except WorkerError as exc:
-        yield Finding.of("transactions", exc)
+        sink.begin()
+    finally:
+        sink.close(timeout_s=0)
+    yield Finding.ok("transactions", f"one was begun as {name}, and aborted")
 
 
-def _records(connection: Connection, topics: Topics) -> Iterator[Finding]:
+def _records(connection: Connection, topics: WorkerTopics) -> Iterator[Finding]:
     readable = [
         topic for topic in topics.all if topic.visibility == "there" and "READ" in (topic.operations or ("READ",))
     ]
@@ -136,29 +126,25 @@ def _records(connection: Connection, topics: Topics) -> Iterator[Finding]:
         yield Finding.skipped("records", "the input topic cannot be read")
         return
     records: list[Record] = []
-    try:
-        for topic in readable:
-            newest = newest_records(connection, topic.name, each=NEWEST, timeout_s=ANSWER_S)
-            records += newest
-            if topic is topics.input:
-                yield check_records(topic, newest)
-    except WorkerError as exc:
-        yield Finding.of("records", exc)
-        return
+    for topic in readable:
+        newest = newest_records(connection, topic.name, each=NEWEST, timeout_s=ANSWER_S)
+        records += newest
+        if topic is topics.input:
+            yield check_records(topic, newest)
     yield check_stamps(records, time.time())
 
 
-def _model(settings: Settings) -> Generator[Finding, None, Speed | None]:
-    """Yield findings about the model, return how fast it is here; None where it cannot be used."""
+def _model(settings: Settings) -> Generator[Finding, None, machine_checks.Speed | None]:
+    """Yield findings about the model. Return how fast it is here, or None if it cannot be used."""
     try:
         predictor = open_predictor(settings)
         yield from _self_test(predictor)
     except WorkerError as exc:
-        yield Finding.of("model", exc)
+        yield Finding.from_error("model", exc)
         return None
     speed = machine.measure_speed(predictor)
-    yield check_engine(predictor.info, speed)
-    yield check_gpu(predictor.info, settings.device, machine.gpus())
+    yield machine_checks.check_engine(predictor.info, speed)
+    yield machine_checks.check_gpu(predictor.info, settings.device, machine.gpus())
     return speed
 
 
@@ -170,15 +156,15 @@ def _self_test(predictor: Predictor) -> Iterator[Finding]:
     info = predictor.info
     yield Finding.ok(
         "model",
-        f"{info.name} {info.version}, every file as its sha256 says ({info.sha256[:12]}); "
-        f"the golden reviews are scored as they must be, to {difference:.1g}",
+        f"{info.name} {info.version}: every file matches its sha256 ({info.sha256[:12]}); "
+        f"the golden reviews are off by {difference:.1g} at most",
     )
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     memory = machine.memory()
     if memory is None:
-        yield Finding.skipped("memory", "only Linux tells how much there is")
+        yield Finding.skipped("memory", "known only on Linux")
     else:
-        yield check_memory(memory, settings)
-    yield check_port(settings, machine.look_at_port(settings.http_host, settings.http_port))
+        yield machine_checks.check_memory(memory, settings)
+    yield machine_checks.check_port(settings, machine.probe_port(settings.http_host, settings.http_port))

@@ -1,6 +1,5 @@
-"""What a check says."""
+"""What a check finds."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -8,52 +7,46 @@ from typing import Self
 from worker.errors import WorkerError
 
 
-class Verdict(StrEnum):
-    """How good it looks."""
+class Severity(StrEnum):
+    """How bad a finding is. The report calls it `verdict`."""
 
     OK = "ok"
-    WARNING = "warning"  # works, and will hurt one day
+    WARNING = "warning"  # works, but will cause trouble
     FAILURE = "failure"  # `run` would not work, or not for long
-    SKIPPED = "skipped"  # could not be seen, or does not apply
+    SKIPPED = "skipped"  # could not be checked, or does not apply
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
-    check: str  # its name for scripts, the same in every run
-    verdict: Verdict
+    check: str  # its name for scripts, always the same
+    severity: Severity
     seen: str
-    advice: str = ""  # what to do, where there is something to do
+    advice: str = ""  # what to do; empty if there is nothing to do
 
     @classmethod
     def ok(cls, check: str, seen: str) -> Self:
         """All is well."""
-        return cls(check, Verdict.OK, seen)
+        return cls(check, Severity.OK, seen)
 
     @classmethod
     def warning(cls, check: str, seen: str, advice: str) -> Self:
-        """It works; it should be otherwise."""
-        return cls(check, Verdict.WARNING, seen, advice)
+        """It works, but should be changed."""
+        return cls(check, Severity.WARNING, seen, advice)
 
     @classmethod
     def failure(cls, check: str, seen: str, advice: str) -> Self:
         """It cannot work."""
-        return cls(check, Verdict.FAILURE, seen, advice)
+        return cls(check, Severity.FAILURE, seen, advice)
 
     @classmethod
     def skipped(cls, check: str, why: str, advice: str = "") -> Self:
-        """It could not be looked at, or there is nothing to look at."""
-        return cls(check, Verdict.SKIPPED, why, advice)
+        """It could not be checked, or there is nothing to check."""
+        return cls(check, Severity.SKIPPED, why, advice)
 
     @classmethod
-    def of(cls, check: str, error: WorkerError) -> Self:
-        """A failure in the words of our error, whose last sentence says what to do."""
+    def from_error(cls, check: str, error: WorkerError) -> Self:
+        """A failure with the text of the error, whose last sentence is the advice."""
         happened, _, advice = str(error).rpartition(". ")
         return cls.failure(check, happened or advice, advice if happened else "")
-
-
-def count(findings: Iterable[Finding]) -> dict[str, int]:
-    """How many there are of each verdict."""
-    verdicts = [finding.verdict for finding in findings]
-    return {verdict.value: verdicts.count(verdict) for verdict in Verdict}

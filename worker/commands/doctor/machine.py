@@ -1,4 +1,4 @@
-"""What this machine is, asked of the operating system."""
+"""Facts about this machine: speed of the engine, memory, GPUs, the HTTP port."""
 
 import socket
 import time
@@ -10,7 +10,7 @@ from typing import Final
 from model.predictor import Predictor
 from worker.commands.doctor.machine_checks import Memory, Port, Speed
 
-WORDS: Final = 230  # of a film review, in the mean
+WORDS: Final = 230  # the mean of film reviews
 _SENTENCE: Final = "it was a fine film with great actors and a rather bad ending that nobody will remember for long "
 _BATCH: Final = 64
 _MEASURE_S: Final = 1.0
@@ -20,7 +20,7 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def measure_speed(predictor: Predictor) -> Speed:
-    """Score made-up reviews for about a second, warm."""
+    """Warm up, then score made-up reviews for about a second."""
     words = (_SENTENCE * WORDS).split()[:WORDS]
     rows = predictor.tokenize([" ".join(words)] * _BATCH)
     predictor.predict(rows)
@@ -32,7 +32,7 @@ def measure_speed(predictor: Predictor) -> Speed:
 
 
 def memory() -> Memory | None:
-    """Return what Linux tells, None elsewhere."""
+    """Return the memory as Linux reports it, or None on another system."""
     try:
         meminfo = _kilobytes(Path("/proc/meminfo").read_text().splitlines())
         status = _kilobytes(Path("/proc/self/status").read_text().splitlines())
@@ -47,12 +47,12 @@ def memory() -> Memory | None:
 
 
 def gpus() -> int:
-    """Count the GPUs that the system shows, whether a library finds them or not."""
+    """Return how many GPUs the system shows, whether a library can use them or not."""
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
-def look_at_port(host: str, port: int) -> Port:
-    """Try to listen, as `run` would; who is there already is asked whether it is a worker."""
+def probe_port(host: str, port: int) -> Port:
+    """Try to listen as `run` would. If the port is taken, find out whether a worker has it."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -74,7 +74,7 @@ def _is_worker(host: str, port: int) -> bool:
 
 
 def _kilobytes(lines: Sequence[str]) -> dict[str, int]:
-    """Read "Name:   123 kB" as bytes; other lines are left out."""
+    """Read lines like "Name:   123 kB", in bytes; skip the others."""
     parts = (line.replace(":", " ").split() for line in lines)
     return {part[0]: int(part[1]) * 1024 for part in parts if len(part) == 3 and part[2] == "kB"}
 

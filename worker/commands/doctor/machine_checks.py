@@ -1,4 +1,4 @@
-"""Can this machine do what the settings ask of it? Pure."""
+"""Can this machine do what the settings ask for? Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from model.predictor import ModelInfo
 from worker.commands.doctor.findings import Finding
 from worker.settings.schema import Settings
 
-COPIES: Final = 2  # of what is held: as bytes, and as the texts and words made of them
-LEAST_SESSION_MS: Final = 6_000  # group.min.session.timeout.ms, as brokers have it by default
+COPIES: Final = 2  # of each review in flight: its bytes, and its text or word ids
+LEAST_SESSION_MS: Final = 6_000  # the brokers' default of group.min.session.timeout.ms
 
 Port = Literal["free", "a worker", "taken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What the engine did on this machine, just now."""
+    """How fast the engine was on this machine just now."""
 
     reviews_per_s: float
     words: int  # of each review
@@ -28,29 +28,29 @@ class Memory:
 
     used: int  # by this process, with the model loaded
     limit: int  # of the container, or of the machine
-    available: int  # without taking it from anybody
+    available: int  # free without taking it from another process
 
 
 def check_engine(info: ModelInfo, speed: Speed) -> Finding:
-    """Which engine was chosen, and about how fast it is."""
+    """Report the engine that was chosen, and about how fast it is."""
     rate = f"about {speed.reviews_per_s:,.0f} reviews/s of {speed.words} words each"
     return Finding.ok("engine", f"{info.engine}: {rate}")
 
 
 def check_gpu(info: ModelInfo, device: str, devices: int) -> Finding:
-    """Whether a GPU of this machine is left unused; `devices` are those that the system shows."""
+    """Check whether a GPU is unused by mistake. `devices` is how many the operating system shows."""
     if not devices:
         return Finding.skipped("gpu", "this machine shows none")
     if "cuda" in info.engine:
-        return Finding.ok("gpu", f"{devices} there, and the engine computes on one")
+        return Finding.ok("gpu", f"{devices} found, and the engine uses one")
     if device == "cpu":
-        return Finding.ok("gpu", f"{devices} there, unused: SENTIMENT_DEVICE is cpu")
+        return Finding.ok("gpu", f"{devices} found, unused because SENTIMENT_DEVICE is cpu")
     advice = "Check the driver against the CUDA version of the installed torch, or set SENTIMENT_DEVICE=cpu"
-    return Finding.warning("gpu", f"{devices} there, and the engine does not find any ({info.engine})", advice)
+    return Finding.warning("gpu", f"{devices} found, but the engine finds none ({info.engine})", advice)
 
 
 def check_memory(memory: Memory, settings: Settings) -> Finding:
-    """What is held at most, against what there is."""
+    """Compare the most memory that the worker needs with what there is."""
     held = COPIES * settings.max_inflight_bytes
     seen = (
         f"{_mib(memory.used)} with the model, up to {_mib(held)} more for reviews in flight; "
@@ -65,57 +65,52 @@ def check_memory(memory: Memory, settings: Settings) -> Finding:
 
 
 def check_port(settings: Settings, port: Port) -> Finding:
-    """Whether `run` could listen."""
+    """Check whether `run` could listen."""
     address = f"{settings.http_host}:{settings.http_port}"
     advice = "Set SENTIMENT_HTTP_PORT to a free one (0 takes any), SENTIMENT_HTTP_HOST to an address of this machine"
     if port == "free":
         return Finding.ok("http port", f"{address} is free")
     if port == "a worker":
         return Finding.warning("http port", f"{address}: a sentiment-worker answers there already", advice)
-    return Finding.failure("http port", f"{address} cannot be listened on: it is taken, or not of this machine", advice)
+    seen = f"{address} cannot be listened on: it is taken, or not an address of this machine"
+    return Finding.failure("http port", seen, advice)
 
 
 def check_settings(settings: Settings, speed: Speed | None) -> Iterator[Finding]:
-    """Yield what is allowed and still not wise; `speed` is unknown where the model does not load."""
+    """Yield settings that are valid but unwise. `speed` is None if the model does not load."""
     findings = [*_membership(settings), *([] if speed is None else _times(settings, speed))]
-    yield from findings or [Finding.ok("settings", "nothing to remark")]
+    yield from findings or [Finding.ok("settings", "no problem found")]
 
 
 def _membership(settings: Settings) -> Iterator[Finding]:
     if settings.session_timeout_ms < LEAST_SESSION_MS:
-        yield Finding.warning(
-            "settings",
-            f"session_timeout_ms is {settings.session_timeout_ms}: brokers refuse less than {LEAST_SESSION_MS}",
-            "Raise SENTIMENT_SESSION_TIMEOUT_MS, if nobody has lowered the broker's group.min.session.timeout.ms",
-        )
+        seen = f"session_timeout_ms is {settings.session_timeout_ms}: brokers reject less than {LEAST_SESSION_MS}"
+        advice = "Raise SENTIMENT_SESSION_TIMEOUT_MS, unless the broker's group.min.session.timeout.ms was lowered"
+        yield Finding.warning("settings", seen, advice)
     named = settings.group_instance_id or settings.transactional_id
     if settings.delivery == "exactly_once" and not named:
-        yield Finding.warning(
-            "settings",
-            "exactly_once without a name: a killed worker's open transaction holds readers up until it times out",
-            "Set SENTIMENT_GROUP_INSTANCE_ID, stable for each worker (a pod's name)",
-        )
+        seen = "exactly_once without a name: the open transaction of a killed worker blocks readers until it times out"
+        advice = "Set SENTIMENT_GROUP_INSTANCE_ID, stable for each worker (a pod's name)"
+        yield Finding.warning("settings", seen, advice)
 
 
 def _times(settings: Settings, speed: Speed) -> Iterator[Finding]:
-    drain_s = settings.max_inflight_records / speed.reviews_per_s
+    records, drain_s = settings.max_inflight_records, settings.max_inflight_records / speed.reviews_per_s
     if drain_s * 1000 > settings.drain_timeout_ms:
-        yield Finding.warning(
-            "settings",
-            f"to finish max_inflight_records ({settings.max_inflight_records}) takes about {drain_s:.0f} s here, "
-            f"drain_timeout_ms is {settings.drain_timeout_ms}",
-            "Lower SENTIMENT_MAX_INFLIGHT_RECORDS or raise SENTIMENT_DRAIN_TIMEOUT_MS: else a stop leaves work undone",
+        seen = (
+            f"to finish max_inflight_records ({records}) takes about {drain_s:.0f} s here, "
+            f"drain_timeout_ms is {settings.drain_timeout_ms}"
         )
+        advice = "Lower SENTIMENT_MAX_INFLIGHT_RECORDS or raise SENTIMENT_DRAIN_TIMEOUT_MS, so that a stop can finish"
+        yield Finding.warning("settings", seen, advice)
     batch_s = settings.max_batch_reviews / speed.reviews_per_s
-    limits = {name: getattr(settings, name) for name in ("stall_timeout_ms", "max_poll_interval_ms")}
-    for name, limit_ms in limits.items():
+    for name in ("stall_timeout_ms", "max_poll_interval_ms"):
+        limit_ms = getattr(settings, name)
         if batch_s * 1000 > limit_ms / 2:
-            yield Finding.warning(
-                "settings",
-                f"a batch of max_batch_reviews ({settings.max_batch_reviews}) takes about {batch_s:.0f} s here, "
-                f"{name} is {limit_ms}",
-                f"Lower SENTIMENT_MAX_BATCH_REVIEWS, or raise SENTIMENT_{name.upper()}",
-            )
+            batch = f"a batch of max_batch_reviews ({settings.max_batch_reviews})"
+            seen = f"{batch} takes about {batch_s:.0f} s here, {name} is {limit_ms}"
+            advice = f"Lower SENTIMENT_MAX_BATCH_REVIEWS, or raise SENTIMENT_{name.upper()}"
+            yield Finding.warning("settings", seen, advice)
 
 
 def _mib(size_bytes: int) -> str:

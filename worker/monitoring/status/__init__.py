@@ -1,4 +1,4 @@
-"""The status page: what an operator wants to know of this worker within five seconds. See docs/decisions/0017.
+"""The status page: what this worker does now, at a glance. See docs/decisions/0017.
 
-The loop feeds a `Recorder`; a request turns what it holds into a `StatusDocument`, and that into a page.
+The loop records in a `Recorder`. A request turns what it holds into a `StatusDocument`, and that into a page.
 """

@@ -1,23 +1,24 @@
-"""`/status.json`: what the worker is and does, for scripts and for the page. Pure.
+"""`/status.json`: what the worker is and does, for scripts and for the status page. Pure.
 
-Its JSON Schema in `docs/schemas/` is generated from this file. Fields may be added, never renamed, removed or given
-another meaning without a new `status_version`.
+Its JSON Schema in `docs/schemas/` is generated from this file. Fields may be added. A field that is renamed, removed
+or given another meaning needs a new `status_version`.
 """
 
-from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 import worker
 from worker.monitoring.health import Health, State
-from worker.monitoring.status.history import SLOT_S, Span, together
-from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview, Standing
+from worker.monitoring.observer import Standing
+from worker.monitoring.status.history import SLOT_S, Period, merged
+from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview
 from worker.scoring.batcher import Trigger
 from worker.scoring.pricing import Budget, Why
 from worker.settings.schema import Settings
-from worker.wire.messages import Reason
+from worker.wire.reasons import Reason
 
 STATUS_VERSION: Final = 1
 SLOTS_OF_A_MINUTE: Final = round(60 / SLOT_S)
@@ -27,13 +28,16 @@ class _Part(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
 
+P = TypeVar("P", bound=_Part)
+
+
 class ModelStatus(_Part):
     """The model that scores."""
 
     name: str
     version: str
     sha256: str = Field(description="Digest of the artifact's manifest.")
-    engine: str = Field(description="What runs it, for people.")
+    engine: str = Field(description="What computes it, in words.")
 
 
 class PartitionStatus(_Part):
@@ -41,20 +45,26 @@ class PartitionStatus(_Part):
 
     topic: str
     partition: int
-    lag: int | None = Field(description="Records not read yet; null while no fetch has told.")
+    lag: int | None = Field(description="Records not read yet; null until a fetch returns it.")
 
 
 class AssignmentStatus(_Part):
-    """The partitions, and what is held of them, as the loop saw it last; it looks once a second."""
+    """The partitions and what is held of them when the loop last looked, about once a second."""
 
     at: datetime
     partitions: list[PartitionStatus]
     held_records: int = Field(description="Read and not finished.")
     held_bytes: int
 
+    @property
+    def lag(self) -> int | None:
+        """Records not read yet in all partitions whose lag is known; None if none is."""
+        known = [partition.lag for partition in self.partitions if partition.lag is not None]
+        return sum(known) if known else None
+
 
 class StoredStatus(_Part):
-    """What the broker stored within a time."""
+    """What the broker stored in a period."""
 
     began_at: datetime
     ended_at: datetime
@@ -68,16 +78,16 @@ class StoredStatus(_Part):
 
 
 class BatchingStatus(_Part):
-    """How large the next batch may be, and what that was chosen from."""
+    """How large the next batch may be, and why."""
 
     budget_tokens: int = Field(description="Padded tokens of one batch.")
     why: Why = Field(
-        description="fixed: no latency target is set; learning: no batch was computed yet; target: what the target "
-        "leaves time for; behind: what waits takes longer than the target, so the largest is the soonest."
+        description="fixed: no latency target is set; learning: no batch was computed yet; target: the largest that "
+        "meets the latency target; behind: the waiting reviews take longer than the target, so batches are the largest."
     )
     target_s: float | None = Field(description="The latency target, if one is set.")
-    batch_s: float | None = Field(description="What the engine takes for a batch, whatever is in it, as learned.")
-    token_s: float | None = Field(description="What it takes for each padded token, as learned.")
+    batch_s: float | None = Field(description="Fixed cost of a batch in the engine, estimated.")
+    token_s: float | None = Field(description="Cost of each padded token, estimated.")
 
 
 class BatchStatus(_Part):
@@ -85,9 +95,9 @@ class BatchStatus(_Part):
 
     at: datetime
     reviews: int
-    trigger: Trigger = Field(description="What made it leave.")
+    trigger: Trigger = Field(description="Why it was sent to the engine.")
     tokens: int
-    padding_ratio: float = Field(description="Padding / what the engine computed over.")
+    padding_ratio: float = Field(description="Share of padding in what the engine computed.")
     waited_s: float = Field(description="How long its oldest review waited for the engine.")
     inference_s: float
 
@@ -120,7 +130,7 @@ class SettingStatus(_Part):
 
 
 class StatusDocument(_Part):
-    """What a worker is and does at one moment. Of lists the newest comes first, of slots the oldest."""
+    """What a worker is and does at one moment. Lists begin with the newest entry, `slots` with the oldest."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, title="Status")
 
@@ -131,14 +141,14 @@ class StatusDocument(_Part):
     live: bool
     ready: bool
     uptime_s: float
-    last_turn_age_s: float = Field(description="Since the loop came around; it hangs if long.")
+    last_turn_age_s: float = Field(description="Seconds since the last loop iteration; large means stuck.")
     version: str = Field(description="Of the worker.")
     model: ModelStatus | None = Field(description="Null until it is loaded.")
     assignment: AssignmentStatus | None = Field(description="Null until the loop turns.")
     last_minute: StoredStatus
     last_15_minutes: StoredStatus
     slots: list[StoredStatus] = Field(
-        description=f"The last 15 minutes, {SLOT_S:g} s each; the one under way is left out."
+        description=f"The last 15 minutes, {SLOT_S:g} s each, without the one that is still being filled."
     )
     batching: BatchingStatus | None = Field(description="Null until the loop turns.")
     batches: list[BatchStatus]
@@ -148,7 +158,7 @@ class StatusDocument(_Part):
 
 
 def status_document(seen: Seen, health: Health, settings: Settings, *, now_s: float, at: datetime) -> StatusDocument:
-    """Say how things are at `now_s`, monotonic, which is `at`. The state is judged now, not when the loop looked."""
+    """Describe the worker, and judge its state, at `now_s`, monotonic seconds; `at` is the date of that moment."""
     when = _Calendar(now_s, at)
     state, reason = health.state(now_s)
     return StatusDocument(
@@ -162,19 +172,19 @@ def status_document(seen: Seen, health: Health, settings: Settings, *, now_s: fl
         version=worker.__version__,
         model=None if seen.model is None else ModelStatus.model_validate(seen.model, from_attributes=True),
         assignment=None if seen.standing is None else _assignment(seen.standing, when),
-        last_minute=_stored(together(seen.spans[-SLOTS_OF_A_MINUTE:]), when),
-        last_15_minutes=_stored(together(seen.spans), when),
-        slots=[_stored(span, when) for span in seen.spans[:-1]],
+        last_minute=_stored(merged(seen.periods[-SLOTS_OF_A_MINUTE:]), when),
+        last_15_minutes=_stored(merged(seen.periods), when),
+        slots=[_stored(period, when) for period in seen.periods[:-1]],
         batching=None if seen.standing is None else _batching(seen.standing.budget),
-        batches=[_batch(batch, when) for batch in seen.batches],
-        dead_letters=[_dead_letter(dead_letter, when) for dead_letter in seen.dead_letters],
-        reviews=_reviews(seen.reviews, when),
+        batches=[_dated(BatchStatus, batch, when) for batch in seen.batches],
+        dead_letters=[_dated(DeadLetterStatus, letter, when) for letter in seen.dead_letters],
+        reviews=None if seen.reviews is None else [_dated(ReviewStatus, review, when) for review in seen.reviews],
         settings=_settings(settings),
     )
 
 
 class _Calendar:
-    """Turns monotonic times into dates."""
+    """Converts monotonic times to dates."""
 
     def __init__(self, now_s: float, at: datetime) -> None:
         self._now_s = now_s
@@ -196,15 +206,15 @@ def _assignment(standing: Standing, when: _Calendar) -> AssignmentStatus:
     )
 
 
-def _stored(span: Span, when: _Calendar) -> StoredStatus:
+def _stored(period: Period, when: _Calendar) -> StoredStatus:
     return StoredStatus(
-        began_at=when(span.began_s),
-        ended_at=when(span.ended_s),
-        reviews=span.scored,
-        reviews_per_s=span.scored_per_s,
-        dead_letters=span.dead_letters,
-        p50_s=span.quantile_s(0.5),
-        p99_s=span.quantile_s(0.99),
+        began_at=when(period.began_s),
+        ended_at=when(period.ended_s),
+        reviews=period.scored,
+        reviews_per_s=period.scored_per_s,
+        dead_letters=period.dead_letters,
+        p50_s=period.quantile_s(0.5),
+        p99_s=period.quantile_s(0.99),
     )
 
 
@@ -219,39 +229,9 @@ def _batching(budget: Budget) -> BatchingStatus:
     )
 
 
-def _batch(batch: SeenBatch, when: _Calendar) -> BatchStatus:
-    return BatchStatus(
-        at=when(batch.finished_s),
-        reviews=batch.reviews,
-        trigger=batch.trigger,
-        tokens=batch.tokens,
-        padding_ratio=batch.padding_ratio,
-        waited_s=batch.waited_s,
-        inference_s=batch.inference_s,
-    )
-
-
-def _dead_letter(letter: SeenDeadLetter, when: _Calendar) -> DeadLetterStatus:
-    topic, partition = letter.partition
-    return DeadLetterStatus(
-        at=when(letter.stored_s),
-        topic=topic,
-        partition=partition,
-        offset=letter.offset,
-        reason=letter.reason,
-        error=letter.error,
-    )
-
-
-def _reviews(reviews: Sequence[SeenReview] | None, when: _Calendar) -> list[ReviewStatus] | None:
-    if reviews is None:
-        return None
-    return [
-        ReviewStatus(
-            at=when(review.stored_s), review_id=review.review_id, sentiment=review.sentiment, score=review.score
-        )
-        for review in reviews
-    ]
+def _dated(part: type[P], seen: SeenBatch | SeenDeadLetter | SeenReview, when: _Calendar) -> P:
+    """Return `part` with the fields of `seen`, at its date."""
+    return part.model_validate(asdict(seen) | {"at": when(seen.at_s)})
 
 
 def _settings(settings: Settings) -> dict[str, SettingStatus]:

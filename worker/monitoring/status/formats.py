@@ -1,5 +1,6 @@
-"""Numbers as people read them. Pure."""
+"""Numbers as people read them; filters of the page's template. Pure."""
 
+from datetime import datetime
 from typing import Final
 
 NOTHING: Final = "–"
@@ -7,7 +8,7 @@ UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def number(value: float | None) -> str:
-    """Three digits or all before the point: 0.25, 12.3, 1,834."""
+    """Three digits, or all digits before the point: 0.25, 12.3, 1,834."""
     if value is None:
         return NOTHING
     if value == int(value) or value >= 100:
@@ -16,7 +17,7 @@ def number(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """In the unit that leaves a short number: 8.2 ms, 106 ms, 1.24 s, 3 min 20 s, 2 d 4 h."""
+    """In the unit that gives a short number: 8.2 ms, 106 ms, 1.24 s, 3 min 20 s, 2 d 4 h."""
     if seconds is None:
         return NOTHING
     if seconds < 0.9995:
@@ -31,8 +32,16 @@ def duration(seconds: float | None) -> str:
     raise AssertionError(seconds)
 
 
-def size(in_bytes: int) -> str:
-    """In the binary unit that leaves a short number: 512 B, 1.5 MiB."""
+def ago(at: datetime, now: datetime) -> str:
+    """Whole seconds from `at` to `now`: "2 s ago", or "now"."""
+    seconds = round((now - at).total_seconds())
+    return f"{duration(seconds)} ago" if seconds else "now"
+
+
+def size(in_bytes: int | None) -> str:
+    """In the binary unit that gives a short number: 512 B, 1.50 MiB."""
+    if in_bytes is None:
+        return NOTHING
     value, units = float(in_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]

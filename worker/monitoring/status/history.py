@@ -1,7 +1,7 @@
-"""The last 15 minutes in slots of 15 seconds: how much was stored, and how long it took. Pure; bounded.
+"""Counts and latencies of the last 15 minutes, in slots of 15 seconds. Pure; bounded.
 
-Latencies are counted in buckets, the bound of each 2**(1/8) times the one before, so a quantile is within 10 % of the
-true one, from a millisecond to 12 days.
+Latencies are counted in buckets. The bound of each bucket is 2**(1/8) times the one before, so a quantile between 1 ms
+and 12 days is within 10 % of the exact one.
 """
 
 from bisect import bisect_left
@@ -17,23 +17,23 @@ LATENCY_BOUNDS: Final = tuple(0.001 * 2 ** (step / 8) for step in range(241))  #
 
 
 @dataclass(slots=True)
-class Span:
+class Period:
     """What was stored between two moments, monotonic seconds."""
 
     began_s: float
     ended_s: float
     scored: int = 0
     dead_letters: int = 0
-    latencies: Counter[int] = field(default_factory=Counter)  # bucket to results in it
+    latencies: Counter[int] = field(default_factory=Counter)  # results in each bucket
 
     @property
     def scored_per_s(self) -> float:
-        """Results a second; 0 for a span without length."""
+        """Results a second; 0 for a period of no length."""
         duration_s = self.ended_s - self.began_s
         return self.scored / duration_s if duration_s > 0 else 0.0
 
     def quantile_s(self, below: float) -> float | None:
-        """The latency that this share of the results is below; None when none was counted."""
+        """The latency below which this share of the results lies; None without results."""
         missing = below * self.latencies.total()
         for bucket, count in sorted(self.latencies.items()):
             if count >= missing:
@@ -43,58 +43,58 @@ class Span:
 
 
 class History:
-    """A ring of slots; the one under way is the last. Times must not go back."""
+    """A ring of slots; the last one is still being filled. Times must not go back."""
 
     def __init__(self, now_s: float) -> None:
         self._began_s = now_s
-        self._ring: list[tuple[int, Span] | None] = [None] * (SLOTS + 1)
+        self._ring: list[tuple[int, Period] | None] = [None] * (SLOTS + 1)
 
     def add(self, now_s: float, *, scored: int, dead_letters: int, latencies_s: Iterable[float]) -> None:
-        """Count what was stored by now."""
+        """Count what was stored since the last call."""
         number = self._number(now_s)
         entry = self._ring[number % len(self._ring)]
         if entry is None or entry[0] != number:
             entry = self._ring[number % len(self._ring)] = (number, self._empty(number))
-        span = entry[1]
-        span.scored += scored
-        span.dead_letters += dead_letters
-        span.latencies.update(map(bisect_left, repeat(LATENCY_BOUNDS), latencies_s))
+        period = entry[1]
+        period.scored += scored
+        period.dead_letters += dead_letters
+        period.latencies.update(map(bisect_left, repeat(LATENCY_BOUNDS), latencies_s))
 
-    def spans(self, now_s: float) -> list[Span]:
-        """The slots of the last 15 minutes or since the beginning, oldest first; copies. The last ends now."""
+    def periods(self, now_s: float) -> list[Period]:
+        """Copies of the slots of the last 15 minutes, or since the start; oldest first. The last one ends now."""
         last = self._number(now_s)
-        spans = [self._copy(number) for number in range(max(0, last - SLOTS), last + 1)]
-        spans[-1].ended_s = now_s
-        return spans
+        periods = [self._copy(number) for number in range(max(0, last - SLOTS), last + 1)]
+        periods[-1].ended_s = now_s
+        return periods
 
-    def _copy(self, number: int) -> Span:
+    def _copy(self, number: int) -> Period:
         entry = self._ring[number % len(self._ring)]
         copy = self._empty(number)
-        return together([copy, entry[1]]) if entry is not None and entry[0] == number else copy
+        return merged([copy, entry[1]]) if entry is not None and entry[0] == number else copy
 
-    def _empty(self, number: int) -> Span:
+    def _empty(self, number: int) -> Period:
         began_s = self._began_s + number * SLOT_S
-        return Span(began_s, began_s + SLOT_S)
+        return Period(began_s, began_s + SLOT_S)
 
     def _number(self, now_s: float) -> int:
         return int((now_s - self._began_s) // SLOT_S)
 
 
-def together(spans: Sequence[Span]) -> Span:
-    """All of `spans`, at least one, as one: from the beginning of the first to the end of the last."""
+def merged(periods: Sequence[Period]) -> Period:
+    """One period for all of `periods`, at least one: from the beginning of the first to the end of the last."""
     latencies: Counter[int] = Counter()
-    for span in spans:
-        latencies.update(span.latencies)
-    return Span(
-        began_s=spans[0].began_s,
-        ended_s=spans[-1].ended_s,
-        scored=sum(span.scored for span in spans),
-        dead_letters=sum(span.dead_letters for span in spans),
+    for period in periods:
+        latencies.update(period.latencies)
+    return Period(
+        began_s=periods[0].began_s,
+        ended_s=periods[-1].ended_s,
+        scored=sum(period.scored for period in periods),
+        dead_letters=sum(period.dead_letters for period in periods),
         latencies=latencies,
     )
 
 
 def _within_s(bucket: int, share: float) -> float:
-    """The latency that `share` of a bucket lies below; nothing is told apart below the first bound, beyond the last."""
+    """The latency below which `share` of a bucket lies. Below the first bound or above the last, it is that bound."""
     lower, upper = (LATENCY_BOUNDS[min(max(0, edge), len(LATENCY_BOUNDS) - 1)] for edge in (bucket - 1, bucket))
     return lower * float((upper / lower) ** share)

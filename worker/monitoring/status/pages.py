@@ -1,4 +1,4 @@
-"""Where the status page meets the HTTP server: which path answers with what."""
+"""The paths of the status page and what the HTTP server answers to them."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ STATIC: Final = {"/status.css": "text/css; charset=utf-8", "/status.js": "text/j
 def status_pages(
     recorder: Recorder, health: Health, settings: Settings, *, clock: Callable[[], float] = time.monotonic
 ) -> Pages:
-    """Return the pages by their paths; each is made when it is asked for, from any thread."""
+    """Return the pages by path. Each request makes its page again, in its own thread."""
 
     def status() -> StatusDocument:
         now_s = clock()

@@ -1,5 +1,5 @@
-// Keeps the status page up to date: asks the server for the page again and carries over what has changed,
-// so that focus, selection and opened details stay. There is one renderer, and it is the server's.
+// Keeps the status page up to date: fetches the page again and copies what has changed, so that focus, selection and
+// opened details stay. Only the server renders.
 "use strict";
 
 const PERIOD_MS = 2000;
@@ -11,70 +11,70 @@ const pause = document.getElementById("pause");
 let paused = false;
 let timer = 0;
 
-function carryOver(old, fresh) {
-  if (old.nodeName !== fresh.nodeName) {
-    old.replaceWith(document.importNode(fresh, true));
+function update(old, latest) {
+  if (old.nodeName !== latest.nodeName) {
+    old.replaceWith(document.importNode(latest, true));
   } else if (old.nodeType === Node.ELEMENT_NODE) {
-    carryOverAttributes(old, fresh);
-    carryOverChildren(old, fresh);
-  } else if (old.data !== fresh.data) {
-    old.data = fresh.data;
+    updateAttributes(old, latest);
+    updateChildren(old, latest);
+  } else if (old.data !== latest.data) {
+    old.data = latest.data;
   }
 }
 
-function carryOverAttributes(old, fresh) {
+function updateAttributes(old, latest) {
   const opened = old.nodeName === "DETAILS" ? ["open"] : []; // the reader's choice
   for (const name of old.getAttributeNames()) {
-    if (!fresh.hasAttribute(name) && !opened.includes(name)) old.removeAttribute(name);
+    if (!latest.hasAttribute(name) && !opened.includes(name)) old.removeAttribute(name);
   }
-  for (const name of fresh.getAttributeNames()) {
-    const value = fresh.getAttribute(name);
+  for (const name of latest.getAttributeNames()) {
+    const value = latest.getAttribute(name);
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
 }
 
-function carryOverChildren(old, fresh) {
-  const pairs = Math.min(old.childNodes.length, fresh.childNodes.length);
-  const added = [...fresh.childNodes].slice(pairs);
+function updateChildren(old, latest) {
+  const pairs = Math.min(old.childNodes.length, latest.childNodes.length);
+  const added = [...latest.childNodes].slice(pairs);
   while (old.childNodes.length > pairs) old.lastChild.remove();
-  [...old.childNodes].forEach((child, index) => carryOver(child, fresh.childNodes[index]));
+  [...old.childNodes].forEach((child, index) => update(child, latest.childNodes[index]));
   old.append(...added.map((child) => document.importNode(child, true)));
 }
 
-function say(text) {
+function notify(text) {
   if (notice.textContent !== text) notice.textContent = text;
   main.classList.toggle("old", text !== "");
 }
 
-async function look() {
+async function refresh() {
   try {
     const answer = await fetch("./", { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
     if (!answer.ok) throw new Error(answer.statusText);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.title = fresh.title;
-    carryOver(main, fresh.querySelector("main"));
-    say("");
+    const latest = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.title = latest.title;
+    update(main, latest.querySelector("main"));
+    notify("");
   } catch {
     if (!main.classList.contains("old")) {
-      say(`No answer since ${new Date().toLocaleTimeString()}: this is how it was.`);
+      notify(`No answer since ${new Date().toLocaleTimeString()}. The page shows the last answer.`);
     }
   }
 }
 
-async function keepLooking() {
+async function keepRefreshing() {
   clearTimeout(timer);
-  if (!paused && !document.hidden) await look();
+  if (!paused && !document.hidden) await refresh();
   clearTimeout(timer);
-  timer = setTimeout(keepLooking, PERIOD_MS);
+  timer = setTimeout(keepRefreshing, PERIOD_MS);
 }
 
 pause.addEventListener("click", () => {
   paused = !paused;
   pause.setAttribute("aria-pressed", String(paused));
-  if (!paused) keepLooking();
+  if (!paused) keepRefreshing();
 });
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) keepLooking();
+  if (!document.hidden) keepRefreshing();
 });
 pause.hidden = false;
-timer = setTimeout(keepLooking, PERIOD_MS);
+timer = setTimeout(keepRefreshing, PERIOD_MS);

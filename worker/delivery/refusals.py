@@ -1,29 +1,23 @@
-"""What the broker said of one message, as what the loop must do about it."""
+"""What the loop must do after the broker failed to store a message."""
 
-import logging
 from collections.abc import Iterable
 
 from worker.broker.contract import Receipt
 from worker.delivery.outcomes import Outcome
-from worker.errors import (
-    AccessDenied,
-    BrokerRefused,
-    DeadLetterRefused,
-    DeliveryFailed,
-    WorkerError,
-)
-
-log = logging.getLogger(__name__)
+from worker.errors import AccessDenied, BrokerRefused, DeadLetterRefused, DeliveryFailed, WorkerError
 
 
 def worst_failure(in_flight: Iterable[tuple[Outcome, Receipt]]) -> tuple[Outcome, WorkerError]:
-    """What came with a refused message fails as not delivered, even what was sent before it: the refusal tells more."""
+    """Return a refused outcome if there is one, else any failed one.
+
+    When the broker refuses a message, messages sent with it fail too, as not delivered. Only the refusal has the cause.
+    """
     failures = [(outcome, receipt.error) for outcome, receipt in in_flight if receipt.error is not None]
     return min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
 
 
-def blame(outcome: Outcome, error: WorkerError) -> WorkerError:
-    """Turn what the broker said of one message into what the loop must do."""
+def error_to_raise(outcome: Outcome, error: WorkerError) -> WorkerError:
+    """Return the error of a message with the name of its record. A refused dead letter becomes DeadLetterRefused."""
     if not isinstance(error, BrokerRefused | AccessDenied):
         return error
     topic, partition = outcome.record.partition
@@ -31,6 +25,6 @@ def blame(outcome: Outcome, error: WorkerError) -> WorkerError:
     if outcome.dead_because is not None:
         return DeadLetterRefused(
             f"the dead letter of {where} could not be stored in {outcome.message.topic}: {error}. "
-            "Mend that topic (size limit, permissions) and start the worker again; nothing was lost"
+            "Fix that topic (size limit, permissions) and restart the worker; nothing was lost"
         )
     return type(error)(f"the result of {where} could not be stored: {error}")
