@@ -15,6 +15,8 @@ from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, W
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # keeps absurd messages off the wire; the topic has its own limit
 METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
 RETRY_BACKOFF_MS: Final = 20
+BATCH_BYTES: Final = 262_144
+DELIVERY_TIMEOUT_MS: Final = 120_000
 SLICE_S: Final = 0.1
 LAST_ANSWERS_S: Final = 1.0  # for outcomes that are on their way when a producer is shut down
 OPEN_S: Final = 10.0  # for the coordinator to end a transaction that an earlier producer left open
@@ -24,7 +26,10 @@ _REMEMBER_S: Final = 1.0
 class ClientSink(ABC):
     """See `worker.broker.contract.Sink`. A subclass drives one library's producer."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection, learned: dict[str, Any] | None) -> None:
+        """Take and extend what earlier sinks `learned`: settings of the library. See `opener`."""
+        self._connection = connection
+        self._learned = {} if learned is None else learned
         self._in_flight: deque[Sent] = deque()
         self._unusable: dict[str, tuple[Deadline, WorkerError]] = {}  # topics that accept nothing: for how long, why
         self._ended = False  # a message failed: nothing is sent until `flush`

@@ -16,7 +16,7 @@ class Library(ClientSink):
     """A sink whose library does what a test says."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Connection("localhost:1"), None)
         self.opened = 0
         self.sent: list[Sent] = []
         self.unaccepted: WorkerError | None = None
@@ -112,11 +112,11 @@ def test_no_answer_is_fatal_until_a_sink_was_opened_once() -> None:
             raise answer
         return "sink"
 
-    open_next = opener(open_sink, Connection("localhost:1"), linger_ms=5)
+    open_next = opener(open_sink, Connection("localhost:1"), delivery_timeout_ms=5)
     with pytest.raises(BrokerUnreachable, match="no answer"):
         open_next()
     assert open_next() == "sink"
     with pytest.raises(BrokerUnavailable):
         open_next()
-    assert settings == [{"linger_ms": 5, "learned": {}}] * 3
+    assert settings == [{"delivery_timeout_ms": 5, "learned": {}}] * 3
     assert settings[0]["learned"] is settings[2]["learned"]

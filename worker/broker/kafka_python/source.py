@@ -10,6 +10,7 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import TopicAuthorizationFailedError
 
+from worker.broker import reading
 from worker.broker.connection import Connection
 from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
@@ -19,7 +20,6 @@ from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.positions import Positions
 from worker.broker.kafka_python.repairs import before_poll, keep_joins, read_any_header_name
 from worker.broker.ownership import Ownership
-from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Subscription, TopicAbsence, topic_gone
 from worker.errors import AssignmentLost, BrokerUnavailable, WorkerError
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,11 @@ class KafkaSource:
 
         Raises BrokerUnreachable, AccessDenied or SettingsRejected.
         """
-        self._subscription = Subscription(**subscription)
+        self._subscription = reading.Subscription(**subscription)
         self._topic = self._subscription.topic
         self._ownership = Ownership[TopicPartition](self._subscription.group_id)
         self._assignment = Assignment(self._ownership)
-        self._absence = TopicAbsence()
+        self._absence = reading.TopicAbsence()
         self._closed = False
         self._consumer, self._network = open_client(KafkaConsumer, connection, **_settings(self._subscription))
         read_any_header_name()
@@ -148,7 +148,7 @@ class KafkaSource:
         deadline = Deadline(timeout_s)
         while True:
             before_poll(self._consumer)
-            batches = self._poll_once(min(deadline.left_s, SLICE_S), max_records)
+            batches = self._poll_once(min(deadline.left_s, reading.SLICE_S), max_records)
             if batches or self._assignment.has_notes or deadline.over:
                 return batches
 
@@ -173,7 +173,7 @@ class KafkaSource:
             denial = TopicAuthorizationFailedError()
             self._absence.topic_denied(translate(denial, f"reading {self._topic}", needs=self._subscription.needs))
         else:
-            self._absence.topic_denied(topic_gone(self._topic))
+            self._absence.topic_denied(reading.topic_gone(self._topic))
         self._absence.raise_if_gone()
 
 
@@ -196,7 +196,7 @@ def to_records(batches: Mapping[KafkaPartition, list[Any]]) -> list[Record]:
     return records
 
 
-def _settings(subscription: Subscription) -> dict[str, Any]:
+def _settings(subscription: reading.Subscription) -> dict[str, Any]:
     return {
         "group_id": subscription.group_id,
         "group_instance_id": subscription.group_instance_id,
@@ -208,9 +208,9 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         "partition_assignment_strategy": [CooperativeStickyAssignor],
-        "fetch_max_wait_ms": FETCH_WAIT_MS,
-        "fetch_max_bytes": subscription.fetch_max_bytes,
-        "max_partition_fetch_bytes": subscription.partition_fetch_max_bytes,
-        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+        "fetch_max_wait_ms": reading.FETCH_WAIT_MS,
+        "fetch_max_bytes": reading.FETCH_MAX_BYTES,
+        "max_partition_fetch_bytes": reading.PARTITION_FETCH_MAX_BYTES,
+        "metadata_max_age_ms": reading.METADATA_MAX_AGE_MS,
         "metrics_enabled": False,  # the library's own, which nothing reads
     }
