@@ -168,6 +168,9 @@ class ConfluentSink(sending.ClientSink):
         for receipt in self._in_flight:
             receipt.settle(DeliveryFailed(f"a message to {receipt.topic} was given up"))
         self._in_flight.clear()
+        # Destroyed here, not by the garbage collector: until then it goes on asking for its transactional id in the
+        # background, and would fence the next producer.
+        del self._producer
 
     def _give_up(self, error: WorkerError) -> None:
         """End, with one error for everything in flight."""
