@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
-from worker.broker.connection import Connection
 from worker.broker.contract import Sink, Source, TransactionalSink
 from worker.broker.sending import opener
 from worker.errors import SettingsRejected
@@ -14,19 +13,11 @@ CLIENTS: Final[tuple[ClientName, ...]] = get_args(ClientName)
 
 
 class Client(NamedTuple):
-    """The classes of one library; their arguments are the same in both."""
+    """What opens the sources and sinks of one library; the arguments are the same in both."""
 
     source: Callable[..., Source]
-    sink: Callable[..., Sink]
-    transactional_sink: Callable[..., TransactionalSink]
-
-    def sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], Sink]:
-        """Return what opens sinks, each with what the earlier ones learned. See `worker.broker.sending.opener`."""
-        return opener(partial(self.sink, connection, learned={}, **settings))
-
-    def transactional_sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], TransactionalSink]:
-        """Return what opens transactional sinks, as `sink_opener` does."""
-        return opener(partial(self.transactional_sink, connection, learned={}, **settings))
+    sink_opener: Callable[..., Callable[[], Sink]]
+    transactional_sink_opener: Callable[..., Callable[[], TransactionalSink]]
 
 
 def client_named(name: ClientName) -> Client:
@@ -37,7 +28,7 @@ def client_named(name: ClientName) -> Client:
         from worker.broker.kafka_python.source import KafkaSource
         from worker.broker.kafka_python.transactions import KafkaTransactionalSink
 
-        return Client(KafkaSource, KafkaSink, KafkaTransactionalSink)
+        return Client(KafkaSource, partial(opener, KafkaSink), partial(opener, KafkaTransactionalSink))
     try:
         from worker.broker.confluent.sink import ConfluentSink
         from worker.broker.confluent.source import ConfluentSource
@@ -46,4 +37,4 @@ def client_named(name: ClientName) -> Client:
         raise SettingsRejected(
             f"client = {name} needs confluent-kafka ({exc}): pip install 'sentiment-worker[confluent]', or leave it out"
         ) from exc
-    return Client(ConfluentSource, ConfluentSink, ConfluentTransactionalSink)
+    return Client(ConfluentSource, partial(opener, ConfluentSink), partial(opener, ConfluentTransactionalSink))

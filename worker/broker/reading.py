@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 SLICE_S: Final = 0.1  # how late a poll without records may notice that the assignment changed
 FETCH_WAIT_MS: Final = 100  # a resumed partition waits for the fetch in flight to return
 METADATA_MAX_AGE_MS: Final = 10_000  # how late new partitions, or a recreated topic, may be seen; the default is 300 s
+# What may be buffered behind the records returned by polls, and of one partition. A larger message is fetched alone.
+FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
+PARTITION_FETCH_MAX_BYTES: Final = 1024 * 1024
 _GONE_S: Final = 5.0
 
 
@@ -26,10 +29,6 @@ class Subscription:
     group_instance_id: str | None = None  # of a static member
     session_timeout_ms: int = 45_000
     max_poll_interval_ms: int = 300_000
-    # What may be buffered behind the records handed out (per broker, or in all, as the library counts), and of one
-    # partition. A message larger than either limit is still fetched, alone.
-    fetch_max_bytes: int = 16 * 1024 * 1024
-    partition_fetch_max_bytes: int = 1024 * 1024
 
     @property
     def heartbeat_ms(self) -> int:

@@ -8,7 +8,7 @@ from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, D
 
 
 class Sent:
-    """The receipt of a message. The first outcome stands."""
+    """The receipt of a message. The first outcome is final."""
 
     __slots__ = ("_serve", "error", "is_done", "sent_s", "size_bytes", "topic")
 

@@ -4,8 +4,9 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing, Receipt
 from worker.broker.deadline import Deadline
 from worker.broker.receipts import Sent, as_outcome, not_sent
@@ -14,6 +15,8 @@ from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, W
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # keeps absurd messages off the wire; the topic has its own limit
 METADATA_S: Final = 2.0  # the most a send may wait to learn where a topic's partitions are
 RETRY_BACKOFF_MS: Final = 20
+BATCH_BYTES: Final = 262_144
+DELIVERY_TIMEOUT_MS: Final = 120_000
 SLICE_S: Final = 0.1
 LAST_ANSWERS_S: Final = 1.0  # for outcomes that are on their way when a producer is shut down
 OPEN_S: Final = 10.0  # for the coordinator to end a transaction that an earlier producer left open
@@ -23,7 +26,10 @@ _REMEMBER_S: Final = 1.0
 class ClientSink(ABC):
     """See `worker.broker.contract.Sink`. A subclass drives one library's producer."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection, learned: dict[str, Any] | None) -> None:
+        """Take and extend what earlier sinks `learned`: settings of the library. See `opener`."""
+        self._connection = connection
+        self._learned = {} if learned is None else learned
         self._in_flight: deque[Sent] = deque()
         self._unusable: dict[str, tuple[Deadline, WorkerError]] = {}  # topics that accept nothing: for how long, why
         self._ended = False  # a message failed: nothing is sent until `flush`
@@ -146,19 +152,23 @@ def no_answer(transactional_id: str) -> BrokerUnavailable:
 S = TypeVar("S")
 
 
-def opener(open_sink: Callable[[], S]) -> Callable[[], S]:
-    """Return what opens sinks: no answer is BrokerUnreachable until one was opened, BrokerUnavailable later."""
+def opener(sink: Callable[..., S], connection: Connection, **settings: Any) -> Callable[[], S]:
+    """Return what opens sinks, each with what the earlier ones `learned`.
+
+    No answer is BrokerUnreachable until one was opened, BrokerUnavailable later.
+    """
+    learned: dict[str, Any] = {}
     opened = False
 
-    def open_next() -> S:
+    def open_sink() -> S:
         nonlocal opened
         try:
-            sink = open_sink()
+            new = sink(connection, learned=learned, **settings)
         except BrokerUnavailable as exc:
             if opened:
                 raise
             raise BrokerUnreachable(str(exc)) from exc
         opened = True
-        return sink
+        return new
 
-    return open_next
+    return open_sink

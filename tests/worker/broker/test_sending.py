@@ -2,6 +2,7 @@
 
 import pytest
 
+from worker.broker.connection import Connection
 from worker.broker.contract import Outgoing
 from worker.broker.deadline import Deadline
 from worker.broker.receipts import Sent
@@ -15,7 +16,7 @@ class Library(ClientSink):
     """A sink whose library does what a test says."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Connection("localhost:1"), None)
         self.opened = 0
         self.sent: list[Sent] = []
         self.unaccepted: WorkerError | None = None
@@ -102,16 +103,20 @@ def test_a_message_with_neither_key_nor_value_is_refused(sink: Library) -> None:
 
 def test_no_answer_is_fatal_until_a_sink_was_opened_once() -> None:
     answers = [BrokerUnavailable("no answer"), None, BrokerUnavailable("no answer")]
+    settings = []
 
-    def open_sink() -> str:
+    def open_sink(*_: object, **given: object) -> str:
+        settings.append(given)
         answer = answers.pop(0)
         if answer is not None:
             raise answer
         return "sink"
 
-    open_next = opener(open_sink)
+    open_next = opener(open_sink, Connection("localhost:1"), delivery_timeout_ms=5)
     with pytest.raises(BrokerUnreachable, match="no answer"):
         open_next()
     assert open_next() == "sink"
     with pytest.raises(BrokerUnavailable):
         open_next()
+    assert settings == [{"delivery_timeout_ms": 5, "learned": {}}] * 3
+    assert settings[0]["learned"] is settings[2]["learned"]

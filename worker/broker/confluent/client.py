@@ -20,7 +20,7 @@ class ReportedErrors:
     """Keeps what matters of the errors that a client reports; the client's `poll` calls it."""
 
     def __init__(self) -> None:
-        self.refusal: KafkaError | None = None  # the first stands
+        self.refusal: KafkaError | None = None  # the first one is kept
         self.topic_missed = False
 
     def __call__(self, error: KafkaError) -> None:

@@ -47,7 +47,7 @@ class Consumer:
     """A member of a group, from `open` to `leave`, and again. Use from one thread."""
 
     def __init__(self, settings: Mapping[str, Any], subscription: Subscription) -> None:
-        self.heard_s = time.monotonic()  # when a broker last sent anything, updated once a second
+        self.received_s = time.monotonic()  # when a broker last sent anything, updated once a second
         self._subscription = subscription
         self._settings = {
             **settings,
@@ -171,7 +171,7 @@ class Consumer:
 
     def _on_statistics(self, statistics: str) -> None:
         if idle_us := [int(found) for found in _IDLE.findall(statistics)]:
-            self.heard_s = max(self.heard_s, time.monotonic() - min(idle_us) / 1e6)
+            self.received_s = max(self.received_s, time.monotonic() - min(idle_us) / 1e6)
 
     def _translated(self, what: str) -> contextlib.AbstractContextManager[None]:
         return translated(what, needs=self._subscription.needs)

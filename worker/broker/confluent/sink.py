@@ -24,17 +24,16 @@ from confluent_kafka import Message as Delivered
 from worker.broker.confluent.client import ReportedErrors, settings_of
 from worker.broker.confluent.errors import translate, translated
 from worker.broker.connection import Connection
-from worker.broker.contract import Headers, Outgoing
+from worker.broker.contract import Headers, Outgoing, sending
 from worker.broker.deadline import Deadline
 from worker.broker.errors import to_describe, to_write
 from worker.broker.receipts import Sent, as_outcome
-from worker.broker.sending import LAST_ANSWERS_S, MAX_MESSAGE_BYTES, METADATA_S, RETRY_BACKOFF_MS, SLICE_S, ClientSink
 from worker.errors import BrokerRefused, DeliveryFailed, WorkerError
 
 _SMALLER: Final = 4  # times
 
 
-class ConfluentSink(ClientSink):
+class ConfluentSink(sending.ClientSink):
     """Writes messages; see `worker.broker.contract.Sink` for the contract.
 
     Opening it waits for no broker. `send` waits in one case: the partitions of the topic are not known yet.
@@ -45,28 +44,24 @@ class ConfluentSink(ClientSink):
         self,
         connection: Connection,
         *,
-        linger_ms: int = 1,
-        batch_size: int = 262_144,
-        delivery_timeout_ms: int = 120_000,
+        delivery_timeout_ms: int = sending.DELIVERY_TIMEOUT_MS,
         learned: dict[str, Any] | None = None,
         transaction: Mapping[str, Any] | None = None,
     ) -> None:
         """Take `learned` from earlier sinks: how large a batch may be."""
-        super().__init__()
-        self._connection = connection
-        self._learned: dict[str, Any] = {} if learned is None else learned
-        self._learned.setdefault("batch.size", batch_size)
+        super().__init__(connection, learned)
+        self._learned.setdefault("batch.size", sending.BATCH_BYTES)
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self._settings: dict[str, Any] = {
             "acks": "all",
             "enable.idempotence": True,
-            "linger.ms": linger_ms,
-            "retry.backoff.ms": RETRY_BACKOFF_MS,
-            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "linger.ms": 1,
+            "retry.backoff.ms": sending.RETRY_BACKOFF_MS,
+            "message.max.bytes": sending.MAX_MESSAGE_BYTES,
             "queue.buffering.max.messages": 0,
             "queue.buffering.max.kbytes": 2**31 - 1,
             "partitioner": "murmur2_random",  # that of Kafka's own client
-            "topic.metadata.propagation.max.ms": round(METADATA_S * 1000),
+            "topic.metadata.propagation.max.ms": round(sending.METADATA_S * 1000),
             **(transaction or {"message.timeout.ms": 0, "enable.gapless.guarantee": True}),
         }
         self._failures: list[tuple[Sent, KafkaError, int | None]] = []  # since `_poll` last handled them
@@ -78,7 +73,7 @@ class ConfluentSink(ClientSink):
         self._refuse_if_closed()
         what = f"asking for the partitions of {topic}"
         with translated(what):
-            found = self._producer.list_topics(topic, timeout=METADATA_S).topics[topic]
+            found = self._producer.list_topics(topic, timeout=sending.METADATA_S).topics[topic]
         if found.error is not None:
             raise translate(found.error, what, needs=to_describe(topic))
         self._partitions[topic] = len(found.partitions)
@@ -156,9 +151,9 @@ class ConfluentSink(ClientSink):
             self._give_up(DeliveryFailed(f"sending to {topic} took longer than {self._delivery_timeout_s:g} s"))
 
     def _wait(self, deadline: Deadline) -> None:
-        if self._ended and deadline.elapsed_s >= LAST_ANSWERS_S:
+        if self._ended and deadline.elapsed_s >= sending.LAST_ANSWERS_S:
             self._producer.purge()
-        self._poll(min(deadline.left_s, SLICE_S))
+        self._poll(min(deadline.left_s, sending.SLICE_S))
 
     def _stop_sending(self) -> None:
         self._producer.purge(in_flight=False)  # what is on its way may still be stored: its answer says so
@@ -166,12 +161,15 @@ class ConfluentSink(ClientSink):
     def _shut_down(self) -> None:
         self._end()
         self._producer.purge()
-        deadline = Deadline(LAST_ANSWERS_S)
+        deadline = Deadline(sending.LAST_ANSWERS_S)
         while self._in_flight and not deadline.over:
-            self._poll(SLICE_S)
+            self._poll(sending.SLICE_S)
         for receipt in self._in_flight:
             receipt.settle(DeliveryFailed(f"a message to {receipt.topic} was given up"))
         self._in_flight.clear()
+        # Destroyed here, not by the garbage collector: until then it goes on asking for its transactional id in the
+        # background, and would fence the next producer.
+        del self._producer
 
     def _give_up(self, error: WorkerError) -> None:
         """End, with one error for everything in flight."""

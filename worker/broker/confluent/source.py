@@ -26,9 +26,8 @@ from worker.broker.confluent.errors import translate
 from worker.broker.confluent.positions import Positions
 from worker.broker.confluent.watches import TopicWatch
 from worker.broker.connection import Connection
-from worker.broker.contract import Polled, Record, TopicPartition
+from worker.broker.contract import Polled, Record, TopicPartition, reading
 from worker.broker.deadline import Deadline
-from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Subscription, log_recreated
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, Fatal
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class ConfluentSource:
 
     def __init__(self, connection: Connection, **subscription: Any) -> None:
         """Take the fields of `Subscription`. The first polls join the group."""
-        self._subscription = Subscription(**subscription)
+        self._subscription = reading.Subscription(**subscription)
         self._topic = self._subscription.topic
         self._paused: set[TopicPartition] = set()
         self._closed = False
@@ -121,7 +120,7 @@ class ConfluentSource:
     @property
     def silence_s(self) -> float:
         """See Source. The library reports once a second, in `poll`, when each broker last sent anything."""
-        return time.monotonic() - self._consumer.heard_s
+        return time.monotonic() - self._consumer.received_s
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source."""
@@ -157,7 +156,7 @@ class ConfluentSource:
                 raise BrokerUnavailable(
                     f"{what}: no answer within {deadline.budget_s:g} s. Check the broker and the network"
                 )
-            self._keep(self._consumer.consume(1, min(deadline.left_s, SLICE_S)))
+            self._keep(self._consumer.consume(1, min(deadline.left_s, reading.SLICE_S)))
             self._positions.limit_fetching(self._owned)
 
     def _receive(self, timeout_s: float, max_records: int) -> None:
@@ -166,7 +165,7 @@ class ConfluentSource:
         wanted = 1 if self._all_paused else max_records  # one keeps us a member
         self._keep(self._consumer.consume(max(1, wanted - len(self._buffer)), 0))
         while not self._has_news() and not deadline.over:
-            self._keep(self._consumer.consume(1, min(deadline.left_s, SLICE_S)))
+            self._keep(self._consumer.consume(1, min(deadline.left_s, reading.SLICE_S)))
             if self._buffer:
                 self._keep(self._consumer.consume(wanted, 0))
 
@@ -209,7 +208,7 @@ class ConfluentSource:
             self._errors.topic_missed = False
             self._watch.hurry()
         if not self._assignment.leaving and self._watch.was_recreated() and (ours := self._assignment.staying):
-            log_recreated(self._topic)
+            reading.log_recreated(self._topic)
             self._positions.go_to_beginning(ours)
             self._assignment.restart(ours)
 
@@ -218,7 +217,7 @@ class ConfluentSource:
             raise RuntimeError(f"the source of {self._topic} is closed")
 
 
-def _settings(subscription: Subscription) -> dict[str, Any]:
+def _settings(subscription: reading.Subscription) -> dict[str, Any]:
     settings = {
         "group.id": subscription.group_id,
         "group.instance.id": subscription.group_instance_id,
@@ -230,12 +229,12 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "enable.partition.eof": True,  # says where a partition ends whose last offsets are marks of transactions
         "partition.assignment.strategy": "cooperative-sticky",
-        "fetch.wait.max.ms": FETCH_WAIT_MS,
-        "fetch.max.bytes": subscription.fetch_max_bytes,
-        "fetch.message.max.bytes": subscription.partition_fetch_max_bytes,
-        "queued.max.messages.kbytes": subscription.fetch_max_bytes // 1024,
+        "fetch.wait.max.ms": reading.FETCH_WAIT_MS,
+        "fetch.max.bytes": reading.FETCH_MAX_BYTES,
+        "fetch.message.max.bytes": reading.PARTITION_FETCH_MAX_BYTES,
+        "queued.max.messages.kbytes": reading.FETCH_MAX_BYTES // 1024,
         "fetch.queue.backoff.ms": 5,  # with the default of 1,000 a full queue runs empty
-        "topic.metadata.refresh.interval.ms": METADATA_MAX_AGE_MS,
+        "topic.metadata.refresh.interval.ms": reading.METADATA_MAX_AGE_MS,
         "topic.metadata.propagation.max.ms": _PROPAGATION_MS,
     }
     return {name: value for name, value in settings.items() if value is not None}

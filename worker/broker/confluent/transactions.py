@@ -17,10 +17,9 @@ from worker.broker.confluent.client import ReportedErrors, settings_of
 from worker.broker.confluent.errors import translate, translated
 from worker.broker.confluent.sink import ConfluentSink
 from worker.broker.connection import Connection
-from worker.broker.contract import TopicPartition
+from worker.broker.contract import TopicPartition, sending
 from worker.broker.deadline import Deadline
 from worker.broker.errors import NOTHING, Needs, to_read, to_transact
-from worker.broker.sending import OPEN_S, no_answer
 from worker.errors import DeliveryFailed, WorkerError
 
 _EXPLAIN_S: Final = 2.0
@@ -37,7 +36,7 @@ class ConfluentTransactionalSink(ConfluentSink):
         *,
         transactional_id: str,
         transaction_timeout_ms: int,
-        delivery_timeout_ms: int = 120_000,
+        delivery_timeout_ms: int = sending.DELIVERY_TIMEOUT_MS,
         **settings: Any,
     ) -> None:
         """Take the transactional id over from any earlier producer."""
@@ -53,7 +52,7 @@ class ConfluentTransactionalSink(ConfluentSink):
         super().__init__(connection, delivery_timeout_ms=delivery_timeout_ms, transaction=transaction, **settings)
         try:
             with self._translated("taking over the transactional id"):
-                self._in_time(lambda: self._producer.init_transactions(OPEN_S), OPEN_S)
+                self._in_time(lambda: self._producer.init_transactions(sending.OPEN_S), sending.OPEN_S)
         except BaseException:
             self.close(timeout_s=0)
             raise
@@ -99,7 +98,7 @@ class ConfluentTransactionalSink(ConfluentSink):
         try:
             answer.result(timeout_s + _GRACE_S)
         except TimeoutError:
-            raise no_answer(self._name) from None
+            raise sending.no_answer(self._name) from None
 
     def _outcome(self, topic: str, error: KafkaError) -> WorkerError:
         """Messages that are taken back do not say what ended the transaction: ask."""

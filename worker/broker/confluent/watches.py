@@ -65,7 +65,7 @@ class TopicWatch:
         self._absence.raise_if_gone()
 
     def _note_denial(self, error: KafkaError) -> None:
-        """Other errors say nothing about the topic: the broker is away, and its last answer stands."""
+        """Other errors say nothing about the topic: the broker is away, and its last answer remains valid."""
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             self._absence.topic_denied(topic_gone(self._topic))
         elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -111,7 +111,7 @@ class OffsetWatch:
         self._pending = {place.partition: answer for place, answer in answers.items()}
 
     def _take_answers(self) -> None:
-        """While the broker does not answer, the last offset stands."""
+        """While the broker does not answer, the last offset remains valid."""
         pending, self._pending = self._pending, {}
         for number, answer in pending.items():
             with contextlib.suppress(KafkaException):

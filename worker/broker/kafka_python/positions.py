@@ -113,7 +113,7 @@ class Positions:
             log.warning("%s", exc)
 
     def _ask_for_ends(self, partitions: Collection[KafkaPartition]) -> None:
-        """Look up the ends that no fetch reports; while the broker does not answer, the last ones stand.
+        """Look up the ends that no fetch reports; while the broker does not answer, the last ones remain valid.
 
         A paused partition is not fetched, and the end of an empty one is reported only once, perhaps before a seek.
         """

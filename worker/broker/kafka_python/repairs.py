@@ -57,7 +57,7 @@ class Network(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no type
     """The network half of a client, given to it as `kafka_client`. It knows why no broker can be reached.
 
     - The library takes wrong credentials and certificates for a broker that is away, and tries again for ever without a
-      pause: a refused login is only logged. Here the first refusal stands, and every later attempt raises it.
+      pause: a refused login is only logged. Here the first refusal is kept, and every later attempt raises it.
     - Its final "unable to bootstrap" hides the reason. Here the last failure is kept.
     """
 
@@ -78,7 +78,7 @@ class Contact:
 
     refusal: Exception | None = None  # why it refuses this client; None while it does not, or is only away
     last_failure: Exception | None = None  # why the last connection ended, or was never made
-    heard_s: float = field(default_factory=time.monotonic)  # when a broker last sent anything, or this was created
+    received_s: float = field(default_factory=time.monotonic)  # when a broker last sent anything, or this was created
     on_refusal: Callable[[Exception], None] = lambda _: None  # called once, on the library's thread
 
 
@@ -103,7 +103,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         return transport
 
     def _on_data(self) -> None:
-        self.contact.heard_s = time.monotonic()
+        self.contact.received_s = time.monotonic()
 
     def _on_end(self, failure: Exception) -> None:
         self.contact.last_failure = failure

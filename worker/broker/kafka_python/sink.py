@@ -28,20 +28,19 @@ from kafka.errors import (
 )
 
 from worker.broker.connection import Connection
-from worker.broker.contract import Outgoing
+from worker.broker.contract import Outgoing, sending
 from worker.broker.deadline import Deadline
 from worker.broker.errors import to_write
 from worker.broker.kafka_python.client import open_admin, open_client, partition_counts
 from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.repairs import stop_sending
 from worker.broker.receipts import Sent, as_outcome, not_sent
-from worker.broker.sending import LAST_ANSWERS_S, MAX_MESSAGE_BYTES, METADATA_S, RETRY_BACKOFF_MS, SLICE_S, ClientSink
 from worker.errors import BrokerRefused, BrokerUnavailable, BrokerUnreachable, DeliveryFailed, TopicMissing, WorkerError
 
 _EXPLAIN_S: Final = 1.0  # for finding out why the partitions of a topic are unknown
 
 
-class KafkaSink(ClientSink):
+class KafkaSink(sending.ClientSink):
     """Writes messages; see `worker.broker.contract.Sink` for the contract.
 
     `send` waits for the broker in one case: the partitions of the topic are not known yet. `partition_count` makes them
@@ -52,34 +51,30 @@ class KafkaSink(ClientSink):
         self,
         connection: Connection,
         *,
-        linger_ms: int = 0,
-        batch_size: int = 262_144,
-        delivery_timeout_ms: int = 120_000,
-        learned: dict[str, Any] | None = None,
+        delivery_timeout_ms: int = sending.DELIVERY_TIMEOUT_MS,
         transaction: Mapping[str, Any] | None = None,
+        learned: dict[str, Any] | None = None,
     ) -> None:
         """Connect, unless an earlier sink has `learned` what the broker speaks: then the broker may be away.
 
         Raises BrokerUnreachable, AccessDenied or SettingsRejected.
         """
-        super().__init__()
-        self._connection = connection
+        super().__init__(connection, learned)
         self._settings: dict[str, Any] = {
             "acks": "all",
             "enable_idempotence": True,
             "allow_auto_create_topics": False,
-            "linger_ms": linger_ms,
-            "batch_size": batch_size,
-            "retry_backoff_ms": RETRY_BACKOFF_MS,
+            "linger_ms": 0,
+            "batch_size": sending.BATCH_BYTES,
+            "retry_backoff_ms": sending.RETRY_BACKOFF_MS,
             "delivery_timeout_ms": delivery_timeout_ms,
             # One attempt may take no longer than all of them.
-            "request_timeout_ms": min(connection.request_timeout_ms, delivery_timeout_ms - linger_ms - 1),
-            "max_request_size": MAX_MESSAGE_BYTES,
-            "max_block_ms": round(METADATA_S * 1000),
+            "request_timeout_ms": min(connection.request_timeout_ms, delivery_timeout_ms - 1),
+            "max_request_size": sending.MAX_MESSAGE_BYTES,
+            "max_block_ms": round(sending.METADATA_S * 1000),
             "metrics_enabled": False,  # the library's own, which nothing reads
             **(transaction or {}),
         }
-        self._learned = {} if learned is None else learned
         self._open()
 
     def partition_count(self, topic: str) -> int:
@@ -157,7 +152,7 @@ class KafkaSink(ClientSink):
 
     def _wait(self, deadline: Deadline) -> None:
         with contextlib.suppress(KafkaError):  # the slice is over, or a batch was split: look again
-            self._producer.flush(min(deadline.left_s, SLICE_S))
+            self._producer.flush(min(deadline.left_s, sending.SLICE_S))
 
     def _stop_sending(self) -> None:
         stop_sending(self._producer)
@@ -165,7 +160,7 @@ class KafkaSink(ClientSink):
     def _shut_down(self) -> None:
         stop_sending(self._producer)  # close() alone would raise for what is in flight, and stop nothing
         with contextlib.suppress(KafkaError):
-            self._producer.close(timeout=LAST_ANSWERS_S)
+            self._producer.close(timeout=sending.LAST_ANSWERS_S)
 
     def _ask_for_partitions(self, topic: str) -> int:
         with open_admin(self._connection, _EXPLAIN_S) as admin:

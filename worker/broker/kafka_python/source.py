@@ -11,7 +11,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import TopicAuthorizationFailedError
 
 from worker.broker.connection import Connection
-from worker.broker.contract import Polled, Record, TopicPartition
+from worker.broker.contract import Polled, Record, TopicPartition, reading
 from worker.broker.deadline import Deadline
 from worker.broker.kafka_python.assignment import Assignment
 from worker.broker.kafka_python.client import open_client, raise_refusal
@@ -19,7 +19,6 @@ from worker.broker.kafka_python.errors import translate, translated
 from worker.broker.kafka_python.positions import Positions
 from worker.broker.kafka_python.repairs import before_poll, keep_joins, read_any_header_name
 from worker.broker.ownership import Ownership
-from worker.broker.reading import FETCH_WAIT_MS, METADATA_MAX_AGE_MS, SLICE_S, Subscription, TopicAbsence, topic_gone
 from worker.errors import AssignmentLost, BrokerUnavailable, WorkerError
 
 log = logging.getLogger(__name__)
@@ -41,11 +40,11 @@ class KafkaSource:
 
         Raises BrokerUnreachable, AccessDenied or SettingsRejected.
         """
-        self._subscription = Subscription(**subscription)
+        self._subscription = reading.Subscription(**subscription)
         self._topic = self._subscription.topic
         self._ownership = Ownership[TopicPartition](self._subscription.group_id)
         self._assignment = Assignment(self._ownership)
-        self._absence = TopicAbsence()
+        self._absence = reading.TopicAbsence()
         self._closed = False
         self._consumer, self._network = open_client(KafkaConsumer, connection, **_settings(self._subscription))
         read_any_header_name()
@@ -103,7 +102,7 @@ class KafkaSource:
     @property
     def silence_s(self) -> float:
         """See Source. A heartbeat is answered every 3 s at the latest, a fetch several times a second."""
-        return time.monotonic() - self._network.contact.heard_s
+        return time.monotonic() - self._network.contact.received_s
 
     def rewind(self, *, timeout_s: float) -> None:
         """See Source. When it raises, some partitions may be back already: call again."""
@@ -148,7 +147,7 @@ class KafkaSource:
         deadline = Deadline(timeout_s)
         while True:
             before_poll(self._consumer)
-            batches = self._poll_once(min(deadline.left_s, SLICE_S), max_records)
+            batches = self._poll_once(min(deadline.left_s, reading.SLICE_S), max_records)
             if batches or self._assignment.has_notes or deadline.over:
                 return batches
 
@@ -166,14 +165,14 @@ class KafkaSource:
 
     def _refuse_if_topic_gone(self) -> None:
         """A member may own nothing because others own all, but not because there is nothing to own."""
-        cluster = self._network.cluster  # the last answer: it stands while the broker is away
+        cluster = self._network.cluster  # the last answer, which remains valid while the broker is away
         if cluster.partitions_for_topic(self._topic) is not None:
             self._absence.topic_seen()
         elif self._topic in cluster.unauthorized_topics:
             denial = TopicAuthorizationFailedError()
             self._absence.topic_denied(translate(denial, f"reading {self._topic}", needs=self._subscription.needs))
         else:
-            self._absence.topic_denied(topic_gone(self._topic))
+            self._absence.topic_denied(reading.topic_gone(self._topic))
         self._absence.raise_if_gone()
 
 
@@ -196,7 +195,7 @@ def to_records(batches: Mapping[KafkaPartition, list[Any]]) -> list[Record]:
     return records
 
 
-def _settings(subscription: Subscription) -> dict[str, Any]:
+def _settings(subscription: reading.Subscription) -> dict[str, Any]:
     return {
         "group_id": subscription.group_id,
         "group_instance_id": subscription.group_instance_id,
@@ -208,9 +207,9 @@ def _settings(subscription: Subscription) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         "partition_assignment_strategy": [CooperativeStickyAssignor],
-        "fetch_max_wait_ms": FETCH_WAIT_MS,
-        "fetch_max_bytes": subscription.fetch_max_bytes,
-        "max_partition_fetch_bytes": subscription.partition_fetch_max_bytes,
-        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
+        "fetch_max_wait_ms": reading.FETCH_WAIT_MS,
+        "fetch_max_bytes": reading.FETCH_MAX_BYTES,
+        "max_partition_fetch_bytes": reading.PARTITION_FETCH_MAX_BYTES,
+        "metadata_max_age_ms": reading.METADATA_MAX_AGE_MS,
         "metrics_enabled": False,  # the library's own, which nothing reads
     }
