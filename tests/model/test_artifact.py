@@ -67,14 +67,16 @@ def sign(directory: Path) -> None:
 def refused(directory: Path, match: str, *, signed: bool = False) -> None:
     """The artifact is refused with this error, also if its manifest matches."""
     if signed:
-        refused(directory, match, signed=True)
+        sign(directory)
+    with pytest.raises(ArtifactError, match=match):
+        load_artifact(directory)
 
 
-def rewrite(path: Path, change: Callable[[dict[str, Any]], object], indent: int | None = 1) -> None:
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Write what `change` returns for the document, or the document that it changed in place."""
     document = json.loads(path.read_bytes())
     changed = change(document)
-    path.write_text(json.dumps(document if changed is None else changed, indent=indent) + "\n")
+    path.write_text(json.dumps(document if changed is None else changed, indent=1) + "\n")
 
 
 # Writing and reading back
