@@ -29,7 +29,7 @@ def main() -> None:
         threading.Event().wait(review_s * len(rows))
         return predict(predictor, rows)
 
-    EnginePredictor.predict = slowly  # type: ignore[method-assign]
+    EnginePredictor.predict = slowly  # type: ignore[assignment, method-assign]
 
     from worker.cli import main as run
 
