@@ -22,7 +22,7 @@ def finish(stage: Stage) -> None:
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_sigterm_finishes_and_commits_what_was_read_and_exits_with_0(stage: Stage, delivery: str) -> None:
     """Everything that has a result is committed, no transaction is left open, and the next worker repeats nothing."""
-    worker = stage.busy(count=REVIEWS, answered=500, delivery=delivery)
+    worker = stage.busy(count=REVIEWS, answered=500, delivery=delivery, max_inflight_records=500)
     assert worker.stop() == 0
     stopped = stage.history()
     answered = first_unanswered(stopped)

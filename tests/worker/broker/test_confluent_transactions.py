@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.broker import sending
 from worker.broker.confluent.transactions import ConfluentTransactionalSink
 from worker.broker.connection import Connection
-from worker.broker.contract import sending
 from worker.errors import BrokerUnavailable
 
 THREADS = Path("/proc/self/task")  # those of the library, too

@@ -21,10 +21,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivered
 
+from worker.broker import sending
 from worker.broker.confluent.client import ReportedErrors, settings_of
 from worker.broker.confluent.errors import translate, translated
 from worker.broker.connection import Connection
-from worker.broker.contract import Headers, Outgoing, sending
+from worker.broker.contract import Headers, Outgoing
 from worker.broker.deadline import Deadline
 from worker.broker.errors import to_describe, to_write
 from worker.broker.receipts import Sent, as_outcome

@@ -18,6 +18,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
+from worker.broker import reading
 from worker.broker.confluent.assignment import Assignment
 from worker.broker.confluent.buffer import Buffer, Message
 from worker.broker.confluent.client import ReportedErrors, settings_of
@@ -26,7 +27,7 @@ from worker.broker.confluent.errors import translate
 from worker.broker.confluent.positions import Positions
 from worker.broker.confluent.watches import TopicWatch
 from worker.broker.connection import Connection
-from worker.broker.contract import Polled, Record, TopicPartition, reading
+from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, Fatal
 

@@ -13,11 +13,12 @@ import confluent_kafka as ck
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient  # type: ignore[attr-defined]
 
+from worker.broker import sending
 from worker.broker.confluent.client import ReportedErrors, settings_of
 from worker.broker.confluent.errors import translate, translated
 from worker.broker.confluent.sink import ConfluentSink
 from worker.broker.connection import Connection
-from worker.broker.contract import TopicPartition, sending
+from worker.broker.contract import TopicPartition
 from worker.broker.deadline import Deadline
 from worker.broker.errors import NOTHING, Needs, to_read, to_transact
 from worker.errors import DeliveryFailed, WorkerError

@@ -27,8 +27,9 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from worker.broker import sending
 from worker.broker.connection import Connection
-from worker.broker.contract import Outgoing, sending
+from worker.broker.contract import Outgoing
 from worker.broker.deadline import Deadline
 from worker.broker.errors import to_write
 from worker.broker.kafka_python.client import open_admin, open_client, partition_counts

@@ -10,8 +10,9 @@ from kafka import TopicPartition as KafkaPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import TopicAuthorizationFailedError
 
+from worker.broker import reading
 from worker.broker.connection import Connection
-from worker.broker.contract import Polled, Record, TopicPartition, reading
+from worker.broker.contract import Polled, Record, TopicPartition
 from worker.broker.deadline import Deadline
 from worker.broker.kafka_python.assignment import Assignment
 from worker.broker.kafka_python.client import open_client, raise_refusal
