@@ -163,10 +163,10 @@ class TooManyReviews(Case):
     hurry = 2 * HURRY
 
     def begin(self) -> None:
-        self.send(with_word("slow", self.good), 800)
+        self.send(with_word("slow", self.good), 1600)
 
     def go_on(self) -> None:
-        self.send(with_word("slow", self.good), 10)
+        self.send(with_word("slow", self.good), 20)
 
 
 class RetentionTooShort(Case):
