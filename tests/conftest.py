@@ -21,19 +21,10 @@ WAY = "SENTIMENT_TEST_BROKER"
 WAYS = ("auto", "address", "docker", "local")
 Way = Literal["auto", "address", "docker", "local"]
 USED = pytest.StashKey[str]()
-LONGEST = (  # they come first, so that no process works on one of them when the others are done
-    "tests/watching",
-    "tests/deploy/test_docker_image.py",
-    "tests/deploy/test_compose.py",
-    "tests/soak",
-    "tests/docs/test_commands.py",
-    "tests/deploy",
-    "tests/faults",
-    "tests/integration",
-)
-BRIEF = (
-    "-XX:TieredStopAtLevel=1",
-)  # starts with little more than half of the work, for a broker that lives for minutes
+# They come first, so that no process works on one of them when the others are done.
+LONGEST = ("tests/contract", "tests/watching", "tests/deploy", "tests/faults", "tests/docs", "tests/soak")
+# Little more than half of the work of a start, for a broker that lives for minutes.
+QUICK_START = ("-XX:TieredStopAtLevel=1",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,9 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if given := getattr(
-        config, "workerinput", None
-    ):  # one of several processes: each has ports of its own to choose of
+    if given := getattr(config, "workerinput", None):
+        # Of several processes, none chooses a port that another has chosen and does not listen on yet.
         number = int(given["workerid"].removeprefix("gw"))
         ports.CANDIDATES = ports.CANDIDATES[number :: given["workercount"]]
 
@@ -76,9 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"broker", "own_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
-    items.sort(
-        key=lambda item: next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
-    )
+    items.sort(key=rank)
+
+
+def rank(item: pytest.Item) -> int:
+    return next((number for number, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
 
 
 def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MORE) -> AbstractContextManager[Broker]:
@@ -87,7 +79,7 @@ def open_broker(config: pytest.Config, *, own: bool, extras: Extras = NOTHING_MO
     address = os.environ.get(ADDRESS) if way in ("auto", "address") and not own else None
     if way == "address" and not own and not address:
         raise pytest.UsageError(f"--broker address needs {ADDRESS}=HOST:PORT")
-    quick = replace(extras, jvm_options=BRIEF)
+    quick = replace(extras, jvm_options=QUICK_START)
     return choose_broker(address, kind=way if way in ("docker", "local") else None, extras=quick)
 
 

@@ -14,11 +14,10 @@ from worker.broker.clients import Client, client_named
 from worker.broker.cluster.admin import require_topics
 from worker.broker.contract import Source
 from worker.delivery.at_least_once import AtLeastOnce
-from worker.delivery.backpressure import Backpressure, HoldLimits
+from worker.delivery.backpressure import Backpressure
 from worker.delivery.breaker import Breaker
 from worker.delivery.contract import Delivery
 from worker.delivery.exactly_once import ExactlyOnce
-from worker.delivery.naming import transactional_id
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcomes, Target
 from worker.errors import SettingsRejected
@@ -30,15 +29,14 @@ from worker.monitoring.metrics import Metrics, ShadowMetrics
 from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.pages import status_pages
 from worker.monitoring.status.recorder import Recorder
-from worker.scoring.batcher import Batcher, BatchLimits
-from worker.scoring.cache import NoCache, ResultCache
-from worker.scoring.inference import BackgroundEngine, InferenceThreads
+from worker.scoring.batcher import Batcher
+from worker.scoring.cache import Cache, ResultCache
+from worker.scoring.inference import BackgroundEngine
 from worker.scoring.opening import open_predictor
 from worker.scoring.pricing import Pricing
 from worker.scoring.reloading import Reloader
 from worker.scoring.scorer import Scorer
 from worker.scoring.shadow import ModelShadow, Shadow
-from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals, handled_by
@@ -58,7 +56,7 @@ def run(settings: Settings, *, until_empty: bool = False) -> None:
     health = Health(stall_timeout_s=settings.stall_timeout_ms / 1000, now_s=clocks.monotonic())
     recorder = Recorder(clocks.monotonic(), keeps_reviews=settings.status_reviews)
     pages = status_pages(recorder, health, settings)
-    reloader = Reloader[Work](lambda: open_engine(settings, open_predictor(settings)))
+    reloader = Reloader(lambda: open_engine(settings, open_predictor(settings)))
     with (
         capture_signals() as stop,
         handled_by(reloader.on_signal, signal.SIGHUP),
@@ -122,9 +120,9 @@ def collect_garbage_less_often() -> None:
     gc.set_threshold(GARBAGE_EVERY)
 
 
-def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine[Work]:
+def open_engine(settings: Settings, predictor: Predictor) -> BackgroundEngine:
     """Return an engine that runs a predictor on its own threads. It is not started."""
-    return InferenceThreads(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
+    return BackgroundEngine(predictor, isolation_timeout_s=settings.isolation_timeout_ms / 1000)
 
 
 def open_shadow(settings: Settings, registry: CollectorRegistry) -> Shadow:
@@ -163,8 +161,8 @@ def build_worker(
     settings: Settings,
     *,
     client: Client,
-    engine: BackgroundEngine[Work],
-    reloader: Reloader[Work],
+    engine: BackgroundEngine,
+    reloader: Reloader,
     shadow: Shadow,
     observer: Observer,
     partitions: Mapping[str, int],
@@ -172,16 +170,15 @@ def build_worker(
 ) -> Worker:
     """Join the parts. `partitions` is the number of partitions of each topic."""
     source, offsets = _source(settings, client), Offsets()
-    outcomes = Outcomes(
-        output=_target(settings.output_topic, settings.input_topic, partitions),
-        dlq=_target(settings.dlq_topic, settings.input_topic, partitions),
-        model=engine.predictor.info,
-    )
     inflight = InFlight(
         delivery=_delivery(settings, client, source, offsets, clocks),
         offsets=offsets,
-        outcomes=outcomes,
-        held=Backpressure(HoldLimits(records=settings.max_inflight_records, size_bytes=settings.max_inflight_bytes)),
+        outcomes=Outcomes(
+            output=_target(settings.output_topic, settings.input_topic, partitions),
+            dlq=_target(settings.dlq_topic, settings.input_topic, partitions),
+            model=engine.predictor.info,
+        ),
+        held=Backpressure(max_records=settings.max_inflight_records, max_bytes=settings.max_inflight_bytes),
         breaker=Breaker(settings.max_dead_letters_per_minute),
         observer=observer,
         clocks=clocks,
@@ -190,7 +187,6 @@ def build_worker(
         source=source,
         scorer=_scorer(settings, engine, reloader, shadow),
         inflight=inflight,
-        outcomes=outcomes,
         observer=observer,
         limits=Limits(
             max_poll_records=settings.max_poll_records,
@@ -212,20 +208,18 @@ def _source(settings: Settings, client: Client) -> Source:
     )
 
 
-def _scorer(settings: Settings, engine: BackgroundEngine[Work], reloader: Reloader[Work], shadow: Shadow) -> Scorer:
+def _scorer(settings: Settings, engine: BackgroundEngine, reloader: Reloader, shadow: Shadow) -> Scorer:
     target_ms = settings.target_p99_ms
     return Scorer(
         engine,
         reloader=reloader,
         batcher=Batcher(
-            BatchLimits(
-                max_reviews=settings.max_batch_reviews,
-                linger_s=settings.linger_ms / 1000,
-                max_wait_s=settings.max_wait_ms / 1000,
-            )
+            max_reviews=settings.max_batch_reviews,
+            linger_s=settings.linger_ms / 1000,
+            max_wait_s=settings.max_wait_ms / 1000,
         ),
         pricing=Pricing(max_tokens=settings.max_batch_tokens, target_s=None if target_ms is None else target_ms / 1000),
-        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else NoCache(),
+        cache=ResultCache(settings.cache_bytes) if settings.cache_bytes else Cache(),
         shadow=shadow,
     )
 
@@ -246,7 +240,7 @@ def _delivery(settings: Settings, client: Client, source: Source, offsets: Offse
         source,
         client.transactional_sink_opener(
             connection,
-            transactional_id=transactional_id(settings),
+            transactional_id=settings.effective_transactional_id(),
             transaction_timeout_ms=settings.transaction_timeout_ms,
             # Later than that a message cannot be stored, because the transaction is over.
             delivery_timeout_ms=min(settings.delivery_timeout_ms, settings.transaction_timeout_ms),

@@ -62,62 +62,45 @@ class Fatal(WorkerError):
 
     exit_code: ClassVar[int] = 1
 
+    def __init_subclass__(cls, *, exit_code: int) -> None:
+        cls.exit_code = exit_code
 
-class SettingsRejected(Fatal):
+
+class SettingsRejected(Fatal, exit_code=2):
     """A setting is unknown, malformed, out of range, or contradicts another."""
 
-    exit_code = 2
 
-
-class BrokerUnreachable(Fatal):
+class BrokerUnreachable(Fatal, exit_code=3):
     """No bootstrap server answered at start."""
 
-    exit_code = 3
 
-
-class TopicMissing(Fatal):
+class TopicMissing(Fatal, exit_code=4):
     """A topic the worker needs does not exist."""
 
-    exit_code = 4
 
-
-class AccessDenied(Fatal):
+class AccessDenied(Fatal, exit_code=5):
     """The broker refused the credentials or the operation."""
 
-    exit_code = 5
 
-
-class ModelUnusable(Fatal):
+class ModelUnusable(Fatal, exit_code=6):
     """The model artifact cannot be served, or its engine broke."""
 
-    exit_code = 6
 
-
-class PortInUse(Fatal):
+class PortInUse(Fatal, exit_code=7):
     """The HTTP port is in use, or the address does not belong to this machine."""
 
-    exit_code = 7
 
-
-class DeadLetterRefused(Fatal):
+class DeadLetterRefused(Fatal, exit_code=8):
     """The dead-letter topic did not take a record."""
 
-    exit_code = 8
 
-
-class BrokerRefused(Fatal):
+class BrokerRefused(Fatal, exit_code=9):
     """The broker refused a request, and no retry can help (fenced, too large, unsupported)."""
 
-    exit_code = 9
 
-
-class TooManyDeadLetters(Fatal):
+class TooManyDeadLetters(Fatal, exit_code=10):
     """More dead letters in a minute than allowed: the input or the model is broken."""
 
-    exit_code = 10
 
-
-class ChecksFailed(Fatal):
+class ChecksFailed(Fatal, exit_code=11):
     """`doctor` found something that does not work."""
-
-    exit_code = 11

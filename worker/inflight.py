@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
+from model.predictor import ModelInfo
 from worker.broker.contract import Record, TopicPartition
 from worker.delivery.backpressure import Backpressure
 from worker.delivery.breaker import Breaker
@@ -57,6 +58,11 @@ class InFlight:
         self._breaker = breaker
         self._observer = observer
         self._clocks = clocks
+
+    def serve(self, model: ModelInfo) -> None:
+        """Name this model in outcomes and metrics from now on."""
+        self._outcomes.serve(model)
+        self._observer.serving(model)
 
     # Partitions
 

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from model.errors import EngineBroken, ModelError
 from worker.broker.contract import Polled, Record, Source, TopicPartition
-from worker.delivery.outcomes import Outcomes
 from worker.errors import (
     AssignmentLost,
     BrokerUnavailable,
@@ -59,7 +58,6 @@ class Worker:
         source: Source,
         scorer: Scorer,
         inflight: InFlight,
-        outcomes: Outcomes,
         observer: Observer,
         limits: Limits,
         clocks: Clocks,
@@ -67,7 +65,6 @@ class Worker:
         self.scorer = scorer
         self.inflight = inflight
         self._source = source
-        self._outcomes = outcomes
         self._observer = observer
         self._limits = limits
         self._clocks = clocks
@@ -103,7 +100,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the engine if it does not run yet. It warms up while the loop turns."""
-        self._serve()
+        self.inflight.serve(self.scorer.model)
         self.scorer.start()
 
     def turn(self) -> None:
@@ -318,14 +315,9 @@ class Worker:
             log.error("the new model cannot be loaded, so the current one stays: %s", exc)  # noqa: TRY400
             return
         if model is not None:
-            self._serve()
+            self.inflight.serve(model)
             self._observer.reloaded(succeeded=True)
             log.info("model changed", extra={"model": model.name, "version": model.version, "engine": model.engine})
-
-    def _serve(self) -> None:
-        """Name the current model in results and metrics from now on."""
-        self._outcomes.serve(self.scorer.model)
-        self._observer.serving(self.scorer.model)
 
     # Go back to the committed offsets
 

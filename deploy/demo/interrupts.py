@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,14 +50,14 @@ def postponed() -> Iterator[None]:
             _interrupt(arrived[0], None)
 
 
-class Shielded(ExitStack):
-    """An ExitStack whose exit no signal interrupts; each of its steps must have a time limit."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        ignore_signals()
-        return super().__exit__(kind, error, trace)
+@contextmanager
+def shielded_stack() -> Iterator[ExitStack]:
+    """A stack whose exit no signal interrupts; each of its steps must have a time limit."""
+    with ExitStack() as stack:
+        try:
+            yield stack
+        finally:
+            ignore_signals()
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

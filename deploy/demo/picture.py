@@ -2,12 +2,13 @@
 
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from deploy.demo.view import Frame, View, render
+from deploy.demo.view import Frame, render
 
 WIDTH: Final = 100
 LINES: Final = 30
@@ -27,20 +28,14 @@ ADJUSTMENTS: Final = (
 )
 
 
-class Picture(View):
-    """Shows frames in another view, and writes the first one with at least half of the reviews answered."""
-
-    def __init__(self, path: Path, view: View) -> None:
-        self._path = path
-        self._view = view
-        self._taken = False
-
-    def show(self, frame: Frame) -> None:
-        """See View."""
-        self._view.show(frame)
-        if not self._taken and 2 * frame.snapshot.answered >= frame.total:
-            self._taken = True
-            self._path.write_text(as_svg(frame), encoding="utf-8")
+def pictured(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
+    """The same frames; the first one with at least half of the reviews answered is written to `path`."""
+    written = False
+    for frame in frames:
+        yield frame
+        if not written and 2 * frame.snapshot.answered >= frame.total:
+            written = True
+            path.write_text(as_svg(frame), encoding="utf-8")
 
 
 def as_svg(frame: Frame) -> str:

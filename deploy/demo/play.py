@@ -3,18 +3,18 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from deploy.demo.errors import DemoFailed
-from deploy.demo.interrupts import Interrupted, Shielded, raise_on_signals
-from deploy.demo.picture import Picture
+from deploy.demo.interrupts import Interrupted, raise_on_signals, shielded_stack
+from deploy.demo.picture import pictured
 from deploy.demo.run import RunResult, run
 from deploy.demo.sample import read_sample, repeated
 from deploy.demo.stage import set_up
-from deploy.demo.view import View, open_view, summary
+from deploy.demo.view import Frame, show, summary
 from deploy.kafka.broker import LauncherError
 from deploy.kafka.launcher import choose_broker
 from worker.errors import WorkerError
@@ -28,8 +28,12 @@ def play(*, reviews: int, bootstrap_servers: str | None, svg: Path | None) -> in
     complaints: list[str] = []
     try:
         raise_on_signals()
-        with Shielded() as stack, _interruption_reported(console):
-            complaints += _play(reviews, bootstrap_servers, svg, console, stack).complaints
+        with shielded_stack() as stack:
+            try:
+                complaints += _play(reviews, bootstrap_servers, svg, console, stack).complaints
+            except Interrupted:
+                _say(console, "interrupted: stopping what was started")  # this may take seconds
+                raise
     except Interrupted as interrupted:
         for note in _notes(interrupted):
             _say(console, f"FAILED: {note}", style="bold red")
@@ -51,10 +55,8 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
     def report(line: str) -> None:
         _say(console, line)
 
-    @contextmanager
-    def view_and_picture() -> Iterator[View]:
-        with open_view(console) as view:
-            yield Picture(svg, view) if svg else view
+    def show_and_draw(frames: Iterator[Frame]) -> None:
+        show(pictured(frames, svg) if svg else frames, console)
 
     sample = read_sample()
     reviews = list(repeated(sample, count))
@@ -65,7 +67,7 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
         report(f"broker: {broker.description}")
         stage = set_up(broker, reviews, report=report, stack=stack)
     report(f"publishing {len(reviews):,} reviews")
-    result = run(stage, len(reviews), view_and_picture)
+    result = run(stage, len(reviews), show_and_draw)
     console.print(summary(result.last, sample_size=len(sample), drained=result.drained))
     return result
 
@@ -73,15 +75,6 @@ def _play(count: int, address: str | None, svg: Path | None, console: Console, s
 def _notes(error: BaseException) -> Sequence[str]:
     """The problems of the cleanup while the error was raised."""
     return getattr(error, "__notes__", ())
-
-
-@contextmanager
-def _interruption_reported(console: Console) -> Iterator[None]:
-    try:
-        yield
-    except Interrupted:
-        _say(console, "interrupted: stopping what was started")  # this may take seconds
-        raise
 
 
 def _say(console: Console, line: str, style: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty
 from typing import Final
@@ -11,7 +11,7 @@ from deploy.demo.errors import DemoFailed
 from deploy.demo.metrics_reader import parse
 from deploy.demo.scoreboard import Scoreboard
 from deploy.demo.stage import Stage
-from deploy.demo.view import Frame, View
+from deploy.demo.view import Frame
 
 REFRESH_S: Final = 0.2
 STALL_LIMIT_S: Final = 60.0
@@ -26,16 +26,14 @@ class RunResult:
     complaints: Sequence[str]  # why the run failed; empty if it succeeded
 
 
-def run(stage: Stage, total: int, open_view: Callable[[], AbstractContextManager[View]]) -> RunResult:
+def run(stage: Stage, total: int, show: Callable[[Iterator[Frame]], None]) -> RunResult:
     """Publish the `total` reviews of the stage, show the answers, and check them when no more can arrive.
 
     Raises DemoFailed or WorkerError if the run cannot be checked because the worker or the broker has ended.
     """
     counting = _Counting(stage, total)
     stage.publisher.start()
-    with open_view() as view:
-        for frame in counting.frames():
-            view.show(frame)
+    show(counting.frames())
     not_drained = []
     try:
         stage.worker.stop()

@@ -6,12 +6,12 @@ Pure: entries in, numbers out; the entries contain the time. All times are epoch
 import math
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from deploy.demo.sample import LabelledReview
 from worker.broker.contract import TopicPartition
+from worker.commands.bench.figures import percentile
 
 LATEST: Final = 50  # scored reviews kept for showing
 NOW_S: Final = 2.0  # "reviews/s now" is the mean of this period
@@ -145,7 +145,8 @@ class Scoreboard:
 
     def snapshot(self, now_s: float) -> Snapshot:
         """The numbers at `now_s`, which affects only the throughput."""
-        self._latencies_s.sort()  # cheap, because it is nearly sorted
+        latencies_s = self._latencies_s
+        latencies_s.sort()  # cheap, because it is nearly sorted
         self._read_at_s.sort()
         start_s = self._first_published_s
         elapsed_s = self._read_at_s[-1] - start_s if self._read_at_s and start_s is not None else 0.0
@@ -162,8 +163,8 @@ class Scoreboard:
             per_s=len(self._answers) / elapsed_s if elapsed_s > 0 else 0.0,
             per_s_now=self._rate(now_s - NOW_S, now_s),
             per_s_history=self._history(now_s),
-            latency_p50_s=percentile(self._latencies_s, 50),
-            latency_p99_s=percentile(self._latencies_s, 99),
+            latency_p50_s=percentile(latencies_s, 50) if latencies_s else None,
+            latency_p99_s=percentile(latencies_s, 99) if latencies_s else None,
             latest=tuple(self._latest),
         )
 
@@ -199,10 +200,3 @@ class Scoreboard:
         slices = max(0, math.floor((now_s - self._first_published_s) / SLICE_S))
         starts = (self._first_published_s + number * SLICE_S for number in range(slices))
         return tuple(self._rate(start_s, start_s + SLICE_S) for start_s in starts)
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """The smallest of the `ordered` values that `percent` % of them do not exceed (nearest rank); None if empty."""
-    if not ordered:
-        return None
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

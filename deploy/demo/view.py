@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -55,61 +54,30 @@ class Frame:
         return min(self.snapshot.lost, max(0, self.snapshot.published - self.metrics.records_read))
 
 
-class View(Protocol):
-    """Shows the frames of a run."""
-
-    def show(self, frame: Frame) -> None:
-        """Show the newest frame."""
-        ...
-
-
-@contextmanager
-def open_view(console: Console) -> Iterator[View]:
-    """A view that suits the console; restores the terminal at the end."""
+def show(frames: Iterator[Frame], console: Console) -> None:
+    """Show one frame after the other as suits the console; restores the terminal at the end."""
     if console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, auto_refresh=False) as live:
-            view = LiveView(live)
-            yield view
-            view.settle()
+        _show_live(frames, console)
     else:
-        yield PlainView(console)
+        _show_plain(frames, console)
 
 
-class LiveView(View):
-    """A view that is redrawn in place."""
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-        self._last: Frame | None = None
-
-    def show(self, frame: Frame) -> None:
-        """See View."""
-        self._last = frame
-        self._draw(frame, self._live.console.height - 1)
-
-    def settle(self) -> None:
-        """Redraw the last frame with fewer reviews, to make room for the summary."""
-        if self._last is not None:
-            self._draw(self._last, min(LAST_LINES, self._live.console.height - 1))
-
-    def _draw(self, frame: Frame, lines: int) -> None:
-        self._live.update(render(frame, lines=lines), refresh=True)
+def _show_live(frames: Iterator[Frame], console: Console) -> None:
+    """A view that is redrawn in place; the last frame has fewer reviews, to make room for the summary."""
+    with Live(console=console, auto_refresh=False) as live:
+        for frame in frames:
+            live.update(render(frame, lines=console.height - 1), refresh=True)
+        live.update(render(frame, lines=min(LAST_LINES, console.height - 1)), refresh=True)
 
 
-class PlainView(View):
+def _show_plain(frames: Iterator[Frame], console: Console) -> None:
     """One line every two seconds and one for the last review, for logs and pipes."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._due_s = 0.0
-        self._complete = False
-
-    def show(self, frame: Frame) -> None:
-        """See View."""
+    due_s, complete = 0.0, False
+    for frame in frames:
         now_s, is_complete = time.monotonic(), frame.snapshot.answered == frame.total
-        if now_s >= self._due_s or is_complete > self._complete:
-            self._due_s, self._complete = now_s + PLAIN_EVERY_S, is_complete
-            self._console.print(plain_line(frame), soft_wrap=True, highlight=False)
+        if now_s >= due_s or is_complete > complete:
+            due_s, complete = now_s + PLAIN_EVERY_S, is_complete
+            console.print(plain_line(frame), soft_wrap=True, highlight=False)
 
 
 def plain_line(frame: Frame) -> str:

@@ -9,7 +9,7 @@ from deploy.kafka.broker import WayClosed
 TAIL_LINES = 15
 
 
-class CommandFailed(Exception):
+class CommandFailed(WayClosed):
     """A program failed or ran out of time; the message ends with the tail of its output."""
 
 
@@ -21,8 +21,8 @@ def found(program: str) -> str:
     return path
 
 
-def run(command: Sequence[str], *, limit_s: float) -> str:
-    """The output of `command`, including stderr. Raises CommandFailed."""
+def run(command: Sequence[str], *, limit_s: float, failure: str = "") -> str:
+    """The output of `command`, including stderr. Raises CommandFailed, whose message begins with `failure`."""
     try:
         done = subprocess.run(  # noqa: S603  # the commands are our own
             command,
@@ -35,9 +35,9 @@ def run(command: Sequence[str], *, limit_s: float) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(f"`{command[0]}` did not end within {limit_s:.0f} s") from error
+        raise CommandFailed(f"{failure}`{command[0]}` did not end within {limit_s:.0f} s") from error
     if done.returncode != 0:
-        raise CommandFailed(f"`{command[0]}` failed with status {done.returncode}:\n{tail(done.stdout)}")
+        raise CommandFailed(f"{failure}`{command[0]}` failed with status {done.returncode}:\n{tail(done.stdout)}")
     return done.stdout
 
 

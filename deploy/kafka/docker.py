@@ -28,9 +28,7 @@ ANSWER_LIMIT_S = 10.0
 PULL_LIMIT_S = 60.0
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 30
-CLIENT_PORT = 9092  # inside the container, like the two ports below
-CONTROLLER_PORT = 9093
-BROKER_PORT = 9094
+CLIENT_PORT = 9092  # inside the container
 DATA_DIR = "/tmp/kafka-data"  # noqa: S108  # inside the container, where any user may write
 JVM_VARIABLES = {"KAFKA_HEAP_OPTS": "-Xmx512m", "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC"}
 
@@ -109,29 +107,16 @@ class DockerBroker(Broker):
         testcontainers_config.ryuk_disabled = True  # our janitor does the same without a second image
         name = f"sentiment-kafka-{uuid4().hex[:12]}"
         self._janitor = Janitor([self._docker, "rm", "--force", "--volumes", name])
-        self._created = DockerContainer(self._image, env=self._environment(), name=name)
+        environment = variables(self.address, self._extras) | {"KAFKA_OPTS": " ".join(self._extras.jvm_options)}
+        self._created = DockerContainer(self._image, env=environment, name=name)
         inside_and_out = {CLIENT_PORT: self._port} | {each.port: each.port for each in self._extras.listeners}
         for inside, outside in inside_and_out.items():
             # On loopback only. Docker takes an interface here, although the annotation does not allow one.
             self._created.ports[f"{inside}/tcp"] = ("127.0.0.1", outside)  # type: ignore[assignment]
         if self._extras.data_dir:
             self._created.with_volume_mapping(self._extras.data_dir, DATA_DIR, mode="rw")
-        with ThreadPoolExecutor(
-            1
-        ) as aside:  # so that Ctrl-C waits for the daemon, and no half-created container is lost
+        with ThreadPoolExecutor(1) as aside:  # so that Ctrl-C waits for the daemon, and loses no half-created container
             aside.submit(self._created.start).result()
-
-    def _environment(self) -> dict[str, str]:
-        placement = Placement(
-            client_host="0.0.0.0",  # noqa: S104  # inside the container; published on loopback only
-            client_port=CLIENT_PORT,
-            advertised=self.address,
-            broker_port=BROKER_PORT,
-            controller_port=CONTROLLER_PORT,
-            data_dir=DATA_DIR,
-        )
-        more = {"KAFKA_OPTS": " ".join(self._extras.jvm_options)}
-        return as_variables(settings(placement, self._extras)) | JVM_VARIABLES | more
 
     @property
     def _container(self) -> "Container":
@@ -148,6 +133,19 @@ class DockerBroker(Broker):
             return self._status() == "running"
 
 
+def variables(advertised: str, extras: Extras) -> dict[str, str]:
+    """The environment of a container whose broker advertises this host:port to clients."""
+    placement = Placement(
+        client_host="0.0.0.0",  # noqa: S104  # inside the container; published on loopback only
+        client_port=CLIENT_PORT,
+        advertised=advertised,
+        broker_port=9094,
+        controller_port=9093,
+        data_dir=DATA_DIR,
+    )
+    return as_variables(settings(placement, extras)) | JVM_VARIABLES
+
+
 def _find_image(docker: str, report: Callable[[str], None]) -> str:
     """KAFKA_IMAGE if set, else an image on this machine, else the official one; may pull it. Raises WayClosed."""
     try:
@@ -160,10 +158,8 @@ def _find_image(docker: str, report: Callable[[str], None]) -> str:
             return image
     image = wanted or OFFICIAL_IMAGE
     report(f"pulling {image}, for {PULL_LIMIT_S:.0f} s at most")
-    try:
-        run([docker, "pull", "--quiet", image], limit_s=PULL_LIMIT_S)
-    except CommandFailed as error:
-        raise WayClosed(f"{image} is not on this machine and could not be pulled: {error}") from error
+    failure = f"{image} is not on this machine and could not be pulled: "
+    run([docker, "pull", "--quiet", image], limit_s=PULL_LIMIT_S, failure=failure)
     return image
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.kafka.broker import WayClosed
-from deploy.kafka.commands import CommandFailed, found, run
+from deploy.kafka.commands import found, run
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
@@ -27,10 +27,7 @@ def find_java() -> str:
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else None
     java = java or found("java")
-    try:
-        version = re.search(r'version "(\d+)', run([java, "-version"], limit_s=30))
-    except CommandFailed as error:
-        raise WayClosed(str(error)) from error
+    version = re.search(r'version "(\d+)', run([java, "-version"], limit_s=30))
     if version is None or int(version[1]) < JAVA_MIN:
         raise WayClosed(f"Kafka needs Java {JAVA_MIN} or later; {java} is {version[1] if version else 'unknown'}")
     return java
@@ -68,8 +65,6 @@ def _fetched(report: Callable[[str], None]) -> Path:
 def _fetch(mvn: str, libs: Path) -> None:
     with TemporaryDirectory(dir=CACHE) as partial:
         copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={partial}/libs"]
-        try:
-            run([mvn, "-B", "-q", "-f", str(POM), *copy], limit_s=FETCH_LIMIT_S)
-        except CommandFailed as error:
-            raise WayClosed(f"Kafka's jars could not be fetched: {error}") from error
+        command = [mvn, "-B", "-q", "-f", str(POM), *copy]
+        run(command, limit_s=FETCH_LIMIT_S, failure="Kafka's jars could not be fetched: ")
         (Path(partial) / "libs").rename(libs)

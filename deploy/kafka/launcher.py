@@ -1,9 +1,11 @@
 """Chooses a broker: at the address that the user gave, else in a container, else as a local process."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
+
+import click
 
 from deploy.kafka.address import AddressBroker
 from deploy.kafka.broker import Broker, LauncherError, NoBroker
@@ -12,6 +14,7 @@ from deploy.kafka.local import LocalBroker
 from deploy.kafka.properties import NOTHING_MORE, Extras
 
 Report = Callable[[str], None]  # gets one line for people
+to_stderr: Report = partial(click.echo, err=True)
 OwnKind = Literal["docker", "local"]
 OURS: dict[OwnKind, type[DockerBroker] | type[LocalBroker]] = {"docker": DockerBroker, "local": LocalBroker}
 NONE = (
@@ -21,12 +24,6 @@ NONE = (
     "  - install Java 17 or later and Maven (commands `java` and `mvn`), or set KAFKA_HOME to an unpacked Kafka.\n"
     "What was tried:\n"
 )
-
-
-def to_stderr(line: str) -> None:
-    """Write a line for people to stderr, without delay."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 @contextmanager
@@ -44,10 +41,7 @@ def choose_broker(
     a free port, and as `extras` says. `report` gets a line before each long step.
     Raises StartFailed (the given address does not answer) or NoBroker.
     """
-    broker = AddressBroker(address) if address else _first_that_starts(kind, port, extras, report)
-    with broker:
-        if address:
-            broker.start()
+    with _started(AddressBroker(address)) if address else _first_that_starts(kind, port, extras, report) as broker:
         yield broker
 
 
@@ -57,7 +51,7 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, r
         if kind not in (None, way):
             continue
         try:
-            broker = _started(make, port, extras, report)
+            broker = _started(make(port=port, extras=extras, report=report))
         except LauncherError as error:
             refusals.append(f"{way}: {error}")
         else:
@@ -66,8 +60,7 @@ def _first_that_starts(kind: OwnKind | None, port: int | None, extras: Extras, r
     raise NoBroker(NONE + "\n".join(f"  - {refusal}" for refusal in refusals))
 
 
-def _started(make: type[DockerBroker] | type[LocalBroker], port: int | None, extras: Extras, report: Report) -> Broker:
-    broker = make(port=port, extras=extras, report=report)
+def _started(broker: Broker) -> Broker:
     try:
         broker.start()
     except BaseException:  # also on Ctrl-C

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 from typing import ClassVar
 
 from deploy.kafka.broker import Broker, Kind, StartFailed
-from deploy.kafka.commands import CommandFailed, run, tail
+from deploy.kafka.commands import run, tail
 from deploy.kafka.janitor import Janitor
 from deploy.kafka.jars import find_jars, find_java, version_of
 from deploy.kafka.ports import free_ports
@@ -112,10 +112,8 @@ class LocalBroker(Broker):
         )
         properties = directory / "server.properties"
         properties.write_text(as_file(settings(placement, self._extras)))
-        try:
-            run(self._command("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)), limit_s=60)
-        except CommandFailed as error:
-            raise StartFailed(f"local Kafka could not prepare its storage: {error}") from error
+        format_storage = self._command("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+        run(format_storage, limit_s=60, failure="local Kafka could not prepare its storage: ")
         return directory
 
     def _command(self, main_class: str, *arguments: str) -> list[str]:

@@ -26,8 +26,9 @@ from tests.bench.report import Report
 from tests.bench.rounds import MEMORY, PARTS, completed, measure_rounds
 from tests.bench.subjects import SHIPPED, Subject, reference_subject
 from tests.bench.topics import Topics
+from tests.support.machine import is_busy, usable_cores
 from worker.broker.clients import CLIENTS
-from worker.commands.bench.machine import is_busy, machine_facts, usable_cores
+from worker.commands.bench.machine import machine_facts
 
 
 def main() -> int:

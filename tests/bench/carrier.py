@@ -24,14 +24,13 @@ from worker.monitoring.observer import Observers
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import Shadow
-from worker.scoring.work import Work
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 from worker.shutdown import capture_signals
 
 
 def main() -> None:
-    """Join the product's own parts around another predictor, and tell what they cost the processor."""
+    """Join the product's own parts around another predictor, and print what they cost the processor."""
     parser = argparse.ArgumentParser()
     for name in ("--bootstrap-servers", "--input", "--output", "--dlq", "--group"):
         parser.add_argument(name, required=True)
@@ -72,7 +71,7 @@ def main() -> None:
         settings,
         client=client_named(settings.client),
         engine=open_engine(settings, predictor),
-        reloader=Reloader[Work](lambda: open_engine(settings, predictor)),
+        reloader=Reloader(lambda: open_engine(settings, predictor)),
         shadow=Shadow(),
         observer=Observers(metrics, health, recorder),
         partitions=partitions,

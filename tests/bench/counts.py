@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-REVIEWS: Final = 16_000  # end to end, unless told otherwise
+REVIEWS: Final = 16_000  # end to end, unless the command says otherwise
 MEMORY_REVIEWS: Final = 200_000
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +25,9 @@ from model.engines.torch_engine import TorchEngine
 from model.networks import build_network
 from tests.bench.subjects import REFERENCE, SHIPPED, reference_subject
 from tests.bench.texts import load_texts
+from tests.support.machine import usable_cores
 from worker.commands.bench.figures import Spread
-from worker.commands.bench.machine import machine_facts, usable_cores
+from worker.commands.bench.machine import machine_facts
 
 BATCHES: Final = (1, 16, 64, 256)
 SINGLE_REVIEWS: Final = 64  # a batch of one takes long enough
@@ -40,25 +41,30 @@ def main() -> int:
     """Run the command line; the exit status."""
     arguments = _arguments(sys.argv[1:])
     results: list[dict[str, object]] = []
-    with TemporaryDirectory(prefix="sentiment-bench-") as directory:
-        reference = Path(directory) / "reference"
-        reference_subject(reference, arguments.data)
-        for subject, place in ((SHIPPED, arguments.artifact), (REFERENCE, reference)):
-            artifact = load_artifact(place)
-            texts = load_texts(arguments.data, arguments.reviews)
-            rows = [row for text in texts if len(row := artifact.tokenizer.tokenize(text).ids)]
-            for threads in sorted({1, usable_cores()}):
-                engines = make_engines(artifact, threads, arguments.level)
-                rounds = measure(engines, rows, CLOCKS[arguments.clock], arguments.rounds)
-                apart = {name: difference(engine, engines[BASELINE], rows) for name, engine in engines.items()}
-                told = ", ".join(f"{name} {largest:.1g}" for name, largest in apart.items() if name != BASELINE)
-                title = f"{subject}, {threads} threads; largest difference of a probability: {told}"
-                Console().print(_table(title, engines, rounds))
-                results.append({"network": subject, "threads": threads, "differences": apart, "rounds": rounds})
+    texts = load_texts(arguments.data, arguments.reviews)
+    for subject, artifact in networks(arguments):
+        rows = [row for text in texts if len(row := artifact.tokenizer.tokenize(text).ids)]
+        for threads in sorted({1, usable_cores()}):
+            engines = make_engines(artifact, threads, arguments.level)
+            rounds = measure(engines, rows, CLOCKS[arguments.clock], arguments.rounds)
+            apart = {name: difference(engine, engines[BASELINE], rows) for name, engine in engines.items()}
+            told = ", ".join(f"{name} {largest:.1g}" for name, largest in apart.items() if name != BASELINE)
+            title = f"{subject}, {threads} threads; largest difference of a probability: {told}"
+            Console().print(_table(title, engines, rounds))
+            results.append({"network": subject, "threads": threads, "differences": apart, "rounds": rounds})
     if arguments.out:
         facts = {"machine": machine_facts(), "clock": arguments.clock, "reviews": arguments.reviews, "results": results}
         arguments.out.write_text(json.dumps(facts, indent=1) + "\n")
     return 0
+
+
+def networks(arguments: argparse.Namespace) -> Iterator[tuple[str, Artifact]]:
+    """The artifact asked for, and a network of the reference's size."""
+    yield SHIPPED, load_artifact(arguments.artifact)
+    with TemporaryDirectory(prefix="sentiment-bench-") as directory:
+        reference = Path(directory) / "reference"
+        reference_subject(reference, arguments.data)
+        yield REFERENCE, load_artifact(reference)
 
 
 def make_engines(artifact: Artifact, threads: int, level: str | None) -> dict[str, Engine]:
@@ -103,7 +109,7 @@ def ratios(rounds: Sequence[Rates], name: str, batch: int) -> list[float]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What every benchmark of engines alone is told."""
+    """The flags of every benchmark of engines alone."""
     parser.add_argument("--rounds", type=int, default=5, help="how often all is measured (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=SAMPLE, help="reviews, .jsonl or .jsonl.xz with a field `text`")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="instead of the one that ships")

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
@@ -16,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.kafka.launcher import to_stderr
-from model.artifact import Artifact, load_artifact
+from model.artifact import Artifact
 from model.engines.cuda_engine import CudaEngine, cuda_device
 from model.engines.engine import EnginePredictor
 from model.engines.packing import Ids
@@ -25,8 +23,7 @@ from model.errors import EngineUnavailable
 from model.network import BiLstmClassifier
 from model.networks import Network, build_network
 from model.predictor import score_texts
-from tests.bench.engines import add_options, difference
-from tests.bench.subjects import REFERENCE, SHIPPED, reference_subject
+from tests.bench.engines import add_options, difference, networks
 from tests.bench.texts import load_texts
 from training.batches import pad_left, pad_right
 from worker.commands.bench.figures import Spread, spreads
@@ -69,16 +66,13 @@ def main() -> int:
         return 1
     gpu, results = torch.cuda.get_device_name(device), []
     texts = load_texts(arguments.data, arguments.reviews)
-    with TemporaryDirectory(prefix="sentiment-bench-") as directory:
-        reference = Path(directory) / "reference"
-        reference_subject(reference, arguments.data)
-        for subject, place in ((SHIPPED, arguments.artifact), (REFERENCE, reference)):
-            cases, engines = make_cases(load_artifact(place), texts, device)
-            rounds = measure(cases, arguments.rounds)
-            Console().print(_table(f"{subject}, {gpu}", cases, rounds))
-            for precision, about in engines.items():
-                to_stderr(f"{precision}: {about}")
-            results.append({"network": subject, "engines": engines, "rounds": rounds})
+    for subject, artifact in networks(arguments):
+        cases, engines = make_cases(artifact, texts, device)
+        rounds = measure(cases, arguments.rounds)
+        Console().print(_table(f"{subject}, {gpu}", cases, rounds))
+        for precision, about in engines.items():
+            to_stderr(f"{precision}: {about}")
+        results.append({"network": subject, "engines": engines, "rounds": rounds})
     if arguments.out:
         facts = {"gpu": gpu, "machine": machine_facts(), "reviews": arguments.reviews, "results": results}
         arguments.out.write_text(json.dumps(facts, indent=1) + "\n")

@@ -2,7 +2,7 @@
 
 The worker is sampled by py-spy on a filled topic around a simulated accelerator, which leaves what the pipeline costs:
 the share of a hop in the samples, times the processor time of a review. Only threads that hold the interpreter's lock
-count: the others wait, or py-spy cannot tell. What the model costs is measured beside it, without Kafka.
+count: the others wait, or py-spy cannot count. What the model costs is measured beside it, without Kafka.
 """
 
 import argparse
@@ -50,7 +50,7 @@ HOPS: Final[Mapping[str, Sequence[str]]] = {
     "admit: the rest": ("Worker._admit (",),
     "batch": ("Worker._dispatch (",),
     "inference threads": ("PredictorThreads._run (",),
-    "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "Worker._finish ("),
+    "acknowledged: offsets, budget": ("AtLeastOnce.settle (", "InFlight._finish ("),
     "results: received and ordered": ("Worker._take_over (",),
     "client network I/O": ("(kafka/net/",),
 }

@@ -24,8 +24,8 @@ from tests.bench.processes import Child, answer_of, started
 from tests.bench.subjects import Subject
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
+from tests.support.machine import resident_mib
 from worker.broker.clients import ClientName
-from worker.commands.bench.machine import resident_mib
 
 START_LIMIT_S: Final = 60.0
 SLOWEST_REVIEWS_PER_S: Final = 10  # below this something hangs

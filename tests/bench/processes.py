@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
-from tests.support.worker_process import environment
+from tests.support.worker_process import WorkerProcess, environment
 
 ROOT: Final = Path(__file__).parents[2]
 STOP_LIMIT_S: Final = 30.0
@@ -103,6 +103,16 @@ def run_program(name: str, command: Sequence[str], *, variables: Mapping[str, st
             yield child
         finally:
             child.end()
+
+
+@contextmanager
+def worker_process(log: Path, **settings: Any) -> Iterator[WorkerProcess]:
+    """The worker with these settings, stopped at the end."""
+    worker = WorkerProcess(log, **settings)
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
 
 def answer_of(name: str, arguments: Sequence[str], *, limit_s: float) -> dict[str, Any]:

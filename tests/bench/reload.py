@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,14 +25,13 @@ from model.artifacts import DEFAULT_ARTIFACT
 from tests.bench.latency import send_on_time
 from tests.bench.page import PAGE, markdown_table
 from tests.bench.parts import Bench, has, limit_s, worker_rate
-from tests.bench.processes import BenchFailed
+from tests.bench.processes import BenchFailed, worker_process
 from tests.bench.schedule import arrivals_s
 from tests.bench.subjects import SHIPPED, Subject
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics
 from tests.support.section import Section
 from tests.support.until import until
-from tests.support.worker_process import WorkerProcess
 from worker.commands.bench.figures import Spread, percentile
 from worker.commands.bench.machine import machine_facts
 
@@ -44,26 +43,8 @@ AFTER_S: Final = 20.0
 NEAR_S: Final = 5.0  # so long the reload may be felt
 TIMES: Final = 2.0  # and by less than this
 SEED: Final = 11
-LABELS: Final = {
-    "before_ms": "p99, 10 s before the signal, ms",
-    "near_ms": "p99, first 5 s after the signal, ms",
-    "after_ms": "p99, the 15 s after those, ms",
-    "near_times": "first 5 s / before",
-    "after_times": "the 15 s after those / before",
-    "slow_seconds": "seconds after the signal with a p99 of 2 times that before, or more",
-}
 
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """What a reload did to the latency; `before` and `near` are p99s."""
-
-    before_ms: float
-    near_ms: float
-    after_ms: float
-    near_times: float
-    after_times: float
-    slow_seconds: float
+Rise = dict[str, float]  # what a reload did to the latency, by what is said of it
 
 
 def rise(due_s: Sequence[float], waits_s: Sequence[float], reload_s: float) -> Rise:
@@ -77,8 +58,16 @@ def rise(due_s: Sequence[float], waits_s: Sequence[float], reload_s: float) -> R
     before = p99_ms(reload_s - BEFORE_S, reload_s)
     near, after = p99_ms(reload_s, reload_s + NEAR_S), p99_ms(reload_s + NEAR_S, end_s)
     seconds = [p99_ms(reload_s + second, reload_s + second + 1) for second in range(int(AFTER_S))]
-    slow = sum(one >= TIMES * before for one in seconds)
-    return Rise(before, near, after, near / before, after / before, float(slow))
+    return {
+        "p99, 10 s before the signal, ms": before,
+        "p99, first 5 s after the signal, ms": near,
+        "p99, the 15 s after those, ms": after,
+        "first 5 s / before": near / before,
+        "the 15 s after those / before": after / before,
+        "seconds after the signal with a p99 of 2 times that before, or more": float(
+            sum(one >= TIMES * before for one in seconds)
+        ),
+    }
 
 
 def main() -> int:
@@ -115,31 +104,22 @@ def measure(bench: Bench, rate_per_s: float, directory: Path, *, reloads: bool) 
     reload_s = SETTLE_S + BEFORE_S
     due_s = arrivals_s(rate_per_s, round(rate_per_s * (reload_s + AFTER_S)), seed=SEED)
     texts = load_texts(bench.data, len(due_s))
-    incoming, output, dlq = (bench.topics.create(name) for name in ("raw", "scored", "dlq"))
-    worker = WorkerProcess(
-        directory / f"{output}.log",
-        bootstrap_servers=bench.topics.bootstrap_servers,
-        input_topic=incoming,
-        output_topic=output,
-        dlq_topic=dlq,
-        group_id=output,
-    )
-    signal = threading.Timer(reload_s, worker.reload)
-    try:
+    settings = bench.topics.for_worker()
+    output = settings["output_topic"]
+    with worker_process(directory / f"{output}.log", **settings) as worker, ExitStack() as stack:
+        signal = threading.Timer(reload_s, worker.reload)
+        stack.callback(signal.cancel)
         worker.until_ready()
         with bench.topics.arrivals(output) as seen:
             if reloads:
                 signal.start()
-            sent = send_on_time(bench.topics, incoming, texts, due_s, 0)
+            sent = send_on_time(bench.topics, settings["input_topic"], texts, due_s, 0)
             until(partial(has, seen, len(due_s)), limit_s(len(due_s)), "all results are there")
         if worker.metric("sentiment_model_reloads_total", result="done") != reloads:
             raise BenchFailed(f"the model was not changed: {worker.log_tail()}")
         if reloads:
             after_s = took_over_s(worker.log(), sent.began_s + reload_s)
             to_stderr(f"the next model took over {after_s:.1f} s after the signal")
-    finally:
-        signal.cancel()
-        worker.stop()
     bench.topics.stamps_ms(output, len(due_s))
     return rise(due_s, sent.waits_s(seen), reload_s)
 
@@ -161,8 +141,8 @@ def table(rounds: dict[str, list[Rise]], rate_per_s: float, busy: float) -> str:
         "",
     ]
     spreads = [
-        [label, *(str(Spread.of([asdict(one)[name] for one in rises])) for rises in rounds.values())]
-        for name, label in LABELS.items()
+        [label, *(str(Spread.of([one[label] for one in rises])) for rises in rounds.values())]
+        for label in rounds["without"][0]
     ]
     return "\n".join([*lines, *markdown_table(["", *rounds], spreads), ""])
 

@@ -35,7 +35,7 @@ ROUND: Final[Mapping[str, Part]] = {
     "exactly-once": Part(parts.exactly_once, NETWORKS, OF_END_TO_END),
     "neighbour": Part(parts.disturbed, NETWORKS, OF_END_TO_END),
     "latency": Part(latency, NETWORKS, OF_END_TO_END),
-    "peers": Part(contest, frozenset({REFERENCE}), frozenset({ENGINE})),  # which tells the engine's tolerance
+    "peers": Part(contest, frozenset({REFERENCE}), frozenset({ENGINE})),  # measures the engine's tolerance
     "client": Part(parts.client, frozenset(CLIENTS)),
     "simulated": Part(parts.simulated, frozenset(CLIENTS)),
 }

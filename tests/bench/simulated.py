@@ -16,10 +16,12 @@ from typing import Final
 
 from deploy.demo.sample import SAMPLE
 from tests.bench.texts import load_texts
+from tests.support.works import work
 from worker.commands.bench.figures import percentile
-from worker.scoring.batcher import Batch, Batcher, BatchLimits
+from worker.scoring.batcher import Batch, Batcher
 from worker.scoring.inference import CAPACITY
 from worker.scoring.pricing import Prices, Pricing
+from worker.scoring.work import Work
 from worker.settings.schema import Settings
 
 PRICES: Final = Prices(batch_s=0.0045, token_s=2.2e-6)  # about those of the model that ships on 2 cores
@@ -31,14 +33,6 @@ SEED: Final = 7
 LOADS: Final = (0.3, 0.5, 0.7, 0.8, 0.9)  # parts of what the worker can do at most
 TARGETS_S: Final = (None, 0.1, 0.25, 0.5)
 AT_ONCE: Final = (1, 50)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """A review that waits."""
-
-    tokens: int
-    arrived_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +52,17 @@ class Outcome:
 class Simulation:
     """One worker with the default settings, from the first review to the last."""
 
-    def __init__(self, rows: list[Row], *, target_s: float | None, pays_padding: bool) -> None:
+    def __init__(self, rows: list[Work], *, target_s: float | None, pays_padding: bool) -> None:
         settings = Settings()
         self._holds_at_most = settings.max_inflight_records
-        limits = BatchLimits(settings.max_batch_reviews, linger_s=0, max_wait_s=settings.max_wait_ms / 1000)
-        self._batcher: Batcher[Row] = Batcher(limits)
+        self._batcher = Batcher(
+            max_reviews=settings.max_batch_reviews, linger_s=0, max_wait_s=settings.max_wait_ms / 1000
+        )
         self._pricing = Pricing(max_tokens=settings.max_batch_tokens, target_s=target_s)
         self._pays_padding = pays_padding
         self._arriving = deque(rows)
         self._held = 0
-        self._engine: deque[Batch[Row]] = deque()  # the first is being computed
+        self._engine: deque[Batch] = deque()  # the first is being computed
         self._noise = random.Random(SEED)
         self._now_s = self._began_s = 0.0
         self._ends_s = inf  # what is being computed
@@ -105,7 +100,7 @@ class Simulation:
         self._began_s = self._now_s
         self._ends_s = self._now_s + PRICES.time_s(tokens) * (1 + NOISE * self._noise.expovariate(1))
 
-    def _finish(self) -> Batch[Row]:
+    def _finish(self) -> Batch:
         batch = self._engine.popleft()
         self._held -= len(batch.rows)
         self._pricing.observe(batch.padded_tokens, self._now_s - self._began_s)
@@ -141,14 +136,14 @@ def table(lengths: Sequence[int], *, pays_padding: bool, at_once: int) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def arrivals(lengths: Sequence[int], per_s: float, at_once: int) -> list[Row]:
+def arrivals(lengths: Sequence[int], per_s: float, at_once: int) -> list[Work]:
     """Reviews that come so many at once, independently of each other; at an infinite rate all are there."""
     chance = random.Random(SEED)
-    rows: list[Row] = []
+    rows: list[Work] = []
     now_s = 0.0
     while len(rows) < REVIEWS:
         now_s += chance.expovariate(1) * at_once / per_s
-        rows += (Row(chance.choice(lengths), now_s) for _ in range(at_once))
+        rows += (work(chance.choice(lengths), now_s) for _ in range(at_once))
     return rows
 
 

@@ -21,9 +21,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.demo.sample import SAMPLE
 from deploy.kafka.launcher import choose_broker, to_stderr
+from tests.bench.processes import worker_process
 from tests.bench.texts import load_texts
 from tests.bench.topics import Topics, review
-from tests.support.worker_process import WorkerProcess
 from worker.commands.bench.figures import Spread
 
 WARM_UP: Final = 20  # reviews at the start that do not count
@@ -53,24 +53,13 @@ def measure(
 ) -> dict[str, float]:
     """The figures of one round, in milliseconds."""
     with Topics(address) as topics:
-        incoming, output, dlq = (topics.create(name) for name in ("raw", "scored", "dlq"))
-        there_s = _latencies_s(address, dlq, dlq, texts, gap_s)
-        worker = WorkerProcess(
-            directory / "worker.log",
-            bootstrap_servers=address,
-            input_topic=incoming,
-            output_topic=output,
-            dlq_topic=dlq,
-            group_id=incoming,
-            **settings,
-        )
-        try:
+        given = topics.for_worker()
+        there_s = _latencies_s(address, given["dlq_topic"], given["dlq_topic"], texts, gap_s)
+        with worker_process(directory / "worker.log", **given | settings) as worker:
             worker.until_ready()
-            taken_s = _latencies_s(address, incoming, output, texts, gap_s)
+            taken_s = _latencies_s(address, given["input_topic"], given["output_topic"], texts, gap_s)
             inferences = worker.metric("sentiment_stage_seconds_count", stage="inference")
             inference_s = worker.metric("sentiment_stage_seconds_sum", stage="inference") / inferences
-        finally:
-            worker.stop()
     p95, p99 = (statistics.quantiles(taken_s, n=100)[percent - 1] for percent in (95, 99))
     return {
         "p50 ms": 1000 * statistics.median(taken_s),

@@ -1,33 +1,27 @@
 """`python -m tests.bench.startup`: from the start of the process until it scores reviews, with each engine.
 
-The engines take turns, so that a machine that changes its pace changes all of them. The processor's time tells what the
+The engines take turns, so that a machine that changes its pace changes all of them. The processor's time shows what the
 start costs where others use the machine, too.
 """
 
 import argparse
 import os
 import time
-import urllib.request
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from urllib.error import URLError
 
 from rich.console import Console
 from rich.table import Table
 
 from deploy.kafka.launcher import choose_broker, to_stderr
-from deploy.kafka.ports import free_ports
 from model.artifacts import DEFAULT_ARTIFACT
 from model.engines import load_predictor
 from model.engines.choice import AUTO, ENGINES
 from model.errors import EngineUnavailable
-from tests.bench.parts import START_LIMIT_S
-from tests.bench.processes import started
+from tests.bench.processes import worker_process
 from tests.bench.topics import Topics
 from worker.commands.bench.figures import Spread
-
-ANSWER_LIMIT_S = 1.0
 
 
 class Start(NamedTuple):
@@ -45,11 +39,15 @@ def main() -> None:
     arguments = parser.parse_args()
     engines = [engine for engine in ENGINES if engine != AUTO and _can_be_had(engine)]
     starts: dict[str, list[Start]] = {engine: [] for engine in engines}
-    with choose_broker(arguments.bootstrap_servers) as broker, Topics(broker.address) as topics:
+    with (
+        choose_broker(arguments.bootstrap_servers) as broker,
+        Topics(broker.address) as topics,
+        TemporaryDirectory(prefix="sentiment-bench-") as directory,
+    ):
         to_stderr(broker.description)
         for number in range(arguments.rounds):
             for engine in engines:
-                starts[engine].append(start_until_ready(topics, engine))
+                starts[engine].append(start_until_ready(topics, Path(directory), engine))
             to_stderr(f"round {number + 1} of {arguments.rounds}")
     table = Table("engine", "seconds to ready", "processor's seconds")
     for engine, found in starts.items():
@@ -57,21 +55,13 @@ def main() -> None:
     Console().print(table)
 
 
-def start_until_ready(topics: Topics, engine: str) -> Start:
+def start_until_ready(topics: Topics, directory: Path, engine: str) -> Start:
     """Start a worker in a group of its own and wait until /readyz says 200."""
-    [port] = free_ports(1)
-    names = {f"SENTIMENT_{name}_TOPIC": topics.create(name.lower()) for name in ("INPUT", "OUTPUT", "DLQ")}
-    variables = names | {
-        "SENTIMENT_BOOTSTRAP_SERVERS": topics.bootstrap_servers,
-        "SENTIMENT_GROUP_ID": names["SENTIMENT_INPUT_TOPIC"],
-        "SENTIMENT_ENGINE": engine,
-        "SENTIMENT_DEVICE": "cpu",
-        "SENTIMENT_HTTP_PORT": str(port),
-    }
+    settings = topics.for_worker()
     began_s = time.perf_counter()
-    with started("the worker", ["worker", "run"], variables=variables) as child:
-        child.until(partial(_ready, port), START_LIMIT_S, "ready")
-        return Start(time.perf_counter() - began_s, _processor_seconds(child.pid))
+    with worker_process(directory / "worker.log", **settings, engine=engine, device="cpu") as worker:
+        worker.until_ready()
+        return Start(time.perf_counter() - began_s, _processor_seconds(worker.pid))
 
 
 def _can_be_had(engine: str) -> bool:
@@ -87,14 +77,6 @@ def _processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system = fields[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=ANSWER_LIMIT_S):
-            return True
-    except (URLError, OSError):  # 503, or nobody listens yet
-        return False
 
 
 if __name__ == "__main__":

@@ -13,12 +13,9 @@ from tests.bench.figures import (
 )
 
 
-def test_a_rate_does_not_count_what_was_done_before_its_first_time_stamp() -> None:
-    assert rate_per_s([1000, 1000, 1000, 2000, 3000, 3000]) == 3 / 2
-
-
-def test_the_order_of_time_stamps_does_not_matter_for_a_rate() -> None:
-    assert rate_per_s([3000, 1000, 2000]) == rate_per_s([1000, 2000, 3000])
+@pytest.mark.parametrize("stamps_ms", [[1000, 1000, 1000, 2000, 3000, 3000], [3000, 1000, 2000, 1000, 3000]])
+def test_a_rate_does_not_count_what_was_done_before_its_first_time_stamp(stamps_ms: list[int]) -> None:
+    assert rate_per_s(stamps_ms) == 3 / 2
 
 
 @pytest.mark.parametrize("stamps_ms", [[], [5], [5, 5, 5]])
@@ -54,13 +51,22 @@ def test_no_rate_is_left_where_nothing_was_read_in_time() -> None:
         rate_while_sent_per_s([1.0, 2.0, 30.0], began_s=0.0, ended_s=20.0)
 
 
-def test_ratios_are_taken_within_one_round() -> None:
-    measured = {"engine_text_reviews_per_s": 400.0, "end_to_end_reviews_per_s": 360.0}
-    assert with_ratios(measured) == {**measured, "end_to_end_of_engine": 0.9}
-
-
-def test_a_ratio_is_left_out_when_a_side_of_it_was_not_measured() -> None:
-    assert with_ratios({"end_to_end_reviews_per_s": 360.0}) == {"end_to_end_reviews_per_s": 360.0}
+@pytest.mark.parametrize(
+    ("measured", "ratios"),
+    [
+        (
+            {"engine_text_reviews_per_s": 400.0, "end_to_end_reviews_per_s": 360.0},
+            {"end_to_end_of_engine": 0.9},
+        ),
+        ({"end_to_end_reviews_per_s": 360.0}, {}),  # the other side was not measured
+        ({scale_name(1, 4): 15_000.0}, {"pipeline_of_accelerator": 0.75}),
+        ({"pipeline_fast_reviews_per_s": 15_000.0}, {"pipeline_of_fast_accelerator": 0.25}),
+    ],
+)
+def test_a_ratio_is_taken_within_one_round_where_both_sides_are_known(
+    measured: dict[str, float], ratios: dict[str, float]
+) -> None:
+    assert with_ratios(measured) == measured | ratios
 
 
 def test_the_worker_is_held_against_the_best_peer_with_either_engine() -> None:
@@ -73,11 +79,6 @@ def test_the_worker_is_held_against_the_best_peer_with_either_engine() -> None:
     }
     found = with_ratios({"beside_peers_reviews_per_s": 120.0, **peers})
     assert (found["of_naive"], found["of_best_peer"], found["of_best_peer_with_our_engine"]) == (12.0, 3.0, 1.2)
-
-
-def test_what_the_pipeline_carries_is_held_against_the_accelerator_it_was_given() -> None:
-    assert with_ratios({scale_name(1, 4): 15_000.0})["pipeline_of_accelerator"] == 0.75
-    assert with_ratios({"pipeline_fast_reviews_per_s": 15_000.0})["pipeline_of_fast_accelerator"] == 0.25
 
 
 def test_memory_that_stays_does_not_grow() -> None:

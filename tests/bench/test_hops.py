@@ -11,7 +11,7 @@ LOOP = "<module> (tests/bench/carrier.py:60);Worker.run (worker/loop.py:120);Wor
         ("Worker._admit (worker/loop.py:220);Worker._read (w.py:240);decode_review (m.py:9)", "decode"),
         ("Worker._admit (worker/loop.py:220);Offsets.received (worker/delivery/offsets.py:9)", "admit: the rest"),
         ("Worker._collect (worker/loop.py:330);ClientSink.send (worker/sink.py:9)", "produce: sink"),
-        ("Worker._finish (worker/loop.py:330);Metrics.stored (worker/monitoring/metrics.py:9)", "metrics"),
+        ("InFlight._finish (worker/inflight.py:330);Metrics.stored (worker/monitoring/metrics.py:9)", "metrics"),
         ("Worker._keep_house (worker/loop.py:390)", OTHER),
     ],
 )  # fmt: skip

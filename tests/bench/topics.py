@@ -44,6 +44,11 @@ class Topics:
         self._created[topic] = partitions
         return topic
 
+    def for_worker(self) -> dict[str, str]:
+        """The settings of a worker with topics and a group of its own."""
+        names = {f"{name}_topic": self.create(name) for name in ("input", "output", "dlq")}
+        return names | {"bootstrap_servers": self.bootstrap_servers, "group_id": names["input_topic"]}
+
     def fill(self, topic: str, texts: Sequence[str]) -> None:
         """Publish one review a text, in turn to each partition."""
         producer = KafkaProducer(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka.broker import Broker, NoBroker, NotOurs, StartFailed
-from deploy.kafka.launcher import choose_broker
+from deploy.kafka.broker import NoBroker, NotOurs, StartFailed
+from deploy.kafka.launcher import OwnKind, choose_broker
 
 NO_DAEMON = "unix:///nonexistent/docker.sock"
 
@@ -39,24 +39,21 @@ def test_with_no_way_to_a_broker_the_error_names_all_three_and_what_is_missing(o
         assert words in message
 
 
-def test_a_daemon_that_does_not_answer_is_distinguished_from_a_missing_command(only_programs: Path) -> None:
-    program(only_programs, "docker", "exit 1")
-    with pytest.raises(NoBroker, match="no Docker daemon answers"), choose_broker(kind="docker"):
-        pass
-
-
-def test_an_old_java_is_refused_with_its_version(only_programs: Path) -> None:
-    program(only_programs, "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""")
-    with pytest.raises(NoBroker, match=r"Java 17 or later; .*java is 11"), choose_broker(kind="local"):
-        pass
-
-
-def test_a_kafka_home_without_kafka_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path / "bin", "java", """echo 'openjdk version "21.0.1"' >&2""")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
-    with pytest.raises(NoBroker, match="KAFKA_HOME"), choose_broker(kind="local"):
+@pytest.mark.parametrize(
+    ("kind", "command", "script", "refusal"),
+    [
+        ("docker", "docker", "exit 1", "no Docker daemon answers"),
+        ("local", "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""", "Java 17 or later; .*java is 11"),
+        ("local", "java", """echo 'openjdk version "21.0.1"' >&2""", "or unset it"),
+    ],
+    ids=["a daemon that does not answer", "an old Java", "a Kafka home without Kafka"],
+)
+def test_a_way_that_is_closed_is_refused_with_its_reason(
+    kind: OwnKind, command: str, script: str, refusal: str, only_programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(only_programs, command, script)
+    monkeypatch.setenv("KAFKA_HOME", str(only_programs))
+    with pytest.raises(NoBroker, match=refusal), choose_broker(kind=kind):
         pass
 
 
@@ -83,8 +80,3 @@ def test_without_docker_the_local_kafka_is_used_and_the_line_says_why(monkeypatc
         assert broker.kind == "local"
         assert broker.description.count("\n") == 0
         assert "no address given; docker: " in broker.description
-
-
-@pytest.mark.broker
-def test_the_session_broker_serves_topics_of_a_test_s_own(broker: Broker) -> None:
-    assert broker.address in broker.description

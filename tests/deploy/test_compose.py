@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it has no types
 
-from deploy.compose.__main__ import HERE, PLACEMENT, VARIABLES, variables
+from deploy.compose.__main__ import ADDRESS, HERE, VARIABLES, text
 from deploy.kafka.ports import free_ports
 from tests.support.containers import builder, docker, works
 from tests.support.deployment import DEPLOY, DOCKERFILE, accepted, image_environment, stops_in_time
@@ -56,7 +56,7 @@ def test_it_is_valid() -> None:
 
 
 def test_the_committed_settings_of_kafka_are_the_generated_ones() -> None:
-    assert VARIABLES.read_text("utf-8") == variables(), "stale: run `python -m deploy.compose`"
+    assert VARIABLES.read_text("utf-8") == text(), "stale: run `python -m deploy.compose`"
 
 
 def test_by_default_it_builds_what_the_dockerfile_does() -> None:
@@ -67,8 +67,7 @@ def test_by_default_it_builds_what_the_dockerfile_does() -> None:
 
 
 def test_kafka_is_where_the_others_look_for_it() -> None:
-    assert {settings_of(name).bootstrap_servers for name in WORKERS} == {PLACEMENT.advertised}
-    assert PLACEMENT.advertised == f"kafka:{PLACEMENT.client_port}"
+    assert {settings_of(name).bootstrap_servers for name in WORKERS} == {ADDRESS}
     assert SERVICES["kafka"]["ports"] == [f"127.0.0.1:{HERE.port}:{HERE.port}"]
 
 

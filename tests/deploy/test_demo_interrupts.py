@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.demo.interrupts import SIGNALS, Interrupted, Shielded, postponed, raise_on_signals
+from deploy.demo.interrupts import SIGNALS, Interrupted, postponed, raise_on_signals, shielded_stack
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_second_signal_does_not_break_into_the_cleaning_up() -> None:
     cleaned = []
 
     def demo() -> None:
-        with Shielded() as stack:
+        with shielded_stack() as stack:
             stack.callback(lambda: cleaned.append("all"))
             stack.callback(send, signal.SIGTERM)
             send(signal.SIGINT)
@@ -45,7 +45,7 @@ def test_a_second_signal_does_not_break_into_the_cleaning_up() -> None:
 
 
 def test_cleaning_up_after_a_good_run_is_not_interrupted_either() -> None:
-    with Shielded() as stack:
+    with shielded_stack() as stack:
         stack.callback(send, signal.SIGINT)
 
 

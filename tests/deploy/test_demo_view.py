@@ -2,32 +2,32 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from deploy.demo.metrics_reader import WorkerMetrics
-from deploy.demo.picture import as_svg
+from deploy.demo.metrics_reader import WorkerMetrics, parse
+from deploy.demo.picture import as_svg, pictured
 from deploy.demo.sample import LabelledReview
-from deploy.demo.scoreboard import Prediction, ScoredRow, Snapshot
+from deploy.demo.scoreboard import Prediction, Scoreboard, ScoredRow, Snapshot
 from deploy.demo.view import (
     LAST_LINES,
     LEGEND,
     SPARKLINE_WIDTH,
     Frame,
-    LiveView,
-    PlainView,
     Scene,
-    open_view,
     opening,
     render,
     seconds,
+    show,
     sparkline,
     summary,
 )
 
 METRICS = WorkerMetrics(records_read=1_679, batches=20, batch_reviews=1250, model="imdb 1", engine="torch cpu fp32")
-NO_METRICS = WorkerMetrics(records_read=0, batches=0, batch_reviews=0, model="?", engine="?")
+NO_METRICS = parse("")
 ROWS = tuple(
     ScoredRow(
         LabelledReview(f"id{number}", f"Review {number}: " + "so many words " * 40, number % 2),
@@ -52,30 +52,13 @@ SHOT = Snapshot(
     latency_p99_s=123.4,
     latest=ROWS,
 )
-EMPTY = Snapshot(
-    published=0,
-    answered=0,
-    scored=0,
-    right=0,
-    out_of_domain=0,
-    dead_letters=0,
-    duplicated=0,
-    unexpected=0,
-    elapsed_s=0.0,
-    per_s=0.0,
-    per_s_now=0.0,
-    per_s_history=(),
-    latency_p50_s=None,
-    latency_p99_s=None,
-    latest=(),
-)
 SCENE = Scene(
     "Apache Kafka in container sentiment-worker/kafka:4.3.0",
     "127.0.0.1:29092",
     "reviews.raw.demo-1234abcd → worker → reviews.scored.demo-1234abcd",
 )
 FRAME = Frame(SHOT, METRICS, 2_000, SCENE)
-FIRST_FRAME = Frame(EMPTY, NO_METRICS, 2_000, SCENE)
+FIRST_FRAME = Frame(Scoreboard().snapshot(0.0), NO_METRICS, 2_000, SCENE)
 LAST_FRAME = Frame(replace(SHOT, answered=2_000, scored=2_000), METRICS, 2_000, SCENE)
 
 
@@ -147,55 +130,44 @@ def test_a_run_without_any_answer_can_be_summed_up() -> None:
     assert "- of 0 scores" in "\n".join(printed(summary(FIRST_FRAME, sample_size=1, drained=True), columns=200))
 
 
-def test_without_a_terminal_there_are_plain_lines_and_not_more_than_one_at_a_time() -> None:
+def shown(*frames: Frame, **console: Any) -> str:
+    """What is written while these frames are shown, one right after the other."""
     output = io.StringIO()
-    with open_view(Console(file=output, width=80)) as view:
-        assert isinstance(view, PlainView)
-        view.show(FRAME)
-        view.show(FRAME)  # long before the next line is due
-    assert output.getvalue() == (
+    show(iter(frames), Console(file=output, **console))
+    return output.getvalue()
+
+
+@pytest.mark.parametrize("console", [{"width": 80}, {"force_terminal": True, "_environ": {"TERM": "dumb"}}])
+def test_without_a_terminal_or_on_a_dumb_one_there_are_plain_lines_and_not_more_than_one_at_a_time(
+    console: dict[str, Any],
+) -> None:
+    assert shown(FRAME, FRAME, **console) == (
         "1,250 of 2,000 reviews scored, 110/s now, 100/s mean, latency p50 123 ms p99 123.4 s, "
         "lag 321, 750 queued, batch 62.5, accuracy 88.0%\n"
     )
 
 
 def test_the_last_review_gets_a_plain_line_at_once_and_one_only() -> None:
-    output = io.StringIO()
-    with open_view(Console(file=output, width=80)) as view:
-        for frame in (FRAME, LAST_FRAME, LAST_FRAME):
-            view.show(frame)
-    assert [line.split(" reviews")[0] for line in output.getvalue().splitlines()] == [
-        "1,250 of 2,000",
-        "2,000 of 2,000",
-    ]
+    lines = shown(FRAME, LAST_FRAME, LAST_FRAME, width=80).splitlines()
+    assert [line.split(" reviews")[0] for line in lines] == ["1,250 of 2,000", "2,000 of 2,000"]
 
 
-def test_a_terminal_gets_the_live_view_and_its_cursor_back() -> None:
-    output = io.StringIO()
-    console = Console(file=output, force_terminal=True, width=80, height=24, _environ={"TERM": "xterm"})
-    with open_view(console) as view:
-        assert isinstance(view, LiveView)
-        view.show(FRAME)
-    assert "1,250" in output.getvalue()
-    assert output.getvalue().rstrip().endswith("\x1b[?25h")
-
-
-def test_the_frame_that_stays_leaves_room_for_the_summary() -> None:
-    output = io.StringIO()
-    console = Console(file=output, force_terminal=True, width=110, height=34, _environ={"TERM": "xterm"})
-    with open_view(console) as view:
-        view.show(FRAME)
-        output.truncate(0)
-    left = output.getvalue()
-    assert "Review 2:" in left
-    assert "Review 3:" not in left
+def test_a_terminal_gets_its_cursor_back_and_the_frame_that_stays_leaves_room_for_the_summary() -> None:
+    live = shown(FRAME, force_terminal=True, width=110, height=34, _environ={"TERM": "xterm"})
+    first, *_, stays = live.split(f"{FRAME.total:,} scored")[1:]
+    assert "Review 3:" in first
+    assert "Review 2:" in stays
+    assert "Review 3:" not in stays
+    assert live.rstrip().endswith("\x1b[?25h")
     assert LAST_LINES + len(printed(summary(FRAME, sample_size=2_000, drained=True), columns=110)) < 34
 
 
-def test_a_dumb_terminal_gets_plain_lines() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
-    with open_view(console) as view:
-        assert isinstance(view, PlainView)
+@pytest.mark.parametrize("total", [2_000, 4_000])
+def test_the_picture_is_drawn_of_the_first_frame_with_half_of_the_answers(total: int, tmp_path: Path) -> None:
+    frames = [FIRST_FRAME, replace(FRAME, total=total), LAST_FRAME, LAST_FRAME]
+    assert list(pictured(iter(frames), tmp_path / "picture.svg")) == frames
+    answered = "1,250" if total == 2_000 else "2,000"
+    assert answered in (tmp_path / "picture.svg").read_text("utf-8")
 
 
 def test_the_picture_shows_the_frame_and_loads_nothing() -> None:

@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from deploy.kubernetes.__main__ import RESOURCE, resource
 from tests.support.deployment import DEPLOY, accepted, image_environment, stops_in_time
 from tests.support.manifests import MANIFESTS, Json, check, check_custom, is_custom, render, selectors
-from worker.delivery.naming import transactional_id
 from worker.monitoring.health import Health
 from worker.monitoring.http import serve
 from worker.settings.schema import Settings
@@ -65,8 +64,19 @@ def settings_of(folder: str, scratch: Path) -> Settings:
     return accepted(given, dict(secret_files(pod_of(folder), scratch)))
 
 
+@pytest.fixture(params=FOLDERS)
+def folder(request: pytest.FixtureRequest) -> str:
+    """Each folder that is applied."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(folder: str, tmp_path: Path) -> Settings:
+    """Those of a pod's worker there."""
+    return settings_of(folder, tmp_path)
+
+
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
-@pytest.mark.parametrize("folder", FOLDERS)
 def test_kubernetes_takes_every_resource_and_ignores_no_field(folder: str, kubernetes: str) -> None:
     for each in render(MANIFESTS / folder):
         if not is_custom(each):
@@ -92,25 +102,20 @@ def test_the_components_go_together(tmp_path: Path) -> None:
     assert {"ScaledObject", "ServiceMonitor", "StatefulSet"} <= kinds
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_the_worker_accepts_the_settings_of_a_pod(folder: str, tmp_path: Path) -> None:
-    settings = settings_of(folder, tmp_path)
+def test_the_worker_accepts_the_settings_of_a_pod(settings: Settings) -> None:
     assert settings.sasl_password is not None
 
 
-def test_a_pod_s_name_is_that_of_its_member_and_of_its_transactions(tmp_path: Path) -> None:
-    settings = settings_of("base", tmp_path)
+def test_a_pod_s_name_is_that_of_its_member_and_of_its_transactions(settings: Settings) -> None:
     assert settings.group_instance_id == POD_NAME
-    assert transactional_id(settings) == f"{settings.group_id}.{POD_NAME}"
+    assert settings.effective_transactional_id() == f"{settings.group_id}.{POD_NAME}"
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_worker_that_drains_is_not_killed(folder: str, tmp_path: Path) -> None:
-    assert stops_in_time(settings_of(folder, tmp_path), pod_of(folder)["terminationGracePeriodSeconds"])
+def test_a_worker_that_drains_is_not_killed(folder: str, settings: Settings) -> None:
+    assert stops_in_time(settings, pod_of(folder)["terminationGracePeriodSeconds"])
 
 
-def test_a_pod_may_drain_and_start_before_its_partitions_move(tmp_path: Path) -> None:
-    settings = settings_of("base", tmp_path)
+def test_a_pod_may_drain_and_start_before_its_partitions_move(settings: Settings) -> None:
     assert settings.session_timeout_ms > settings.drain_timeout_ms
 
 
@@ -126,9 +131,7 @@ def test_probes_ask_for_pages_that_there_are() -> None:
     assert [probe["path"] for probe in probes] == ["/livez", "/readyz", "/livez"]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_every_named_port_is_the_worker_s(folder: str, tmp_path: Path) -> None:
-    settings = settings_of(folder, tmp_path)
+def test_every_named_port_is_the_worker_s(folder: str, settings: Settings) -> None:
     [port] = container_of(folder)["ports"]
     [served] = one("Service", folder)["spec"]["ports"]
     assert (port["name"], port["containerPort"]) == ("http", settings.http_port)
@@ -138,7 +141,6 @@ def test_every_named_port_is_the_worker_s(folder: str, tmp_path: Path) -> None:
     assert {container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "readiness", "liveness")} == {"http"}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
 def test_every_selector_selects_these_pods(folder: str) -> None:
     """An empty selector would mean all pods of the namespace."""
     labels = one("StatefulSet", folder)["spec"]["template"]["metadata"]["labels"]
@@ -152,7 +154,6 @@ def test_the_pods_are_of_the_service_that_names_them() -> None:
     assert one("StatefulSet")["spec"]["serviceName"] == one("Service")["metadata"]["name"]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_pod_has_no_rights_that_it_does_not_need(folder: str) -> None:
     """The profile `restricted` of Kubernetes, a read-only file system, and no token."""
     pod, container = pod_of(folder), container_of(folder)

@@ -3,38 +3,31 @@
 import re
 import tomllib
 
-import yaml
+import pytest
 
 import worker
-from tests.support.deployment import DEPLOY
-from tests.support.manifests import MANIFESTS
 from tests.support.package import ROOT
 
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-
-
-def tag_in(folder: str) -> str:
-    """Return the tag of the worker's image that a kustomization sets."""
-    [image] = yaml.safe_load((MANIFESTS / folder / "kustomization.yaml").read_text("utf-8"))["images"]
-    return str(image["newTag"])
 
 
 def test_the_worker_has_the_version_of_the_project() -> None:
     assert worker.__version__ == VERSION, "the environment is stale: run `make setup`"
 
 
-def test_kubernetes_runs_the_images_of_this_version() -> None:
-    assert (tag_in("base"), tag_in("components/gpu")) == (VERSION, f"{VERSION}-gpu")
-
-
-def test_the_guide_builds_the_images_that_kubernetes_runs() -> None:
-    guide = (ROOT / "docs/deployment.md").read_text("utf-8")
-    assert re.findall(r"-t sentiment-worker:(\S+)", guide) == [VERSION, f"{VERSION}-gpu"]
-
-
-def test_the_image_is_labelled_with_this_version() -> None:
-    dockerfile = (DEPLOY / "docker/Dockerfile").read_text("utf-8")
-    assert re.findall(r'image\.version="(.*)"', dockerfile) == [VERSION]
+@pytest.mark.parametrize(
+    ("file", "pattern", "versions"),
+    [
+        ("deploy/kubernetes/base/kustomization.yaml", "newTag: (.*)", [VERSION]),
+        ("deploy/kubernetes/components/gpu/kustomization.yaml", "newTag: (.*)", [f"{VERSION}-gpu"]),
+        ("docs/deployment.md", r"-t sentiment-worker:(\S+)", [VERSION, f"{VERSION}-gpu"]),
+        ("deploy/docker/Dockerfile", r'image\.version="(.*)"', [VERSION]),
+    ],
+)
+def test_the_images_that_are_built_and_run_are_those_of_this_version(
+    file: str, pattern: str, versions: list[str]
+) -> None:
+    assert [found.strip('"') for found in re.findall(pattern, (ROOT / file).read_text("utf-8"))] == versions
 
 
 def test_the_newest_changes_are_those_of_this_version_below_what_is_unreleased() -> None:

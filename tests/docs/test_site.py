@@ -46,7 +46,7 @@ def test_every_page_is_on_the_site(site: Path) -> None:
     assert [page for page in pages(ROOT) if not html_of(page, site).is_file()] == []
 
 
-def test_every_diagram_is_drawn_as_it_is_written_and_told_in_words() -> None:
+def test_every_diagram_is_drawn_as_it_is_written_and_described_in_words() -> None:
     """Draw them: python -m tests.browser.diagrams"""
     assert {picture.name for picture in (ROOT / DIAGRAMS).iterdir()} == set(diagrams(ROOT))
     assert [source for source in diagrams(ROOT).values() if "accTitle: " not in source] == []

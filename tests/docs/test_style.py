@@ -14,32 +14,27 @@ ROOT = Path(__file__).parents[2]
 STYLE = ROOT / "docs" / "style.md"
 HEADING = "Words not to use"
 
-# Files, and folders with all that is below them. Add a folder when its forbidden words are replaced.
+# Files, and folders with all that is below them.
 COVERED = (
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Makefile",
     "README.md",
-    "docs/README.md",
-    "docs/configuration.md",
-    "docs/deployment.md",
-    "docs/messages.md",
-    "docs/metrics.md",
-    "docs/operations.md",
-    "docs/runbook.md",
-    "docs/security.md",
-    "docs/style.md",
-    "docs/tutorial.md",
-    "examples/README.md",
-    "tests/docs/test_style.py",
-    "tests/worker/delivery",
-    "tests/worker/scoring",
-    "tests/worker/settings",
-    "worker/delivery",
-    "worker/scoring",
-    "worker/settings",
+    "deploy",
+    "docs",
+    "examples",
+    "mkdocs.yml",
+    "model",
+    "pyproject.toml",
+    "setup.py",
+    "tests",
+    "training",
+    "worker",
 )
 SUFFIXES = {".md", ".py", ".sh", ".yaml", ".yml", ".toml", ".cpp", ".h", ".java", ".js", ".css", ".service"}
 NAMES = {"Makefile", "Dockerfile"}
-DATA = {"training/lists/phrases.toml"}  # texts of reviews: their words are not ours
+# Texts of reviews, and a page that is part of an artifact, whose digest covers it.
+DATA = {"training/lists/phrases.toml", "model/artifacts/imdb-bilstm/MODEL_CARD.md"}
 
 
 def forbidden(page: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.broker
 
-STALL_S = 1.0
+STALL_S, STALLED = 1.0, "nothing was finished"
 DRAIN_S = 2.0
 
 
@@ -75,8 +75,7 @@ def hung(stage: Stage, word: str = "hang") -> WorkerProcess:
     """A worker whose engine computes for ever."""
     stage.traffic.send(around(word))
     worker = stage.start(BROKEN, stall_timeout_ms=round(STALL_S * 1000), drain_timeout_ms=round(DRAIN_S * 1000))
-    until(lambda: "nothing was finished" in worker.get("/livez")[1], 60, "the worker tells that it is stalled")
-    assert worker.get("/livez")[0] == 503
+    until(lambda: (seen := worker.get("/livez"))[0] == 503 and STALLED in seen[1], 60, "the worker reports it")
     return worker
 
 

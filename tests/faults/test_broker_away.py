@@ -19,40 +19,37 @@ def stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
     return make_stage(own_broker.address, new_topics(own_broker.address))
 
 
-def test_a_worker_waits_for_a_broker_that_is_killed_and_restarted(own_broker: Broker, stage: Stage) -> None:
-    """At least once: results not committed at the kill may be repeated."""
-    worker = stage.busy()
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_worker_waits_for_a_broker_that_is_killed_and_restarted(
+    own_broker: Broker, stage: Stage, delivery: str
+) -> None:
+    """Exactly once repeats nothing. At least once, results not committed at the kill may be repeated."""
+    worker = stage.busy(delivery=delivery)
     before = stage.committed()
     own_broker.kill()
     own_broker.start()
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
     assert worker.stop() == 0
-    assert stage.faults(begun_again=[before]) == []
+    assert stage.faults(begun_again=[before] if delivery == "at_least_once" else []) == []
 
 
-def test_a_worker_waits_for_a_broker_that_is_away_for_longer_than_a_session(own_broker: Broker, stage: Stage) -> None:
-    """The worker stays alive, takes its partitions again and loses nothing."""
+def test_a_worker_waits_for_a_broker_that_is_away_for_longer_than_a_session(
+    own_broker: Broker, stage: Stage, make_stage: MakeStage
+) -> None:
+    """Workers stay alive, take their partitions again and lose nothing. One without work is not ready meanwhile."""
+    idle = make_stage(own_broker.address, new_topics(own_broker.address)).start().until_ready()
     worker = stage.busy()
     before = stage.committed()
     own_broker.kill()
     let_pass(2 * SESSION_TIMEOUT_MS / 1000)
+    silent = (503, "no broker has answered for more than 10 s\n")
+    until(lambda: idle.get("/readyz") == silent, 60, "the worker without work notices")
+    assert idle.get("/livez")[0] == 200
     assert worker.running, worker.log_tail()
     own_broker.start()
     stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
-    assert worker.stop() == 0
+    assert (worker.stop(), idle.until_ready().stop()) == (0, 0)
     assert stage.faults(begun_again=[before]) == []
-
-
-def test_a_worker_without_work_is_not_ready_while_its_broker_is_away(own_broker: Broker, stage: Stage) -> None:
-    """It reports not ready, waits, and is ready again when the broker is back."""
-    worker = stage.start().until_ready()
-    own_broker.kill()
-    silent = (503, "no broker has answered for more than 10 s\n")
-    until(lambda: worker.get("/readyz") == silent, 60, "the worker notices")
-    assert worker.get("/livez")[0] == 200
-    own_broker.start()
-    worker.until_ready()
-    assert worker.stop() == 0
 
 
 def test_results_that_were_not_stored_in_time_are_scored_again_from_the_committed_offset(

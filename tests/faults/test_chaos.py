@@ -1,6 +1,6 @@
 """Two workers under load, one of them killed again and again at any moment, the broker now and then.
 
-`make chaos KILLS=100` does it for longer; the seed is told by a failure and can be given, SENTIMENT_TEST_SEED.
+`make chaos KILLS=100` does it for longer; a failure prints the seed, and SENTIMENT_TEST_SEED sets it.
 """
 
 import os

@@ -22,7 +22,7 @@ WRONG = "tests.support.wrong_clock"
 
 @pytest.fixture
 def set_clock(tmp_path: Path) -> Callable[[int], Path]:
-    """Say by how many seconds the clock is off from now on; the file that tells it."""
+    """Set by how many seconds the clock is off from now on. Returns the file that holds it."""
     file = tmp_path / "seconds"
 
     def set_clock(seconds: int) -> Path:

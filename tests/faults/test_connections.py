@@ -38,7 +38,7 @@ def behind_a_proxy(request: pytest.FixtureRequest) -> Iterator[tuple[Broker, Pro
         behind = Extras((Listener("PROXIED", "PLAINTEXT", port, proxy=proxy.address),))
         with open_broker(request.config, own=True, extras=behind) as broker:
             host, _, door = proxy.address.rpartition(":")
-            # That the broker answers at its first door tells nothing of the second, nor of the proxy.
+            # That the broker answers at its first door says nothing about the second, nor about the proxy.
             until(lambda: serves(host, int(door)), OPEN_LIMIT_S, f"the broker answers behind the proxy, at {port}")
             yield broker, proxy
 

@@ -8,7 +8,6 @@ import pytest
 
 from deploy.kafka.broker import Broker
 from tests.support.clients import SECOND_AT_NIGHT
-from tests.support.kafka_io import new_topics
 from tests.support.stage import LONG, REVIEWS, MakeStage, Stage
 from tests.support.traffic import reviews
 from tests.support.until import until
@@ -23,11 +22,6 @@ WORK_LIMIT_S = 30
 @pytest.fixture
 def stage(broker: Broker, make_stage: MakeStage) -> Stage:
     return make_stage(broker.address, delivery="exactly_once")
-
-
-@pytest.fixture
-def own_stage(own_broker: Broker, make_stage: MakeStage) -> Stage:
-    return make_stage(own_broker.address, new_topics(own_broker.address), delivery="exactly_once")
 
 
 @pytest.mark.parametrize("name", [None, "worker-1"])
@@ -54,25 +48,6 @@ def test_the_open_transaction_of_a_killed_worker_blocks_readers_until_its_timeou
     assert time.monotonic() - killed_s < TRANSACTION_TIMEOUT_S + 10 + WORK_LIMIT_S
     assert worker.stop() == 0
     assert stage.faults() == []
-
-
-def test_a_worker_that_drains_leaves_no_transaction_open(stage: Stage) -> None:
-    """When it has ended, everything it finished is readable and committed."""
-    assert stage.busy().stop() == 0
-    so_far = stage.committed()
-    assert stage.start(until_empty=True).exit_status(limit_s=60) == 0
-    assert so_far != stage.committed()
-    assert stage.faults() == []
-
-
-def test_a_worker_waits_for_a_broker_that_is_killed_and_restarted(own_broker: Broker, own_stage: Stage) -> None:
-    """Exactly once: nothing is repeated."""
-    worker = own_stage.busy()
-    own_broker.kill()
-    own_broker.start()
-    own_stage.traffic.until_answered(limit_s=RETURN_LIMIT_S)
-    assert worker.stop() == 0
-    assert own_stage.faults() == []
 
 
 def test_a_worker_that_was_frozen_past_its_transaction_and_its_session_repeats_nothing(stage: Stage) -> None:

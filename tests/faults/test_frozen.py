@@ -16,11 +16,7 @@ from tests.support.strained import REQUEST_S, SLOW_AND_IMPATIENT
 from tests.support.traffic import reviews
 from tests.support.until import let_pass, until
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.timeout(900),  # of which half a minute passes on purpose
-    pytest.mark.parametrize("client", SECOND_AT_NIGHT),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.parametrize("client", SECOND_AT_NIGHT)]
 
 BEYOND_S = 2.0
 # Seconds. A request of the consumer has REQUEST_S, one of the producer no longer than its delivery.

@@ -73,7 +73,7 @@ def test_a_result_that_is_too_large_for_its_topic_stops_the_worker_until_the_top
     assert stage.topics.output in worker.log()
     set_topic_config(stage.address, stage.topics.output, "max.message.bytes", "8000000")
     # The refusal fails what follows it; at least once, that is sent again until the refused one is the first. The log
-    # does not tell how often: it holds back what says the same.
+    # does not show how many: it holds repeats back.
     assert resumed(stage, replays=MOST_REPLAYS if delivery == "at_least_once" else 0) == []
 
 

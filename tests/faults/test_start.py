@@ -1,4 +1,4 @@
-"""What keeps a worker from starting is told in one line, with an exit status of its own, within 15 seconds."""
+"""A worker that cannot start says why in one line, with an exit status of its own, within 15 seconds."""
 
 import shutil
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Names of headers that other clients may write: any bytes. See `read_any_header_name` in `repairs.py`.
 
-An input is the names of a record, one a line; two plain records stand around it.
+An input holds the header names of one record, one in a line. A plain record comes before it and after it.
 """
 
 import random
@@ -20,7 +20,7 @@ VALID: Final = [b"traceparent\ntag\ntag", "é\n名\n".encode(), b"\xff\n\xed\xa0
 
 @contextmanager
 def header_names() -> Iterator[Target]:
-    """Batches of records as kafka-python reads them and writes them again."""
+    """Read a batch of records with kafka-python and write it again."""
     read_any_header_name()
     yield Target(_make, _check)
 
@@ -36,7 +36,7 @@ def _check(data: bytes) -> None:
     read = _headers_of(stored)
     assert (read[0], read[2]) == (plain, plain)
     assert [str.encode(name, "utf-8", "surrogateescape") for name, _ in read[1]] == names
-    assert _batch(read) == stored, "written again it is not the same"
+    assert _batch(read) == stored, "it changed when it was written again"
 
 
 def _batch(records: Sequence[Sequence[tuple[str, bytes]]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Records as a topic may bring them: value, key, headers, timestamp."""
+"""Any record that a topic may hold: value, key, headers, timestamp."""
 
 import json
 import random
@@ -16,12 +16,12 @@ from model.predictor import ModelInfo
 from tests.fuzz.fuzzer import Target
 from tests.fuzz.mutation import as_json, changed_document, deep, json_value, mutated, text
 from worker.broker.contract import Outgoing, Record, TopicPartition
-from worker.commands.replay import ReplayFilter, message_of, reason_of
+from worker.commands.replay import ReplayFilter, reason_of
 from worker.commands.tail import line_for_people
 from worker.delivery.outcomes import Outcome, Outcomes
 from worker.delivery.outcomes import Target as Topic
 from worker.errors import UnreadableReview
-from worker.wire.headers import carried_headers, replays_of
+from worker.wire.headers import carried_headers, replayed_headers, replays_of
 from worker.wire.reasons import Reason
 from worker.wire.review import Review, decode_review, review_id_of
 from worker.wire.scored import Score, ScoredReview
@@ -34,21 +34,12 @@ DOCUMENTS: Final = [json.loads(line) for line in VALID]
 FIELDS: Final = ("review_id", "text", "product_id", "language", "created_at", "x")
 NAMES: Final = ("traceparent", "", "é", "\udcff", "sentiment-", "sentiment-replays", "sentiment-reason", "sentiment-x")
 VALUES: Final = (
-    None,
-    b"",
-    b"1",
-    b"0",
-    b"9" * 5000,
-    b"-1",
-    b"\xff",
-    "²".encode(),
-    b"2026-11-01T12:00:00+00:00",
-    b"01-1",
+    *(None, b"", b"1", b"0", b"9" * 5000, b"-1", b"\xff", "²".encode(), b"2026-11-01T12:00:00+00:00", b"01-1"),
 )
 TIMES_MS: Final = (None, 0, 1_767_323_045_678, 2**63 - 1, 10**15, 253_402_300_800_000, -62_135_596_800_000, 1)
 PROBABILITIES: Final = (0.0, 1.0, 0.5, 0.4999995, 0.49999949, 1e-300, 0.9999999)
 NOW_S: Final = 1_767_323_045.5
-CHECKED_BY_SCHEMA: Final = 20  # one in so many: a validation costs more than all the rest
+CHECKED_BY_SCHEMA: Final = 20  # one in this many, because a validation takes longer than all the rest
 OUTCOMES: Final = Outcomes(
     output=Topic("scored", 3, keeps_partition=True),
     dlq=Topic("dlq", 3, keeps_partition=False),
@@ -58,7 +49,7 @@ OUTCOMES: Final = Outcomes(
 
 @contextmanager
 def records() -> Iterator[Target]:
-    """The record decoder, and all that is done with what it reads."""
+    """Decode records and do all that the worker and the commands do with them."""
     yield Target(_make, _check)
 
 
@@ -79,7 +70,7 @@ def _make(rng: random.Random) -> bytes:
 
 
 def _record(value: bytes) -> Record:
-    """What stands around a value depends on the value alone."""
+    """Return a record whose other parts depend only on its value."""
     rng = random.Random(zlib.crc32(value))
     return Record(
         TopicPartition(rng.choice(("raw", "a.b-c_1")), rng.randrange(5)),
@@ -106,11 +97,11 @@ def _check(value: bytes) -> None:
         elif record.key is not None:
             _check_sent(record, OUTCOMES.tombstone(record, 1).message, None)
     _check_dead_letter(record, OUTCOMES.dead_letter(record, 1, reason, error, at_s=NOW_S), reason)
-    _check_by_the_way(record)
+    _check_commands(record)
 
 
 def _check_result(record: Record, review: Review) -> None:
-    """Whatever can be read can be answered, as the schema says."""
+    """A readable review gets a result that is valid by the schema."""
     checksum = zlib.crc32(record.value or b"")
     probability = PROBABILITIES[checksum % 20] if checksum % 20 < len(PROBABILITIES) else checksum / 2**32
     score = Score(probability, checksum % 400, truncated=checksum % 2 == 0, out_of_domain=checksum % 3 == 0)
@@ -128,14 +119,13 @@ def _check_result(record: Record, review: Review) -> None:
 
 
 def _check_dead_letter(record: Record, outcome: Outcome, reason: Reason) -> None:
-    """It holds what was read, and can be sent back."""
+    """A dead letter holds the record, and can be sent back."""
     letter = outcome.message
     _check_sent(record, letter, b"" if record.value is None and record.key is None else record.value)
     again = Record(TopicPartition(letter.topic, 0), 0, record.timestamp_ms, letter.key, letter.value, letter.headers)
     assert reason_of(again) == reason
-    back = message_of(again, "raw")
-    assert (back.key, back.value) == (letter.key, letter.value)
-    assert replays_of(Record(record.partition, 0, None, b"", b"", back.headers)) == replays_of(record) + 1
+    back = Record(record.partition, 0, None, letter.key, letter.value, replayed_headers(again))
+    assert replays_of(back) == replays_of(record) + 1
     if replays_of(record) == 0 and (letter.value or letter.key is not None):
         assert ReplayFilter().why_not(again) is None
 
@@ -151,11 +141,11 @@ def _check_sent(record: Record, message: Outgoing, value: bytes | None) -> None:
         assert len(content) < 10_000
 
 
-def _check_by_the_way(record: Record) -> None:
-    """The commands that read topics survive it, too."""
+def _check_commands(record: Record) -> None:
+    """`tail` and `replay` accept the record too."""
     assert click.unstyle(line_for_people(record)).isprintable()
     ReplayFilter(since=datetime(2026, 1, 1, tzinfo=UTC)).why_not(record)
-    message_of(record, "raw")
+    replayed_headers(record)
 
 
 def _schema() -> Any:

@@ -19,7 +19,7 @@ from tests.fuzz.mutation import ODD_BYTES, mutated
 from tests.support.until import until
 from worker.monitoring import http
 
-LIMIT_S: Final = 4.0  # below the time-out of a client: whoever waits for another one's would show
+LIMIT_S: Final = 4.0  # below the time-out of a client: a client that waits for another one's would show
 Address = tuple[str, int]
 VALID: Final = [
     b"GET /metrics HTTP/1.1\r\nHost: localhost:8080\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n",

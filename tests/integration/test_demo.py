@@ -22,7 +22,10 @@ pytestmark = pytest.mark.broker
 ROOT: Final = Path(__file__).parents[2]
 RUN_LIMIT_S: Final = 120.0
 END_LIMIT_S: Final = 60.0  # to end a worker that may be anywhere, and to delete topics
-FEW: Final = 60
+FEW: Final = 200
+LEAST_ACCURACY: Final = (
+    85  # per cent; the worst of the models that may ship has 88, of 200 reviews one in ten samples less
+)
 MORE_THAN_IT_CAN: Final = 100_000  # before a test has looked
 
 
@@ -125,15 +128,9 @@ def test_a_run_that_loses_and_repeats_nothing_says_so_and_deletes_its_topics(
     demo = start_demo(reviews=FEW)
     assert demo.exit_status() == 0, demo.said()
     summary = dict(re.findall(r"^│ (\S.*?) +│ (.*?) +│$", demo.said(), re.MULTILINE))
-    told = {name: summary[name] for name in ("reviews in", "reviews out", "lost", "duplicated", "dead letters")}
-    assert told == {
-        "reviews in": f"{FEW}",
-        "reviews out": f"{FEW}",
-        "lost": "0",
-        "duplicated": "0",
-        "dead letters": "0",
-    }
-    assert float(summary["accuracy"].partition("%")[0]) > 70
+    counts = {"reviews in": str(FEW), "reviews out": str(FEW), "lost": "0", "duplicated": "0", "dead letters": "0"}
+    assert {name: summary[name] for name in counts} == counts
+    assert float(summary["accuracy"].partition("%")[0]) > LEAST_ACCURACY
     assert demo.said().splitlines()[-1].startswith("OK: nothing lost, nothing duplicated")
     assert "FAILED" not in demo.said()
     assert len(demo.topics) == 3

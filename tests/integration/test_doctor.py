@@ -1,7 +1,6 @@
 """`doctor` names the cause of each of these problems. Those with TLS and logins are in tests/security."""
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from kafka.admin import ACLOperation, ResourceType
 
 from deploy.kafka.broker import Broker
 from deploy.kafka.ports import free_ports
+from tests.support.artifacts import damaged_copy
 from tests.support.doctor import doctor, doctor_when
 from tests.support.kafka_io import (
     MakeTopics,
@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("logging_as_it_was")]
 
 Settings = dict[str, object]
 REVIEW = Message(b'{"text": "a fine film"}', key=b"k")
+NO_HOST = "no-such-host.invalid:9092"
 LARGE_BYTES = str(16 * 1024 * 1024)
 EXPECTED_WARNINGS = {"replicas"}  # the tests use a single broker
 
@@ -90,38 +91,29 @@ def test_records_behind_a_transaction_are_read_to_their_end(broker: Broker, thre
 # Set-ups that do not work
 
 
-def test_a_port_without_a_listener(settings: Settings) -> None:
-    port = free_ports(1)[0]
-    report = doctor(settings | {"bootstrap_servers": f"127.0.0.1:{port}"})
-    assert (report.status, report.failed()) == (11, {"broker"})
-    assert f"127.0.0.1:{port}: the port does not answer (Connection refused) -> Check the port" in report.about(
-        "broker"
-    )
-
-
-def test_an_unknown_name(settings: Settings) -> None:
-    report = doctor(settings | {"bootstrap_servers": "no-such-host.invalid:9092"})
-    assert (report.status, report.failed()) == (11, {"broker"})
-    assert "no-such-host.invalid:9092: the name is not known here" in report.about("broker")
+@pytest.mark.parametrize(
+    ("changed", "check", "seen"),
+    [
+        (
+            {"bootstrap_servers": "127.0.0.1:1"},
+            "broker",
+            "127.0.0.1:1: the port does not answer (Connection refused) -> Check the port",
+        ),
+        ({"bootstrap_servers": NO_HOST}, "broker", f"{NO_HOST}: the name is not known here"),
+        ({"security_protocol": "SSL"}, "broker", "speaks plaintext, and the settings speak TLS (SSL) -> "),
+        ({"output_topic": "nowhere"}, "topic", "nowhere: no such topic -> Create it"),
+    ],
+)
+def test_a_setting_that_is_wrong(settings: Settings, changed: Settings, check: str, seen: str) -> None:
+    report = doctor(settings | changed)
+    assert (report.status, report.failed()) == (11, {check})
+    assert seen in report.about(check)
 
 
 def test_one_of_two_addresses_is_a_warning(broker: Broker, settings: Settings) -> None:
-    report = doctor(settings | {"bootstrap_servers": f"no-such-host.invalid:9092,{broker.address}"})
+    report = doctor(settings | {"bootstrap_servers": f"{NO_HOST},{broker.address}"})
     assert (report.status, report.failed()) == (0, set())
-    assert "no-such-host.invalid" in report.about("broker")
-
-
-def test_tls_to_a_plaintext_listener(settings: Settings) -> None:
-    report = doctor(settings | {"security_protocol": "SSL"})
-    assert (report.status, report.failed()) == (11, {"broker"})
-    assert "speaks plaintext, and the settings speak TLS (SSL)" in report.about("broker")
-    assert "SENTIMENT_SECURITY_PROTOCOL=PLAINTEXT" in report.about("broker")
-
-
-def test_a_topic_that_does_not_exist(settings: Settings) -> None:
-    report = doctor(settings | {"output_topic": "nowhere"})
-    assert (report.status, report.failed()) == (11, {"topic"})
-    assert report.about("topic").startswith("nowhere: no such topic -> Create it")
+    assert NO_HOST in report.about("broker")
 
 
 def test_partitions_that_differ(broker: Broker, settings: Settings) -> None:
@@ -140,13 +132,7 @@ def test_partitions_that_differ(broker: Broker, settings: Settings) -> None:
         (ResourceType.TOPIC, "dlq_topic", ACLOperation.WRITE, "permission", "Write on topic"),
         (ResourceType.TOPIC, "input_topic", ACLOperation.DESCRIBE, "topic", "Describe"),
         (ResourceType.GROUP, "group_id", ACLOperation.READ, "group", "Read on group"),
-        (
-            ResourceType.TRANSACTIONAL_ID,
-            "transactional_id",
-            ACLOperation.WRITE,
-            "transactions",
-            "Write on transactional",
-        ),
+        (ResourceType.TRANSACTIONAL_ID, "transactional_id", ACLOperation.WRITE, "transactions", "Write on transaction"),
     ],
     ids=["read-input", "write-output", "write-dlq", "describe-input", "read-group", "write-transactions"],
 )
@@ -170,14 +156,10 @@ def test_a_permission_that_is_missing(
 
 
 def test_an_artifact_that_was_damaged(settings: Settings, tiny_artifact: Path, tmp_path: Path) -> None:
-    damaged = shutil.copytree(tiny_artifact, tmp_path / "damaged")
-    weights = damaged / "weights.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
+    damaged = damaged_copy(tiny_artifact, tmp_path / "damaged")
     report = doctor(settings | {"model": damaged})
     assert (report.status, report.failed()) == (11, {"model"})
-    assert f"{weights}: its sha256 is not the one in manifest.json" in report.about("model")
+    assert f"{damaged}/weights.safetensors: its sha256 is not the one in manifest.json" in report.about("model")
 
 
 def test_a_port_that_is_taken(settings: Settings) -> None:
@@ -189,20 +171,22 @@ def test_a_port_that_is_taken(settings: Settings) -> None:
     assert "SENTIMENT_HTTP_PORT" in report.about("http port")
 
 
-def test_a_dead_letter_topic_with_smaller_messages_than_the_input(
-    broker: Broker, three: Topics, settings: Settings
+@pytest.mark.parametrize(
+    ("topic", "config", "value", "check", "seen"),
+    [
+        ("dlq", "max.message.bytes", "100000", "message sizes", "Raise max.message.bytes of {name}"),
+        ("output", "min.insync.replicas", "2", "min.insync.replicas", "{name}: 2, and the topic has 1"),
+    ],
+)
+def test_a_topic_with_a_setting_that_does_not_fit(
+    broker: Broker, three: Topics, settings: Settings, topic: str, config: str, value: str, check: str, seen: str
 ) -> None:
-    set_topic_config(broker.address, three.dlq, "max.message.bytes", "100000")
+    """A dead-letter topic with smaller messages than the input; more in-sync replicas than there are."""
+    name = getattr(three, topic)
+    set_topic_config(broker.address, name, config, value)
     report = doctor(settings)
-    assert (report.status, report.failed()) == (11, {"message sizes"})
-    assert f"Raise max.message.bytes of {three.dlq}" in report.about("message sizes")
-
-
-def test_more_in_sync_replicas_required_than_there_are(broker: Broker, three: Topics, settings: Settings) -> None:
-    set_topic_config(broker.address, three.output, "min.insync.replicas", "2")
-    report = doctor(settings)
-    assert (report.status, report.failed()) == (11, {"min.insync.replicas"})
-    assert f"{three.output}: 2, and the topic has 1" in report.about("min.insync.replicas")
+    assert (report.status, report.failed()) == (11, {check})
+    assert seen.format(name=name) in report.about(check)
 
 
 @pytest.mark.parametrize(
@@ -224,18 +208,15 @@ def test_a_machine_whose_clock_is_off(settings: Settings, tmp_path: Path, off_s:
     assert seen in clock["seen"]
 
 
-def test_a_producer_whose_clock_is_ahead(broker: Broker, three: Topics, settings: Settings) -> None:
+def test_records_from_the_future_and_records_that_are_not_reviews(
+    broker: Broker, three: Topics, settings: Settings
+) -> None:
     stamp_ms = round((time.time() + 120) * 1000)
-    produce(broker.address, three.input, [REVIEW._replace(timestamp_ms=stamp_ms)])
+    records = [REVIEW._replace(timestamp_ms=stamp_ms), Message(b"canary"), Message(b'{"text": 5}')]
+    produce(broker.address, three.input, records)
     report = doctor(settings)
-    assert (report.status, report.warned() - EXPECTED_WARNINGS) == (0, {"timestamps"})
+    assert (report.status, report.warned() - EXPECTED_WARNINGS) == (0, {"timestamps", "records"})
     assert f"{three.input} has a record that is stamped" in report.about("timestamps")
-
-
-def test_an_input_with_records_that_are_not_reviews(broker: Broker, three: Topics, settings: Settings) -> None:
-    produce(broker.address, three.input, [REVIEW, Message(b"canary"), Message(b'{"text": 5}')])
-    report = doctor(settings)
-    assert (report.status, report.warned() - EXPECTED_WARNINGS) == (0, {"records"})
     assert "2 of the newest 3 are not reviews" in report.about("records")
     assert "canary" not in str(report)
 

@@ -76,13 +76,8 @@ def console_tools(tmp_path: Path) -> Path:
 
 def goes_through(stage: Stage, producer: Command, consumer: Command) -> None:
     """All reviews that `producer` sends come out of `consumer`, once each and under their keys."""
-    env = environment(
-        {
-            "bootstrap_servers": stage.address,
-            "input_topic": stage.topics.input,
-            "output_topic": stage.topics.output,
-        }
-    )
+    topics = {"input_topic": stage.topics.input, "output_topic": stage.topics.output}
+    env = environment({"bootstrap_servers": stage.address, **topics})
     lines = "".join(f"{json.dumps(review, ensure_ascii=False)}\n" for review in REVIEWS.values())
     subprocess.run(producer, env=env, input=lines, text=True, encoding="utf-8", check=True, timeout=LIMIT_S)
     stage.start()

@@ -44,7 +44,7 @@ def after_scoring(stage: Stage) -> WorkerProcess:
     return worker
 
 
-def test_metrics_tell_what_was_done(after_scoring: WorkerProcess) -> None:
+def test_metrics_count_what_was_done(after_scoring: WorkerProcess) -> None:
     worker = after_scoring
     registry = CollectorRegistry()
     Metrics(registry)

@@ -1,4 +1,4 @@
-"""What a worker's log tells from its start to its end."""
+"""What a worker logs from its start to its end."""
 
 import json
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Workers come and go while reviews stream."""
+"""Workers come and go, and a group goes on where it was."""
 
 from itertools import islice
 
@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.stage import Stage
 from tests.support.traffic import reviews
-from tests.support.until import until
 
 pytestmark = pytest.mark.broker
 
@@ -30,17 +29,6 @@ def test_5000_reviews_come_through_while_a_second_worker_joins_and_the_first_lea
     assert stage.faults(begun_again=[before_joining]) == []
 
 
-def test_a_worker_that_leaves_in_order_leaves_nothing_to_repeat(stage: Stage) -> None:
-    traffic = stage.traffic
-    first, second = stage.start(), stage.start()
-    until(lambda: first.owned() == second.owned() == 2, 60, "each worker has two partitions")
-    traffic.send(islice(reviews(seed=2), 1000))
-    assert first.stop() == 0
-    traffic.until_answered()
-    assert second.stop() == 0
-    assert stage.faults() == []
-
-
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 def test_a_rolling_restart_of_three_workers_under_load_repeats_nothing(stage: Stage, delivery: str) -> None:
     traffic, backlog = stage.traffic, reviews(seed=3)
@@ -52,4 +40,12 @@ def test_a_rolling_restart_of_three_workers_under_load_repeats_nothing(stage: St
         traffic.load_until(workers[-1].ready, backlog, "the restarted worker is ready", most=4000)
     traffic.until_answered()
     assert [worker.stop() for worker in workers] == [0, 0, 0]
+    assert stage.faults() == []
+
+
+def test_a_new_group_begins_at_the_earliest_offset_and_a_restarted_one_goes_on_where_it_was(stage: Stage) -> None:
+    backlog = reviews(seed=2)
+    for _ in range(2):
+        stage.traffic.send(islice(backlog, 200))
+        assert stage.start(until_empty=True).exit_status() == 0
     assert stage.faults() == []

@@ -1,6 +1,6 @@
 """Topics that the command creates, and topics with other partition counts than the input."""
 
-from itertools import chain, islice
+from itertools import islice
 from uuid import uuid4
 
 import pytest
@@ -37,12 +37,11 @@ def test_the_largest_record_that_the_input_takes_can_be_buried_where_the_command
     broker: Broker, make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead letter is larger than its record, because it has more headers."""
-    set_environment(monkeypatch)
     tag = uuid4().hex[:8]
     topics = Topics(f"raw.{tag}", f"scored.{tag}", f"dlq.{tag}")
-    names = zip(("--input-topic", "--output-topic", "--dlq-topic"), topics.names(), strict=True)
-    flags = ["--bootstrap-servers", broker.address, *chain.from_iterable(names)]
-    assert CliRunner().invoke(main, ["topics", *flags]).exit_code == 0
+    names = {"input_topic": topics.input, "output_topic": topics.output, "dlq_topic": topics.dlq}
+    set_environment(monkeypatch, bootstrap_servers=broker.address, **names)
+    assert CliRunner().invoke(main, ["topics"]).exit_code == 0
     stage = make_stage(broker.address, topics)
     largest = Message(b"x" * (MAX_MESSAGE_BYTES - 200), key=b"k", partition=0)
     stage.traffic.send([*islice(reviews(seed=3), 20), largest, *islice(reviews(seed=4), 20)])

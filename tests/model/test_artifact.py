@@ -34,7 +34,7 @@ from model.artifact_parts import FORMAT_VERSION
 from model.errors import ArtifactError
 from model.network_config import NetworkConfig
 from model.tokenizer import ReferenceTokenizer, WordTokenizer
-from tests.support.artifacts import WORDS, tiny_bilstm, tiny_reference
+from tests.support.artifacts import WORDS, Bomb, tiny_bilstm, tiny_reference
 
 FILES = (MANIFEST, CONFIG, TOKENIZER, WEIGHTS, CARD)
 every_file = pytest.mark.parametrize("name", FILES)
@@ -62,6 +62,19 @@ def sign(directory: Path) -> None:
     }
     manifest = json.dumps({"format_version": FORMAT_VERSION, "files": files}, indent=1) + "\n"
     (directory / MANIFEST).write_text(manifest)
+
+
+def refused(directory: Path, match: str, *, signed: bool = False) -> None:
+    """The artifact is refused with this error, also if its manifest matches."""
+    if signed:
+        refused(directory, match, signed=True)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object], indent: int | None = 1) -> None:
+    """Write what `change` returns for the document, or the document that it changed in place."""
+    document = json.loads(path.read_bytes())
+    changed = change(document)
+    path.write_text(json.dumps(document if changed is None else changed, indent=indent) + "\n")
 
 
 # Writing and reading back
@@ -196,35 +209,9 @@ def test_a_flipped_byte_is_noticed(pristine: Artifact, name: str, data: st.DataO
         path.write_bytes(content)
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def lengthen(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b" ")
-
-
-def delete(path: Path) -> None:
+def replace(path: Path, make: Callable[[Path], object]) -> None:
     path.unlink()
-
-
-def make_a_directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def make_a_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def link_to_itself(path: Path) -> None:
-    path.unlink()
-    path.symlink_to(path)
+    make(path)
 
 
 def swap_with_another(path: Path) -> None:
@@ -234,49 +221,39 @@ def swap_with_another(path: Path) -> None:
     path.write_bytes(content)
 
 
-def make_deep_json(path: Path) -> None:
-    path.write_bytes(b"[" * 60_000)
-
-
 def make_huge_json(path: Path) -> None:
     with path.open("wb") as file:
         file.write(b'{"format_version": ')
         file.truncate(20 * 2**30)  # sparse: reading it would take all memory
 
 
-def make_a_huge_number(path: Path) -> None:
-    path.write_bytes(b'{"format_version": ' + b"9" * 10_000 + b"}")
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b" "),
+    "deleted": lambda path: path.unlink(),
+    "a directory": lambda path: replace(path, Path.mkdir),
+    "a pipe": lambda path: replace(path, os.mkfifo),
+    "a link to itself": lambda path: replace(path, lambda link: link.symlink_to(link)),
+    "swapped": swap_with_another,
+    "deep JSON": lambda path: path.write_bytes(b"[" * 60_000),
+    "huge JSON": make_huge_json,
+    "a huge number": lambda path: path.write_bytes(b'{"format_version": ' + b"9" * 10_000 + b"}"),
+}
 
 
 @every_file
-@pytest.mark.parametrize(
-    "damage",
-    [
-        truncate,
-        empty,
-        lengthen,
-        delete,
-        make_a_directory,
-        make_a_pipe,
-        link_to_itself,
-        swap_with_another,
-        make_deep_json,
-        make_huge_json,
-        make_a_huge_number,
-    ],
-)
-def test_a_damaged_file_is_named_with_what_to_do(directory: Path, name: str, damage: Callable[[Path], None]) -> None:
-    damage(directory / name)
-    with pytest.raises(ArtifactError, match=f"{directory}.*: .*(copy it or make it again|check its permissions)"):
-        load_artifact(directory)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_named_with_what_to_do(directory: Path, name: str, damage: str) -> None:
+    DAMAGES[damage](directory / name)
+    refused(directory, f"{directory}.*: .*(copy it or make it again|check its permissions)")
 
 
 @pytest.mark.parametrize("place", ["absent", "a-file", "a" * 300, "a-loop"])
 def test_a_missing_directory_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").touch()
     (tmp_path / "a-loop").symlink_to(tmp_path / "a-loop")
-    with pytest.raises(ArtifactError, match=f"{place}: (there is no such directory|cannot be read)"):
-        load_artifact(tmp_path / place)
+    refused(tmp_path / place, f"{place}: (there is no such directory|cannot be read)")
 
 
 def test_an_artifact_behind_links_is_loaded(directory: Path, tmp_path: Path) -> None:
@@ -291,11 +268,8 @@ def test_an_artifact_behind_links_is_loaded(directory: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER, WEIGHTS, CARD])
 @pytest.mark.parametrize("size_bytes", [10**18, -1, 0])
 def test_a_huge_size_in_the_config_costs_nothing(directory: Path, name: str, size_bytes: int) -> None:
-    manifest = json.loads((directory / MANIFEST).read_bytes())
-    manifest["files"][name]["size_bytes"] = size_bytes
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    with pytest.raises(ArtifactError, match=f"{name}: it has .* bytes"):
-        load_artifact(directory)
+    rewrite(directory / MANIFEST, lambda manifest: manifest["files"][name].update(size_bytes=size_bytes))
+    refused(directory, f"{name}: it has .* bytes")
 
 
 @pytest.mark.parametrize(
@@ -310,9 +284,7 @@ def test_a_huge_size_in_the_config_costs_nothing(directory: Path, name: str, siz
 def test_weights_that_claim_more_than_there_is_are_refused(directory: Path, header: bytes) -> None:
     size = b"" if len(header) == 8 else len(header).to_bytes(8, "little")
     (directory / WEIGHTS).write_bytes(size + header + bytes(16))
-    sign(directory)
-    with pytest.raises(ArtifactError, match=f"{WEIGHTS}: it is not a safetensors file that can be read"):
-        load_artifact(directory)
+    refused(directory, f"{WEIGHTS}: it is not a safetensors file that can be read", signed=True)
 
 
 def test_other_files_in_the_directory_are_left_alone(directory: Path) -> None:
@@ -327,8 +299,7 @@ def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
     manifest = json.loads((directory / MANIFEST).read_bytes())
     manifest["files"]["../secret"] = manifest["files"].pop(CARD)
     (directory / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match="must list exactly"):
-        load_artifact(directory)
+    refused(directory, "must list exactly")
 
 
 @pytest.mark.parametrize(
@@ -343,31 +314,15 @@ def test_a_manifest_cannot_name_files_elsewhere(directory: Path) -> None:
     ],
 )
 def test_a_reformatted_manifest_is_refused(directory: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    manifest = change(json.loads((directory / MANIFEST).read_bytes()))
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    with pytest.raises(ArtifactError, match=f"{MANIFEST}: "):
-        load_artifact(directory)
-
-
-class Bomb:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
+    rewrite(directory / MANIFEST, change)
+    refused(directory, f"{MANIFEST}: ")
 
 
 def test_code_in_the_weights_is_not_run(directory: Path, tmp_path: Path) -> None:
     (directory / WEIGHTS).write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
-    sign(directory)
-    with pytest.raises(ArtifactError, match=WEIGHTS):
-        load_artifact(directory)
+    refused(directory, WEIGHTS, signed=True)
     torch.save(Bomb(tmp_path / "exploded"), directory / WEIGHTS)
-    sign(directory)
-    with pytest.raises(ArtifactError, match=WEIGHTS):
-        load_artifact(directory)
+    refused(directory, WEIGHTS, signed=True)
     assert not (tmp_path / "exploded").exists()
 
 
@@ -416,18 +371,14 @@ def test_an_impossible_config_is_refused(directory: Path, path: list[str | int],
         place = place[key]
     place[last] = value
     (directory / CONFIG).write_text(json.dumps(document))
-    sign(directory)
-    with pytest.raises(ArtifactError, match=str(directory)):
-        load_artifact(directory)
+    refused(directory, str(directory), signed=True)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1e999"])
 def test_a_calibration_that_is_not_finite_is_refused(directory: Path, number: str) -> None:
     config = (directory / CONFIG).read_text()
     (directory / CONFIG).write_text(config.replace('"bias": 0.25', f'"bias": {number}'))
-    sign(directory)
-    with pytest.raises(ArtifactError, match=CONFIG):
-        load_artifact(directory)
+    refused(directory, CONFIG, signed=True)
 
 
 @pytest.mark.parametrize(
@@ -446,9 +397,7 @@ def test_a_calibration_that_is_not_finite_is_refused(directory: Path, number: st
 )
 def test_a_signed_file_is_still_checked(directory: Path, name: str, content: bytes) -> None:
     (directory / name).write_bytes(content)
-    sign(directory)
-    with pytest.raises(ArtifactError, match=name):
-        load_artifact(directory)
+    refused(directory, name, signed=True)
 
 
 @given(data=st.data())
@@ -496,9 +445,7 @@ def test_weights_that_do_not_fit_the_network_are_refused(
 ) -> None:
     weights = safetensors.torch.load_file(directory / WEIGHTS)
     safetensors.torch.save_file(change(weights), directory / WEIGHTS)
-    sign(directory)
-    with pytest.raises(ArtifactError, match=f"{WEIGHTS}: .*{complaint}"):
-        load_artifact(directory)
+    refused(directory, f"{WEIGHTS}: .*{complaint}", signed=True)
 
 
 # Calibration

@@ -20,7 +20,6 @@ from model.engines.gpu import gpu_in_sight
 from model.engines.native import binding
 from model.errors import ArtifactError, EngineUnavailable, ModelError
 from model.predictor import Predictor, score_texts
-from tests.support.artifacts import tiny_bilstm
 
 REVIEWS = 300
 EVERY_WAY = [(way.engine, way.device, precision) for way in WAYS for precision in way.precisions]
@@ -37,11 +36,6 @@ sys.exit("torch" in sys.modules)
 
 
 @pytest.fixture(scope="module")
-def bilstm(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return tiny_bilstm(tmp_path_factory.mktemp("model") / "bilstm")
-
-
-@pytest.fixture(scope="module")
 def reviews() -> list[str]:
     """Real reviews."""
     return [review.text for review in read_sample()[:REVIEWS]]
@@ -53,14 +47,19 @@ def expected(reviews: list[str]) -> NDArray[np.float32]:
     return score_texts(load_predictor(DEFAULT_ARTIFACT, engine="torch", device="cpu"), reviews).probabilities
 
 
+def loaded(**choice: str) -> Predictor:
+    """Return the predictor of the shipped model, or skip the test where the engine is not available."""
+    try:
+        return load_predictor(DEFAULT_ARTIFACT, **choice)  # type: ignore[arg-type]  # no test sets the threads
+    except EngineUnavailable as error:
+        pytest.skip(str(error))
+
+
 @pytest.mark.parametrize(("engine", "device", "precision"), EVERY_WAY)
 def test_every_engine_gives_real_reviews_the_same_scores(
     engine: str, device: str, precision: str, reviews: list[str], expected: NDArray[np.float32]
 ) -> None:
-    try:
-        predictor = load_predictor(DEFAULT_ARTIFACT, engine=engine, device=device, precision=precision)
-    except EngineUnavailable as error:
-        pytest.skip(str(error))
+    predictor = loaded(engine=engine, device=device, precision=precision)
     difference = np.abs(score_texts(predictor, reviews).probabilities - expected)
     assert difference.max() <= predictor.info.tolerance
 
@@ -69,10 +68,7 @@ def test_every_engine_gives_real_reviews_the_same_scores(
 def test_batches_computed_at_once_have_the_scores_that_each_has_alone(
     engine: str, device: str, precision: str, reviews: list[str]
 ) -> None:
-    try:
-        predictor = load_predictor(DEFAULT_ARTIFACT, engine=engine, device=device, precision=precision)
-    except EngineUnavailable as error:
-        pytest.skip(str(error))
+    predictor = loaded(engine=engine, device=device, precision=precision)
     batches = [predictor.tokenize(reviews[begin : begin + 30]) for begin in range(0, REVIEWS, 30)]
     alone = [predictor.predict(batch).probabilities for batch in batches]
     with ThreadPoolExecutor(predictor.info.batches_at_once) as threads:
@@ -85,14 +81,11 @@ def test_batches_computed_at_once_have_the_scores_that_each_has_alone(
 def test_an_engine_made_by_a_thread_of_low_priority_has_normal_priority(engine: str) -> None:
     def make() -> Predictor:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        return load_predictor(DEFAULT_ARTIFACT, engine=engine, device="cpu")
+        return loaded(engine=engine, device="cpu")
 
     before = set(threading.enumerate())
     with ThreadPoolExecutor(1, thread_name_prefix="maker") as maker:
-        try:
-            predictor = maker.submit(make).result()
-        except EngineUnavailable as error:
-            pytest.skip(str(error))
+        predictor = maker.submit(make).result()
     score_texts(predictor, ["A fine film.", "A poor one."])
     lanes = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("lane-")]
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -102,10 +95,7 @@ def test_an_engine_made_by_a_thread_of_low_priority_has_normal_priority(engine: 
 
 @pytest.mark.parametrize("engine", ["onnx", "native"])
 def test_torch_is_not_imported_by_an_engine_that_does_not_need_it(engine: str) -> None:
-    try:
-        load_predictor(DEFAULT_ARTIFACT, engine=engine)
-    except EngineUnavailable as error:
-        pytest.skip(str(error))
+    loaded(engine=engine)
     subprocess.run([sys.executable, "-c", SCORING.format(engine=engine)], check=True, timeout=120)
 
 

@@ -1,11 +1,9 @@
-"""Computing threads: results, errors, priorities and their end."""
+"""Computing threads: results, errors and their end."""
 
 import gc
-import os
 import subprocess
 import sys
 import threading
-from queue import SimpleQueue
 
 import pytest
 
@@ -32,20 +30,6 @@ def test_the_threads_end_with_their_owner() -> None:
     del lanes
     gc.collect()
     until(lambda: not any(thread.is_alive() for thread in threads), 10, "the threads have ended")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
-def test_lanes_made_by_a_thread_of_low_priority_have_normal_priority() -> None:
-    made: SimpleQueue[Lanes] = SimpleQueue()
-
-    def make() -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        made.put(Lanes(1, lambda: None))
-
-    threading.Thread(target=make).start()
-    lanes = made.get(timeout=10)
-    lane = lanes.submit(threading.get_native_id).result(timeout=10)
-    assert os.getpriority(os.PRIO_PROCESS, lane) == os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def test_a_lane_that_hangs_keeps_no_process_from_ending() -> None:

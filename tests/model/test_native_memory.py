@@ -19,7 +19,7 @@ from model.engines.native_engine import NativeEngine
 from tests.model.test_native_engine import CONFIGS, MAX_TOKENS, random_rows, random_weights
 
 best = Kernel(path=Path(sys.argv[1]))
-lengths = [*range(1, 12), MAX_TOKENS] * 6  # more rows than two threads can hold at once
+lengths = [*range(1, MAX_TOKENS + 1), *range(MAX_TOKENS, 0, -1)]
 for level in LEVELS[1 : LEVELS.index(best.level) + 1]:
     for precision in PRECISIONS:
         for config in CONFIGS:

@@ -12,21 +12,16 @@ ROWS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1
 
 
 @given(lengths=LENGTHS, budget=BUDGET)
-def test_every_row_is_in_exactly_one_group(lengths: list[int], budget: int) -> None:
-    groups = cut_by_length(lengths, budget)
-    assert sorted(row for group in groups for row in group) == list(range(len(lengths)))
+def test_every_row_is_in_exactly_one_group_and_the_longest_come_first(lengths: list[int], budget: int) -> None:
+    rows = [row for group in cut_by_length(lengths, budget) for row in group]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
 
 
 @given(lengths=LENGTHS, budget=BUDGET)
 def test_a_group_with_its_padding_is_within_the_budget_or_is_one_row(lengths: list[int], budget: int) -> None:
     for group in cut_by_length(lengths, budget):
         assert len(group) == 1 or len(group) * max(lengths[row] for row in group) <= budget
-
-
-@given(lengths=LENGTHS, budget=BUDGET)
-def test_rows_come_longest_first(lengths: list[int], budget: int) -> None:
-    ordered = [lengths[row] for group in cut_by_length(lengths, budget) for row in group]
-    assert ordered == sorted(lengths, reverse=True)
 
 
 @given(lengths=LENGTHS, budget=BUDGET)

@@ -37,19 +37,17 @@ def test_a_group_has_room_for_its_rows_and_one_of_the_sizes_that_are_fast(rows: 
 
 
 @given(lengths=LENGTHS, plan=PLANS)
-def test_every_row_is_in_exactly_one_group_that_has_room_for_it(lengths: np.ndarray, plan: Plan) -> None:
+def test_every_row_is_in_exactly_one_group_with_room_for_it_and_the_longest_come_first(
+    lengths: np.ndarray, plan: Plan
+) -> None:
     groups = cut(lengths, ALLOWED, plan)
-    assert sorted(np.concatenate([group.members for group in groups]).tolist()) == list(range(len(lengths)))
+    rows = np.concatenate([group.members for group in groups])
+    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    assert lengths[rows].tolist() == sorted(lengths.tolist(), reverse=True)
     for shape, members in groups:
         assert len(members) <= shape.rows == padded_rows(len(members))
         assert lengths[members].max() <= shape.length
         assert shape.length in ALLOWED
-
-
-@given(lengths=LENGTHS, plan=PLANS)
-def test_rows_come_longest_first(lengths: np.ndarray, plan: Plan) -> None:
-    ordered = [int(lengths[row]) for group in cut(lengths, ALLOWED, plan) for row in group.members]
-    assert ordered == sorted(lengths.tolist(), reverse=True)
 
 
 @given(lengths=LENGTHS, plan=PLANS)

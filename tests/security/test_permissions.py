@@ -1,4 +1,4 @@
-"""A worker may do what docs/security.md lists, and each thing of it that it may not do is told by name."""
+"""A worker needs the permissions that docs/security.md lists, and names the one that is missing."""
 
 from itertools import islice
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_the_page_lists_what_these_tests_grant() -> None:
         for missing, instead in cases
     ],
 )
-def test_a_permission_that_is_missing_is_told_by_name(
+def test_a_missing_permission_is_named(
     stage: Stage,
     listeners: SecuredListeners,
     missing: Permission,
@@ -71,7 +71,7 @@ def test_a_permission_that_is_missing_is_told_by_name(
 
 @pytest.mark.broker
 @pytest.mark.usefixtures("secured_broker")
-def test_who_may_not_create_topics_is_told_so(listeners: SecuredListeners) -> None:
+def test_topics_says_that_creating_topics_is_not_permitted(listeners: SecuredListeners) -> None:
     way: dict[str, Any] = {name: str(value) for name, value in listeners.login("PLAIN").items()}
     with pytest.raises(AccessDenied, match="does not allow this user Create on topic new"):
         create_topics(Connection(**way), {"new": 1})

@@ -26,7 +26,7 @@ PAGES = ("/", "/status.json", "/metrics", "/livez", "/readyz")
 CRASH = """
 import worker.app
 def crash(settings):
-    raise RuntimeError(f"nobody foresaw this: {settings!r} {worker.app.connect_with(settings)!r}")
+    raise RuntimeError(f"an unexpected error: {settings!r} {worker.app.connect_with(settings)!r}")
 worker.app.require_topics = lambda *_: {}
 worker.app.open_predictor = crash
 from worker.cli import main
@@ -36,7 +36,7 @@ main(["run"])
 
 @pytest.fixture(autouse=True)
 def traces_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token for whoever collects traces, given as OpenTelemetry takes it, and once more as it should not be."""
+    """A token for the trace collector, given as OpenTelemetry takes it, and once more as it should not be."""
     headers = f"authorization=Bearer%20{TRACES_TOKEN},{TRACES_TOKEN} misspelt"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
 
@@ -134,7 +134,7 @@ def test_a_worker_that_finds_no_broker_shows_no_secret(stage: Stage, passwords: 
 
 def test_a_crash_shows_no_secret(passwords: Settings) -> None:
     told = printed(["-c", CRASH], passwords | {"http_port": 0})
-    assert "RuntimeError: nobody foresaw this" in told
+    assert "RuntimeError: an unexpected error" in told
     assert seen([PASSWORD, KEY_PASSWORD], told) == []
 
 

@@ -1,4 +1,4 @@
-"""Each way to come in works, with no more than the least privileges; each wrong one is told in one line."""
+"""Each way to log in works with the least privileges. Each wrong one is an error of one line."""
 
 import time
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
 
 
 @pytest.mark.parametrize(
-    ("way", "status", "told"),
+    ("way", "status", "message"),
     [
         (
             lambda ways, _: ways.login("PLAIN") | {"sasl_password": "wrong"},
@@ -120,13 +120,13 @@ def test_a_worker_comes_in_with_a_certificate_whose_key_is_encrypted(
         "wrong-key-password",
     ],
 )
-def test_who_cannot_come_in_is_told_why_and_what_to_do(
-    stage: Stage, listeners: SecuredListeners, pki: Pki, way: Way, status: int, told: list[str]
+def test_a_failed_login_says_why_and_what_to_do(
+    stage: Stage, listeners: SecuredListeners, pki: Pki, way: Way, status: int, message: list[str]
 ) -> None:
     worker = stage.start(log_level="ERROR", **way(listeners, pki))
     assert worker.exit_status(limit_s=TOLD_WITHIN_S) == status
     [line] = worker.log().splitlines()
-    assert [words for words in told if words not in line] == []
+    assert [words for words in message if words not in line] == []
 
 
 @pytest.mark.parametrize("client", SECOND_AT_NIGHT)

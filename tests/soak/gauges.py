@@ -1,10 +1,10 @@
-"""What a worker holds on to at a moment, as Linux and its own /metrics tell."""
+"""What a worker holds at a moment, from Linux and its own /metrics."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.machine import resident_mib
 from tests.support.worker_process import WorkerProcess
-from worker.commands.bench.machine import resident_mib
 
 
 class Sample(NamedTuple):

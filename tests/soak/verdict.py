@@ -36,7 +36,7 @@ def growths(samples: Mapping[str, Sequence[Sample]]) -> Iterator[Growth]:
         middle = [one for one in taken if third_s <= one.at_s < 2 * third_s]
         last = [one for one in taken if one.at_s >= 2 * third_s]
         if not middle:
-            raise ValueError(f"{worker}: {len(taken)} samples are too few to tell")
+            raise ValueError(f"{worker}: {len(taken)} samples are too few for a verdict")
         for gauge in GAUGES:
             before, after = (median(getattr(one, gauge) for one in part) for part in (middle, last))
             yield Growth(worker, gauge, before, after)

@@ -1,12 +1,13 @@
 """Small artifacts with random weights: quick to make, and with all the parts of a real one."""
 
+import shutil
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from model.artifact import Artifact, Calibration, save_artifact
+from model.artifact import WEIGHTS, Artifact, Calibration, save_artifact
 from model.network import BiLstmClassifier
 from model.network_config import NetworkConfig
 from model.networks import config_of, weights_of
@@ -59,3 +60,23 @@ def louder(network: N) -> N:
         for parameter in network.parameters():
             parameter.mul_(3)
     return network
+
+
+def damaged_copy(artifact: Path, target: Path) -> Path:
+    """Copy an artifact and change the last bit of its weights."""
+    shutil.copytree(artifact, target)
+    weights = target / WEIGHTS
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    return target
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)

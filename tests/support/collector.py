@@ -1,4 +1,4 @@
-"""Whoever collects the traces of a worker."""
+"""Collects the traces of a worker."""
 
 import threading
 from collections.abc import Callable, Iterator

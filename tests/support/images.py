@@ -83,7 +83,7 @@ def write_secrets(folder: Path, canary: str) -> dict[str, Path]:
 
 
 def pip_settings() -> dict[str, str]:
-    """What pip here is told by its files and its environment, the environment last."""
+    """The settings of pip here: from its files, then from its environment."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     settings = (line.split("=", 1) for line in printed.splitlines())

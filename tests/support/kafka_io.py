@@ -255,3 +255,9 @@ def _send_all(producer: KafkaProducer, topic: str, messages: Iterable[Message]) 
     ]
     acknowledged = [send.get(timeout=ANSWER_LIMIT_S) for send in sends]
     return [Position(metadata.partition, metadata.offset) for metadata in acknowledged]
+
+
+def group_names(address: str) -> set[str]:
+    """The consumer groups that the broker knows."""
+    with closing(KafkaAdminClient(bootstrap_servers=address)) as admin:
+        return {group["group_id"] for group in admin.list_groups()}

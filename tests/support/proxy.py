@@ -20,7 +20,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.address = ""
-        self.target = ""  # known when the broker is there, which has to be told `address` first
+        self.target = ""  # known when the broker runs, which needs `address` first
         self.severed = 0  # connections that `sever` has cut
         self._halves: set[_Half] = set()
         self._black = False
@@ -52,7 +52,7 @@ class Proxy:
         return self._do(self._cut)
 
     def black_hole(self) -> None:
-        """Swallow what is sent, and tell nobody. Connections that were open stay so for ever; see `heal`."""
+        """Swallow everything that is sent. Open connections stay open until `heal`."""
         self._do(self._swallow)
 
     def slow(self, *, latency_s: float, bytes_per_s: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Section:
-    """Its page, its name there, and the command that writes it, which the first mark tells."""
+    """Its page, its name there, and the command that writes it, which the first mark names."""
 
     page: Path
     name: str

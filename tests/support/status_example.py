@@ -2,14 +2,12 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
-from model.predictor import ModelInfo, TokenizedText
+from model.predictor import ModelInfo
+from tests.support.works import work
 from worker.broker.contract import Outgoing, Record, TopicPartition
 from worker.delivery.outcomes import Outcome
 from worker.monitoring.health import Health
@@ -29,9 +27,7 @@ NOW_S: Final = 5_000.0
 AT: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WALL_S: Final = AT.timestamp()
 MODEL: Final = ModelInfo("imdb-bilstm", "2026.11.25", "6f1c0a4be2d97c35" * 4, "torch cpu fp32, 2 threads", 1e-5)
-NO_TEXT: Final = TokenizedText(np.array([], dtype=np.int32), 0, False, 1.0)
 RAW: Final = "reviews.raw"
-NO_RECORD: Final = Record(TopicPartition(RAW, 0), 0, None, None, None)
 SCORES: Final = (0.994, 0.021, 0.973, 0.871, 0.118, 0.007, 0.662)
 ERRORS: Final = {
     Reason.INVALID_JSON: "Invalid JSON: expected value at line 1 column 1",
@@ -45,17 +41,6 @@ INJECTIONS: Final = (
     "</table></main><h1>owned</h1>",
     "\u202eowned\u202c &amp; &lt;b&gt;",
 )
-
-
-@dataclass(frozen=True)
-class WaitingReview:
-    """A review in a batch."""
-
-    tokens: int
-    arrived_s: float
-    text: TokenizedText = NO_TEXT
-    record: Record = NO_RECORD
-    generation: int = 1
 
 
 def outcome(offset: int, *, took_s: float, review_id: str = "", dead_because: Reason | None = None) -> Outcome:
@@ -99,7 +84,7 @@ def busy_recorder(*, review_ids: tuple[str, ...] = (), keeps_reviews: bool = Tru
     for number in range(10):
         trigger = rng.choice([Trigger.SIZE, Trigger.SIZE, Trigger.TOKENS, Trigger.IDLE])
         size = {Trigger.SIZE: 256, Trigger.TOKENS: 203}.get(trigger, 41 + 3 * number)
-        rows = tuple(WaitingReview(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
+        rows = tuple(work(rng.randint(150, 190), NOW_S - 3 + number * 0.2) for _ in range(size))
         inference_s = 0.1 + 0.05 * rng.random()
         scored = ScoredBatch(Batch(rows, trigger), [], inference_s, inference_s)
         compute(recorder, scored, NOW_S - 2.5 + number * 0.2)
@@ -132,7 +117,7 @@ def standing(
     return Standing(at_s, lag, held_records, held_bytes, paused=False, budget=budget, broker_silence_s=0.0)
 
 
-def compute(recorder: Recorder, scored: ScoredBatch[WaitingReview], now_s: float) -> None:
+def compute(recorder: Recorder, scored: ScoredBatch, now_s: float) -> None:
     """Let the recorder see a batch that the engine finished at `now_s`."""
     recorder.computed(scored, is_current=lambda _: True, at=Moment(now_s, WALL_S))
 

@@ -15,7 +15,7 @@ from tests.support.kafka_io import ANSWER_LIMIT_S, MAX_MESSAGE_BYTES, Message, P
 from tests.support.oracle import Input, Result
 from tests.support.until import until
 
-NUMBER = "test-number"  # header: travels with an input, whatever becomes of it
+NUMBER = "test-number"  # header: travels with an input to its result or dead letter
 WORDS = (
     *("a", "the", "film", "plot", "acting", "was", "is", "not", "very", "and", "but", "i", "it", "never", "always"),
     *("good", "bad", "great", "awful", "boring", "moving"),
@@ -134,7 +134,7 @@ class Traffic:
         until(loaded, READ_LIMIT_S, what)
 
     def begin_again(self, topic: str) -> None:
-        """Follow a topic that was deleted and made anew; the results that went with the old one stay known."""
+        """Follow a topic that was deleted and recreated. The results of the old one stay known."""
         self._consumer.seek_to_beginning(*(part for part in self._consumer.assignment() if part.topic == topic))
 
     def read_to_end(self) -> None:

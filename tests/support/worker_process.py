@@ -20,8 +20,8 @@ from deploy.kafka.ports import free_ports
 from tests.support.until import until
 
 ROOT = Path(__file__).parents[2]
-START_LIMIT_S = 60.0  # on a busy machine; the worker has no limit of its own for warming up
-EXIT_LIMIT_S = 30.0
+START_LIMIT_S = 120.0  # on a busy machine; the worker has no limit of its own for warming up
+EXIT_LIMIT_S = 60.0
 ANSWER_LIMIT_S = 5.0
 TAIL_LINES = 30
 # A process of several that run the tests is killed at Ctrl-C, and ends nothing that it has started.
@@ -29,7 +29,7 @@ DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") els
 
 
 class WorkerProcess:
-    """`python -m worker run` with these settings (`linger_ms=5`). Whoever starts one has to `kill` it in the end.
+    """`python -m worker run` with these settings (`linger_ms=5`). The caller has to `kill` it in the end.
 
     Another `module`, with arguments of its own, stands for a worker with something wrong inside.
     """
@@ -152,6 +152,6 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """The machine's environment, without settings of whoever runs the tests."""
+    """The machine's environment, without the worker settings of the user who runs the tests."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENTIMENT_")}
     return inherited | {f"SENTIMENT_{name.upper()}": str(value) for name, value in settings.items()}

@@ -38,7 +38,7 @@ def watched(case: Case, folder: Path, open_: ExitStack) -> Prometheus:
 
 
 def observed(watchers: dict[Case, Prometheus]) -> Fired:
-    """Let every fault begin, and go on until each has been told by the alerts that are for it, or the time is over."""
+    """Start every fault, and wait until its alerts have fired or the time is over."""
     began_s = {}
     for case in watchers:
         began_s[case] = time.monotonic()
@@ -78,12 +78,12 @@ def fired(
 @pytest.mark.parametrize(
     ("fault", "alert"), [pytest.param(fault, alert) for fault in FAULTS for alert in sorted(fault.told_by)]
 )
-def test_a_fault_is_told_by_the_alert_that_is_for_it(fault: type[Case], alert: str, fired: Fired, seen: Seen) -> None:
+def test_a_fault_fires_its_alert(fault: type[Case], alert: str, fired: Fired, seen: Seen) -> None:
     assert alert in fired[fault], f"only {sorted(fired[fault])} fired"
     seen.alerts.append(Told(alert, fault.__doc__ or "", fired[fault][alert]))
 
 
-def test_a_worker_that_is_well_is_told_by_none_but_those_on_latency(fired: Fired) -> None:
+def test_a_healthy_worker_fires_no_alert_but_those_on_latency(fired: Fired) -> None:
     """A machine that is busy for a second is, in a world that goes so fast, late for a minute."""
     assert not [alert for alert in fired[WELL] if not alert.startswith("SentimentLatency")]
 

@@ -66,7 +66,7 @@ def test_no_rule_fails(prometheus: Prometheus) -> None:
     until(lambda: {rule["health"] for rule in prometheus.rules()} == {"ok"}, ANSWER_LIMIT_S, "all rules evaluated")
 
 
-def test_what_is_wrong_here_is_about_to_be_told(prometheus: Prometheus) -> None:
+def test_what_is_wrong_here_is_a_pending_alert(prometheus: Prometheus) -> None:
     """One record in ten is no review, one of two workers does not answer; the other scores."""
     wrong = {"SentimentDeadLetters", "SentimentWorkerDown"}
     until(lambda: wrong <= prometheus.pending(), ANSWER_LIMIT_S, f"{wrong} are pending")

@@ -1,4 +1,4 @@
-"""The page tells what is there now."""
+"""The page has the present alerts."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from tests.watching.report import SECTION, Seen, Shown, Told, tables
 STALE = "run the tests of tests/watching, then `python -m tests.watching.report`"
 
 
-def test_the_page_lists_every_fault_with_the_alerts_that_told_it() -> None:
+def test_the_page_lists_every_fault_with_the_alerts_that_fired() -> None:
     rows = {tuple(cells[:2]) for row in SECTION.read().splitlines() if len(cells := row.strip("| ").split(" | ")) == 3}
     assert rows - {("alert", "by this fault")} >= {
         (alert, fault.__doc__) for fault in FAULTS for alert in fault.told_by

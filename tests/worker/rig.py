@@ -1,6 +1,7 @@
 """A worker on a fake broker, whose loop a test turns. It has the real inference threads, and the clock of the test."""
 
 import json
+import signal
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry
@@ -20,9 +21,9 @@ from worker.monitoring.observer import Observer, Observers
 from worker.monitoring.status.recorder import Recorder
 from worker.scoring.reloading import Reloader
 from worker.scoring.shadow import ModelShadow, Shadow
-from worker.scoring.work import Work
 from worker.settings.schema import Settings
 from worker.shutdown import Stop
+from worker.wire.scored import ScoredReview
 
 RAW, SCORED, DLQ = "reviews.raw", "reviews.scored", "reviews.dlq"
 GROUP = "sentiment-worker"
@@ -31,6 +32,22 @@ LIMIT_S = 10.0
 
 def review(text: str, **fields: object) -> bytes:
     return json.dumps({"text": text, **fields}).encode()
+
+
+SETTINGS: dict[str, object] = {
+    "max_batch_reviews": 8,
+    "max_batch_tokens": 10_000,
+    "max_wait_ms": 1000,
+    "max_poll_records": 1000,
+    "max_inflight_records": 1000,
+    "max_inflight_bytes": 1_000_000,
+    "max_dead_letters_per_minute": 100,
+    "session_timeout_ms": 2000,
+    "drain_timeout_ms": LIMIT_S * 1000,
+    "handover_timeout_ms": LIMIT_S * 1000,
+    "isolation_timeout_ms": LIMIT_S * 1000,
+    "commit_interval_ms": 0,
+}
 
 
 def settings_of(**values: object) -> Settings:
@@ -45,41 +62,21 @@ class Rig:
         self,
         *,
         partitions: int = 2,
-        max_records: int = 1000,
-        max_reviews: int = 8,
-        drain_timeout_s: float = LIMIT_S,
         broker: FakeBroker | None = None,
         exactly_once: bool = False,
-        dead_letters: int = 100,
         threadless: bool = False,
-        checkpoint_interval_s: float = 0.0,
-        target_s: float | None = None,
-        cache_bytes: int = 0,
         shadow_share: float | None = None,
         observer: Observer | None = None,
+        **settings: object,
     ) -> None:
-        self.settings = settings_of(
-            max_batch_reviews=max_reviews,
-            max_batch_tokens=10_000,
-            max_wait_ms=1000,
-            max_poll_records=1000,
-            max_inflight_records=max_records,
-            max_inflight_bytes=1_000_000,
-            max_dead_letters_per_minute=dead_letters,
-            session_timeout_ms=2000,
-            drain_timeout_ms=drain_timeout_s * 1000,
-            handover_timeout_ms=LIMIT_S * 1000,
-            isolation_timeout_ms=LIMIT_S * 1000,
-            commit_interval_ms=checkpoint_interval_s * 1000,
-            delivery="exactly_once" if exactly_once else "at_least_once",
-            target_p99_ms=None if target_s is None else target_s * 1000,
-            cache_bytes=cache_bytes,
-        )
+        """Any of SETTINGS, and any other setting, can be given."""
+        delivery = "exactly_once" if exactly_once else "at_least_once"
+        self.settings = settings_of(**SETTINGS | {"delivery": delivery} | settings)
         self.broker = broker or self._new_broker(partitions)
         self.now_s = 100.0
         self.predictor = FakePredictor()
-        self.engine: FakeEngine[Work] = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
-        self.retired: list[FakeEngine[Work]] = []
+        self.engine: FakeEngine = FakeEngine(self.predictor)  # used if threadless; the new one after a reload
+        self.retired: list[FakeEngine] = []
         self.source: FakeSource = self.broker.source(RAW, group_id=GROUP)
         self.sinks: list[FakeSink] = []
         self.registry = CollectorRegistry()
@@ -89,7 +86,7 @@ class Rig:
         self.recorder = Recorder(self.now_s, keeps_reviews=True)
         self.stop = Stop(lambda: self.now_s)
         self.next_predictor = FakePredictor(version="2")  # for a reload and for the shadow
-        self.reloader: Reloader[Work] = (
+        self.reloader: Reloader = (
             FakeReloader(self._next_engine)
             if threadless
             else Reloader(lambda: open_engine(self.settings, self.next_predictor))
@@ -99,8 +96,8 @@ class Rig:
             self.settings,
             client=Client(
                 source=lambda *_, **__: self.source,
-                sink_opener=lambda *_, **__: self._open_sink,
-                transactional_sink_opener=lambda *_, **__: self._open_transactional_sink,
+                sink=lambda *_, **__: self._open_sink(),
+                transactional_sink=lambda *_, **__: self._open_transactional_sink(),
             ),
             engine=self.engine if threadless else open_engine(self.settings, self.predictor),
             reloader=self.reloader,
@@ -113,7 +110,7 @@ class Rig:
         self.offsets = self.worker.inflight.offsets
         self.pricing = self.worker.scorer.pricing
 
-    def _next_engine(self) -> FakeEngine[Work]:
+    def _next_engine(self) -> FakeEngine:
         self.retired.append(self.engine)
         self.engine = FakeEngine(self.next_predictor)
         return self.engine
@@ -160,6 +157,11 @@ class Rig:
         if isinstance(sink, FakeTransactionalSink):
             sink.commit_error = None
 
+    def stop_now(self) -> None:
+        """Run the worker until it has stopped, as after SIGTERM."""
+        self.stop.on_signal(signal.SIGTERM)
+        self.worker.run(self.stop)
+
     def send(self, *values: bytes | None, partition: int = 0, key: bytes | None = b"k") -> list[Record]:
         """Append records to the input topic."""
         return [self.broker.append(TopicPartition(RAW, partition), value, key=key) for value in values]
@@ -171,6 +173,10 @@ class Rig:
     def scored(self, partition: int = 0) -> list[Record]:
         """Return the results in a partition."""
         return [record for record in self.broker.stored(SCORED) if record.partition.partition == partition]
+
+    def results(self, partition: int = 0) -> list[ScoredReview]:
+        """Return the decoded results in a partition."""
+        return [ScoredReview.model_validate_json(record.value or b"") for record in self.scored(partition)]
 
     def committed(self, partition: int = 0) -> int | None:
         """Return the committed offset of a partition."""
@@ -198,6 +204,23 @@ def turn_until(rig: Rig, condition: Callable[[], bool], what: str) -> None:
         return condition()
 
     until(turned, limit_s=LIMIT_S, what=what)
+
+
+def with_busy_engine(rig: Rig, *values: bytes) -> Rig:
+    """Let a started worker read these reviews, which the engine scores only once `predictor.gate` is set."""
+    rig.predictor.gate.clear()
+    rig.send(*values)
+    turn_until(rig, lambda: rig.held.records == len(values), "all is read")
+    return rig
+
+
+def with_results_in_flight(rig: Rig, *values: bytes) -> Rig:
+    """Let a started worker score these reviews, whose results the broker does not acknowledge."""
+    rig.sinks[0].hold = True
+    rig.send(*values)
+    results = rig.sinks[0].held[TopicPartition(SCORED, 0)]
+    turn_until(rig, lambda: len(results) == len(values), "all results are in flight")
+    return rig
 
 
 def started(rig: Rig) -> Rig:

@@ -18,15 +18,24 @@ class FakeTerminal(io.StringIO):
         return True
 
 
-def logged(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, fmt: logs.LogFormat) -> str:
+def configured(
+    monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat, *, level: str = "INFO", stderr: io.StringIO | None = None
+) -> io.StringIO:
+    """Configure logging, and return what it writes to."""
+    stderr = stderr or io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
-    logs.configure("INFO", fmt)
+    logs.configure(level, fmt)
+    return stderr
+
+
+def logged(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat, stderr: io.StringIO | None = None) -> str:
+    stderr = configured(monkeypatch, fmt, stderr=stderr)
     logging.getLogger("test").info("committed %d", 3, extra={"partition": "reviews.raw-0", "next_offset": 42})
     return stderr.getvalue()
 
 
 def test_json_has_one_object_per_line_with_the_fields_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    event = json.loads(logged(monkeypatch, io.StringIO(), "json"))
+    event = json.loads(logged(monkeypatch, "json"))
     assert event.pop("time").endswith("+00:00")
     assert event == {
         "level": "INFO",
@@ -38,22 +47,19 @@ def test_json_has_one_object_per_line_with_the_fields_of_the_event(monkeypatch: 
 
 
 def test_text_has_the_event_and_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = logged(monkeypatch, io.StringIO(), "text")
-    assert line.endswith(" INFO    committed 3 partition=reviews.raw-0 next_offset=42\n")
+    assert logged(monkeypatch, "text").endswith(" INFO    committed 3 partition=reviews.raw-0 next_offset=42\n")
 
 
 @pytest.mark.parametrize(("stderr", "is_json"), [(io.StringIO(), True), (FakeTerminal(), False)])
 def test_auto_is_text_on_a_terminal_and_json_elsewhere(
     monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO, is_json: bool
 ) -> None:
-    assert logged(monkeypatch, stderr, "auto").startswith("{") is is_json
+    assert logged(monkeypatch, "auto", stderr).startswith("{") is is_json
 
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
 def test_a_line_break_in_a_message_makes_no_second_line(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    logs.configure("INFO", fmt)
+    stderr = configured(monkeypatch, fmt)
     logging.getLogger("test").info("first\nforged\r", extra={"error": "third\nfourth"})
     assert stderr.getvalue().count("\n") == 1
     assert "\r" not in stderr.getvalue()
@@ -61,9 +67,7 @@ def test_a_line_break_in_a_message_makes_no_second_line(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("fmt", ["text", "json"])
 def test_an_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, fmt: logs.LogFormat) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    logs.configure("INFO", fmt)
+    stderr = configured(monkeypatch, fmt)
     try:
         int("broken")
     except ValueError:
@@ -74,9 +78,7 @@ def test_an_exception_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, fmt: 
 
 @pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
 def test_the_kafka_client_is_silent(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    logs.configure(level, "json")
+    stderr = configured(monkeypatch, "json", level=level)
     logging.getLogger("kafka.conn").error("reconnecting")
     assert stderr.getvalue() == ""
 
@@ -87,8 +89,7 @@ def test_the_kafka_client_is_silent(monkeypatch: pytest.MonkeyPatch, level: str)
 class ManualClock:
     """A clock that a test sets."""
 
-    def __init__(self) -> None:
-        self.now_s = 0.0
+    now_s = 0.0
 
     def __call__(self) -> float:
         return self.now_s
@@ -161,9 +162,7 @@ def test_old_warnings_are_forgotten(clock: ManualClock) -> None:
 
 
 def test_configure_drops_repeated_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    logs.configure("INFO", "json")
+    stderr = configured(monkeypatch, "json")
     for _ in range(3):
         logging.getLogger("test").warning("again")
     assert stderr.getvalue().count("again") == 1

@@ -1,12 +1,9 @@
 """The loop on fakes: the path of a review. tests/integration tests the same promises on a real broker."""
 
-import json
-
 import pytest
 
 from tests.worker.rig import DLQ, GROUP, RAW, Rig, header, ids, review, started, turn_until
 from worker.broker.contract import TopicPartition
-from worker.wire.scored import ScoredReview
 
 P0 = TopicPartition(RAW, 0)
 CACHE_BYTES = 100_000
@@ -30,9 +27,7 @@ def test_a_result_names_its_review_its_model_and_its_source() -> None:
     rig = Rig()
     [sent] = rig.send(review("a fine film", review_id="r1"))
     rig.run_until_empty()
-    [record] = rig.scored()
-    assert record.value is not None
-    result = ScoredReview.model_validate_json(record.value)
+    [record], [result] = rig.scored(), rig.results()
     assert (result.review_id, result.tokens, result.truncated) == ("r1", 3, False)
     assert result.model.sha256 == rig.predictor.info.sha256
     assert result.source is not None
@@ -44,7 +39,7 @@ def test_out_of_domain_reviews_are_flagged_and_counted() -> None:
     rig = Rig()
     rig.send(*[review(text) for text in ("a fine film", "", "good", " ")])
     rig.run_until_empty()
-    assert [json.loads(record.value or b"")["out_of_domain"] for record in rig.scored()] == [False, True, False, True]
+    assert [result.out_of_domain for result in rig.results()] == [False, True, False, True]
     assert rig.metric("sentiment_out_of_domain_reviews_total") == 2
 
 
@@ -90,8 +85,7 @@ def test_a_review_with_an_invalid_timestamp_is_scored_without_it() -> None:
     for timestamp_ms in (1_700_000_000_000_000, -1, 2**62):
         rig.broker.append(P0, review("x"), key=b"k", timestamp_ms=timestamp_ms)
     rig.run_until_empty()
-    results = [ScoredReview.model_validate_json(record.value or b"") for record in rig.scored()]
-    assert [result.source and result.source.timestamp for result in results][::2] == [None, None]
+    assert [result.source and result.source.timestamp for result in rig.results()][::2] == [None, None]
     assert rig.metric("sentiment_end_to_end_seconds_sum") >= 0
 
 
@@ -103,7 +97,7 @@ def test_a_repeated_text_is_computed_once_and_each_review_has_its_own_result() -
     rig.send(*[review("a fine film", review_id=f"a{number}") for number in range(3)], partition=0)
     rig.send(*[review("a fine film", review_id=f"b{number}") for number in range(2)], partition=1)
     rig.run_until_empty()
-    results = [ScoredReview.model_validate_json(record.value or b"") for record in rig.scored(0) + rig.scored(1)]
+    results = rig.results(0) + rig.results(1)
     assert [result.review_id for result in results] == ["a0", "a1", "a2", "b0", "b1"]
     assert [(result.source.partition, result.source.offset) for result in results if result.source] == [
         (0, 0), (0, 1), (0, 2), (1, 0), (1, 1),
@@ -175,7 +169,7 @@ def test_a_review_is_scored_even_if_it_joined_one_of_a_lost_partition() -> None:
 
 
 def test_fetching_pauses_at_the_limit_and_resumes_below_it() -> None:
-    rig = Rig(max_records=10, partitions=1)
+    rig = Rig(max_inflight_records=10, partitions=1)
     started(rig)
     rig.predictor.gate.clear()
     rig.send(*[review("x", review_id=str(number)) for number in range(100)])
@@ -190,7 +184,7 @@ def test_fetching_pauses_at_the_limit_and_resumes_below_it() -> None:
 
 
 def test_batches_are_as_small_as_the_latency_target_requires() -> None:
-    rig = Rig(target_s=0.4, max_reviews=100, threadless=True)
+    rig = Rig(target_p99_ms=400, max_batch_reviews=100, threadless=True)
     rig.pricing.observe(1000, took_s=1.0)
     started(rig)
     rig.send(*[review("x " * 10)] * 30)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.worker.rig import GROUP, RAW, Rig, ids, review, started, turn_until, with_early_results
+from tests.worker.rig import GROUP, RAW, Rig, ids, review, started, turn_until, with_busy_engine, with_early_results
 from worker.broker.contract import TopicPartition
 from worker.errors import BrokerUnavailable
 
@@ -10,10 +10,8 @@ P0, P1 = TopicPartition(RAW, 0), TopicPartition(RAW, 1)
 
 
 def test_results_of_a_lost_partition_are_dropped_and_its_new_owner_scores_the_reviews() -> None:
-    first = started(Rig(partitions=1))
-    first.predictor.gate.clear()
-    first.send(*[review("x", review_id=str(number)) for number in range(6)])
-    turn_until(first, lambda: first.held.records == 6, "six reviews are held")
+    reviews = [review("x", review_id=str(number)) for number in range(6)]
+    first = with_busy_engine(started(Rig(partitions=1)), *reviews)
     first.broker.evict(first.source)
     second = Rig(partitions=1, broker=first.broker)
     second.worker.start()
@@ -36,7 +34,7 @@ def test_early_results_of_a_lost_partition_are_dropped() -> None:
 
 
 def test_a_partition_assigned_while_fetching_is_paused_is_paused_too() -> None:
-    rig = Rig(max_records=4)
+    rig = Rig(max_inflight_records=4)
     started(rig)
     other = rig.broker.source(RAW, group_id=GROUP)
     other.poll(timeout_s=0, max_records=1)

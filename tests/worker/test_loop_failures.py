@@ -5,7 +5,19 @@ import json
 import pytest
 
 from model.errors import EngineBroken
-from tests.worker.rig import DLQ, RAW, SCORED, Rig, header, ids, review, started, turn_until, with_early_results
+from tests.worker.rig import (
+    DLQ,
+    RAW,
+    SCORED,
+    Rig,
+    header,
+    ids,
+    review,
+    started,
+    turn_until,
+    with_early_results,
+    with_results_in_flight,
+)
 from worker.broker.contract import Headers, TopicPartition
 from worker.errors import BrokerRefused, DeadLetterRefused, DeliveryFailed, Fenced, ModelUnusable, TooManyDeadLetters
 
@@ -81,7 +93,7 @@ def test_a_refused_dead_letter_stops_the_worker_and_is_not_committed() -> None:
 
 @pytest.mark.parametrize("exactly_once", [False, True])
 def test_too_many_dead_letters_stop_the_worker_even_if_earlier_ones_could_not_be_stored(exactly_once: bool) -> None:
-    rig = started(Rig(partitions=1, dead_letters=1, exactly_once=exactly_once))
+    rig = started(Rig(partitions=1, max_dead_letters_per_minute=1, exactly_once=exactly_once))
     rig.broker.refusals[DLQ] = DeliveryFailed("expired")
     rig.send(b"no review", b"nor this")
     with pytest.raises(TooManyDeadLetters):
@@ -90,20 +102,20 @@ def test_too_many_dead_letters_stop_the_worker_even_if_earlier_ones_could_not_be
 
 
 def test_too_many_dead_letters_in_a_minute_stop_the_worker_and_the_rest_stays_in_the_topic() -> None:
-    rig = Rig(dead_letters=3)
+    rig = Rig(max_dead_letters_per_minute=3)
     rig.send(*[b"{"] * 10)
     with pytest.raises(TooManyDeadLetters, match=r"more than 3 dead letters.*reviews\.raw-0-3"):
         rig.run_until_empty()
     assert (len(rig.broker.stored(DLQ)), rig.committed()) == (3, 3)
     assert rig.source.closed
-    again = Rig(dead_letters=3, broker=rig.broker)
+    again = Rig(max_dead_letters_per_minute=3, broker=rig.broker)
     with pytest.raises(TooManyDeadLetters):
         again.run_until_empty()
     assert len(rig.broker.stored(DLQ)) == 6, "no dead letter is repeated"
 
 
 def test_a_dead_letter_repeated_by_a_replay_counts_once() -> None:
-    rig = started(Rig(partitions=1, dead_letters=2))
+    rig = started(Rig(partitions=1, max_dead_letters_per_minute=2))
     rig.sinks[0].hold = True
     rig.send(review("one"), b"no review", b"nor this")
     turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(DLQ, 0)]) == 2, "both dead letters are in flight")
@@ -131,10 +143,7 @@ def test_a_broken_engine_stops_the_worker_and_its_batch_is_not_committed() -> No
 
 
 def test_after_a_failed_delivery_reviews_are_read_again_from_the_committed_offset() -> None:
-    rig = started(Rig())
-    rig.sinks[0].hold = True
-    rig.send(*[review("x", review_id=str(number)) for number in range(4)])
-    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(SCORED, 0)]) == 4, "four results are in flight")
+    rig = with_results_in_flight(started(Rig()), *[review("x", review_id=str(number)) for number in range(4)])
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0))
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
     turn_until(rig, lambda: rig.committed() == 4, "all is committed")
@@ -144,10 +153,7 @@ def test_after_a_failed_delivery_reviews_are_read_again_from_the_committed_offse
 
 
 def test_nothing_is_read_before_the_worker_is_back_at_the_committed_offsets() -> None:
-    rig = started(Rig())
-    rig.sinks[0].hold = True
-    rig.send(review("x", review_id="0"))
-    turn_until(rig, lambda: len(rig.sinks[0].held[TopicPartition(SCORED, 0)]) == 1, "one result is in flight")
+    rig = with_results_in_flight(started(Rig()), review("x", review_id="0"))
     rig.broker.available = False
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
     turn_until(rig, lambda: rig.metric("sentiment_replays_total") == 1, "the failure was seen")

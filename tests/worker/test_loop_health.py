@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from tests.worker.rig import SCORED, Rig, review, started, turn_until
-from worker.broker.contract import Record, TopicPartition
+from tests.worker.rig import Rig, review, started, turn_until, with_busy_engine, with_results_in_flight
+from worker.broker.contract import Record
 
 
 def test_a_worker_is_ready_once_it_is_warm_and_has_partitions() -> None:
@@ -30,10 +30,7 @@ def test_an_idle_worker_logs_each_change_of_its_readiness_once(
 
 
 def test_a_worker_stays_live_while_the_broker_is_away() -> None:
-    rig = started(Rig(partitions=1))
-    rig.sinks[0].hold = True
-    rig.send(review("x"))
-    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "one result is in flight")
+    rig = with_results_in_flight(started(Rig(partitions=1)), review("x"))
     rig.broker.available = False
     for _ in range(5):
         rig.now_s += 30.0
@@ -46,7 +43,7 @@ def _is_committed(rig: Rig, record: Record) -> bool:
 
 
 def test_a_batch_stuck_beside_others_makes_the_worker_not_live() -> None:
-    rig = started(Rig(max_reviews=1))
+    rig = started(Rig(max_batch_reviews=1))
     rig.predictor.hold_on("stuck")
     rig.predictor.gate.clear()
     rig.send(review("stuck"), partition=0)
@@ -61,10 +58,7 @@ def test_a_batch_stuck_beside_others_makes_the_worker_not_live() -> None:
 
 
 def test_a_stuck_engine_makes_the_worker_not_live_after_the_stall_timeout() -> None:
-    rig = started(Rig(partitions=1))
-    rig.predictor.gate.clear()
-    rig.send(review("x"))
-    turn_until(rig, lambda: rig.held.records == 1, "it is read")
+    rig = with_busy_engine(started(Rig(partitions=1)), review("x"))
     rig.now_s += 61.0
     rig.worker.turn()
     assert not rig.health.live(rig.now_s)[0]

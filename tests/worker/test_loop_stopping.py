@@ -3,7 +3,18 @@
 import pytest
 
 from tests.support.deployment import CLOSING_S
-from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, started, turn_until
+from tests.worker.rig import (
+    GROUP,
+    RAW,
+    SCORED,
+    Rig,
+    ids,
+    review,
+    started,
+    turn_until,
+    with_busy_engine,
+    with_results_in_flight,
+)
 from worker.broker.contract import Polled, TopicPartition
 from worker.errors import AssignmentLost, BrokerUnavailable, DeliveryFailed
 from worker.monitoring.observer import Observer
@@ -13,10 +24,8 @@ P0 = TopicPartition(RAW, 0)
 
 
 def test_a_stopped_worker_finishes_its_reviews_commits_and_leaves_the_group() -> None:
-    rig = started(Rig(partitions=1))
-    rig.predictor.gate.clear()
-    rig.send(*[review("x", review_id=str(number)) for number in range(20)])
-    turn_until(rig, lambda: rig.held.records == 20, "all is read")
+    reviews = [review("x", review_id=str(number)) for number in range(20)]
+    rig = with_busy_engine(started(Rig(partitions=1)), *reviews)
     rig.stop.on_signal(15)
     rig.predictor.gate.set()
     rig.worker.run(rig.stop)
@@ -27,49 +36,35 @@ def test_a_stopped_worker_finishes_its_reviews_commits_and_leaves_the_group() ->
 
 
 def test_reviews_unfinished_at_the_drain_timeout_are_not_committed() -> None:
-    rig = started(Rig(partitions=1, drain_timeout_s=0.0))
-    rig.predictor.gate.clear()
-    rig.send(review("x"), review("y"))
-    turn_until(rig, lambda: rig.held.records == 2, "all is read")
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+    rig = with_busy_engine(started(Rig(partitions=1, drain_timeout_ms=0)), review("x"), review("y"))
+    rig.stop_now()
     assert not rig.committed()
     assert rig.source.closed
     rig.predictor.gate.set()
 
 
 def test_a_second_signal_ends_the_drain_at_once() -> None:
-    rig = started(Rig(partitions=1))
-    rig.predictor.gate.clear()
-    rig.send(review("x"))
-    turn_until(rig, lambda: rig.held.records == 1, "it is read")
+    rig = with_busy_engine(started(Rig(partitions=1)), review("x"))
     rig.stop.on_signal(15)
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+    rig.stop_now()
     assert not rig.committed()
     rig.predictor.gate.set()
 
 
 def test_stopping_right_after_a_failed_delivery_is_no_error() -> None:
-    rig = started(Rig())
-    rig.sinks[0].hold = True
-    rig.send(review("x"))
-    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "one result is in flight")
+    rig = with_results_in_flight(started(Rig()), review("x"))
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
     rig.worker.turn()
     assert rig.metric("sentiment_replays_total") == 1
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+    rig.stop_now()
     assert not rig.committed()
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
 def test_a_stopped_worker_commits_in_spite_of_a_rebalance(exactly_once: bool) -> None:
-    rig = started(Rig(partitions=1, exactly_once=exactly_once, checkpoint_interval_s=1.0))
+    rig = started(Rig(partitions=1, exactly_once=exactly_once, commit_interval_ms=1000))
     rig.source.commit_errors.append(AssignmentLost("a rebalance"))
-    rig.predictor.gate.clear()
-    rig.send(*[review("x")] * 3)
-    turn_until(rig, lambda: rig.held.records == 3, "all is read")
+    with_busy_engine(rig, *[review("x")] * 3)
     rig.source.commit_errors.extend([AssignmentLost("a rebalance")] * 2)
     rig.stop.on_signal(15)
     rig.predictor.gate.set()
@@ -81,7 +76,7 @@ def test_a_worker_stops_in_time_even_if_everything_hangs(monkeypatch: pytest.Mon
     """Engine, shadow, broker and traces each take all the time that they are given."""
     drain_s = 25.0
     tracer = Observer()
-    rig = Rig(partitions=1, drain_timeout_s=drain_s, threadless=True, shadow_share=1.0, observer=tracer)
+    rig = Rig(partitions=1, drain_timeout_ms=drain_s * 1000, threadless=True, shadow_share=1.0, observer=tracer)
     rig.send(review("one"))
     rig.worker.start()
     for _ in range(3):
@@ -109,7 +104,7 @@ def test_a_worker_stops_in_time_even_if_everything_hangs(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("exactly_once", [False, True])
 def test_a_partition_revoked_during_the_drain_is_committed_first(exactly_once: bool) -> None:
-    rig = started(Rig(exactly_once=exactly_once, checkpoint_interval_s=1.0))
+    rig = started(Rig(exactly_once=exactly_once, commit_interval_ms=1000))
     rig.predictor.gate.clear()
     for partition in range(2):
         rig.send(*[review("x")] * 3, partition=partition)
@@ -135,7 +130,6 @@ def test_a_draining_worker_stays_a_member_and_reads_no_more(monkeypatch: pytest.
 
     monkeypatch.setattr(rig.source, "poll", poll_and_compute)
     rig.send(*[review("too late")] * 3)
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+    rig.stop_now()
     assert rig.committed() == 3
     assert len(rig.scored()) == 3

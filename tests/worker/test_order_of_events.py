@@ -9,6 +9,7 @@ broker. A failure prints the shortest sequence of steps that leads to it.
 
 import os
 from itertools import count
+from typing import Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -28,8 +29,16 @@ NUMBER = "test-number"
 EXAMPLES = int(os.environ.get("SENTIMENT_TEST_EXAMPLES", "60"))
 STEPS = 50
 CACHE_BYTES = 5_000  # too few for all texts
-SHADOW_ENDS_S = 10.0
 CHECKPOINT_S = 1.0
+LIMITS: dict[str, Any] = {
+    "partitions": PARTITIONS,
+    "threadless": True,
+    "max_inflight_records": 12,
+    "max_batch_reviews": 4,
+    "max_dead_letters_per_minute": 10_000,
+    "commit_interval_ms": CHECKPOINT_S * 1000,
+}
+SHADOW_ENDS_S = 10.0
 SHRINK = "SENTIMENT_TEST_UNSHRUNK" not in os.environ  # searching for the shortest sequence can take minutes
 workers = st.integers(0, WORKERS - 1)
 partitions = st.integers(0, PARTITIONS - 1)
@@ -54,9 +63,8 @@ class Events(RuleBasedStateMachine):
 
     def new_worker(self) -> Rig:
         rig = Rig(
-            partitions=PARTITIONS, broker=self.broker, exactly_once=self.exactly_once, max_records=12, max_reviews=4,
-            threadless=True, checkpoint_interval_s=CHECKPOINT_S, dead_letters=10_000, cache_bytes=self.cache_bytes,
-            shadow_share=self.shadow_share,
+            broker=self.broker, exactly_once=self.exactly_once, cache_bytes=self.cache_bytes,
+            shadow_share=self.shadow_share, **LIMITS,
         )  # fmt: skip
         for predictor in (rig.predictor, rig.next_predictor):
             predictor.fail_on("poison")

@@ -7,10 +7,10 @@ import click
 
 import worker
 from worker.cli import bench, completion, config, doctor, lag, model, produce, replay, run, schema, score, tail, topics
-from worker.cli.program import Program, exit_statuses_for_help
+from worker.cli.program import HELP, Program, exit_statuses_for_help
 
 
-@click.group(cls=Program, epilog=exit_statuses_for_help(), context_settings={"max_content_width": 110})
+@click.group(cls=Program, epilog=exit_statuses_for_help(), context_settings=HELP)
 @click.version_option(worker.__version__, message="%(version)s")
 def main() -> None:
     """Score reviews from Kafka with an LSTM, in micro-batches, losing none.

@@ -15,8 +15,8 @@ from worker.settings.schema import Settings
     type=click.Path(exists=True, dir_okay=False),
     help="File of reviews to score, in the formats of `score`.  [default: made-up reviews]",
 )
-@click.option("--reviews", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Most reviews.")
-@click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="How many times to measure.")
+@click.option("--reviews", type=click.IntRange(1, 1_000_000), default=1000, help="Most reviews.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=3, help="How many times to measure.")
 @json_output("Print JSON, with the facts about the machine.")
 @with_settings(*ENGINE)
 def bench(settings: Settings, **options: Any) -> None:

@@ -3,9 +3,9 @@
 from typing import Final
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-SHELLS: Final = ("bash", "zsh", "fish")
+SHELLS: Final = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command()
@@ -21,8 +21,5 @@ def completion(ctx: click.Context, *, shell: str) -> None:
     Example:
       eval "$(sentiment-worker completion bash)"
     """
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise click.UsageError(f"click has no completion for {shell}.")
     root = ctx.find_root().command
-    click.echo(kind(root, {}, "sentiment-worker", "_SENTIMENT_WORKER_COMPLETE").source())
+    click.echo(SHELLS[shell](root, {}, "sentiment-worker", "_SENTIMENT_WORKER_COMPLETE").source())

@@ -82,11 +82,9 @@ def diff(settings: Settings, *, skip_invalid: bool, **options: Any) -> None:
 @click.option("--state-dict", type=PATH, required=True, help="File of network.state_dict().")
 @click.option("--vocab", type=PATH, required=True, help="JSON: {word: id}, or words by id.")
 @click.option("--out", type=PATH, required=True, help="Directory to write.")
-@click.option("--name", default="sentiment-rnn", show_default=True, help="The model's name in every result.")
-@click.option("--version", default="1", show_default=True, help="The model's version in every result.")
-@click.option(
-    "--max-tokens", default=200, show_default=True, type=click.IntRange(1, 100_000), help="Most words read of a review."
-)
+@click.option("--name", default="sentiment-rnn", help="The model's name in every result.")
+@click.option("--version", default="1", help="The model's version in every result.")
+@click.option("--max-tokens", default=200, type=click.IntRange(1, 100_000), help="Most words read of a review.")
 @json_output("Print digest and configuration as JSON.")
 def import_notebook(**options: Any) -> None:
     """Make an artifact from the reference notebook's files.

@@ -1,7 +1,7 @@
 """The flags that several commands share, and how a command starts and ends."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeVar, get_args
 
@@ -11,7 +11,7 @@ from worker import logs
 from worker.cli.program import INPUT_FAILED
 from worker.commands.review_files import FileFormat
 from worker.settings import views
-from worker.settings.schema import Settings, allowed_values, flag_name
+from worker.settings.schema import Settings, allowed_values, flag_name, meaning
 from worker.settings.sources import CONFIG, load_effective
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,22 +28,28 @@ def setting_flags(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for name in reversed(names):
             default = views.default_text(name).replace("`", "")
-            meaning = f"{Settings.model_fields[name].description} [{allowed_values(name)}; default: {default}]"
-            command = click.option(flag_name(name), name, metavar="VALUE", help=meaning)(command)
+            shown = f"{meaning(name)} [{allowed_values(name)}; default: {default}]"
+            command = click.option(flag_name(name), name, metavar="VALUE", help=shown)(command)
         return click.option(f"--{CONFIG}", metavar="FILE", help="TOML file with settings.")(command)
 
     return decorate
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the flags of these settings, and the settings in force as its first argument."""
+    """Give a command the flags of these settings, and the settings in force as its first argument.
+
+    It logs warnings as text, unless the user has set something else.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @setting_flags(*names)
         @wraps(command)
         def loaded(**options: Any) -> None:
-            flags = {name: options.pop(name) for name in (*names, CONFIG)}
-            command(configure(flags), **options)
+            effective = load_effective({name: options.pop(name) for name in (*names, CONFIG)}, os.environ)
+            settings, asked = effective.settings, effective.asked
+            level = settings.log_level if asked("log_level") else "WARNING"
+            logs.configure(level, settings.log_format if asked("log_format") else "text")
+            command(settings, **options)
 
         return loaded
 
@@ -55,25 +61,19 @@ def file_input(command: Command) -> Command:
     path = click.Path(exists=True, dir_okay=False, allow_dash=True)
     formats = click.Choice(get_args(FileFormat))
     how = "JSON lines, CSV with a column `text`, or one review a line.  [default: by extension or first line]"
-    name = "File of reviews; - is stdin."
-    command = click.option("--skip-invalid", is_flag=True, help="Exit with status 0 even if rows failed.")(command)
-    command = click.option("--format", "file_format", type=formats, default="auto", help=how)(command)
-    return click.option("--input", "source", type=path, default="-", show_default=True, help=name)(command)
+    options = (
+        click.option("--input", "source", type=path, default="-", help="File of reviews; - is stdin."),
+        click.option("--format", "file_format", type=formats, default="auto", show_default=False, help=how),
+        click.option("--skip-invalid", is_flag=True, help="Exit with status 0 even if rows failed."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def json_output(what: str) -> Callable[[Command], Command]:
     """Give a command the flag `--json`, which arrives as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help=what)
-
-
-def configure(flags: Mapping[str, str | None]) -> Settings:
-    """Load the settings and configure logging: warnings as text, unless the user has set something else."""
-    effective = load_effective(flags, os.environ)
-    settings, asked = effective.settings, effective.asked
-    logs.configure(
-        settings.log_level if asked("log_level") else "WARNING", settings.log_format if asked("log_format") else "text"
-    )
-    return settings
 
 
 def conclude(failed: int, *, skip_invalid: bool) -> None:

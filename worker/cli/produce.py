@@ -13,7 +13,7 @@ from worker.settings.schema import Settings
 @click.option("--topic", help="Topic to publish to.  [default: the input topic]")
 @click.option("--rate", "rate_per_s", type=click.FloatRange(min=0, min_open=True), help="Most reviews per second.")
 @click.option("--limit", type=click.IntRange(min=0), help="Stop after this many reviews.")
-@click.option("--key-field", default="review_id", show_default=True, help="Field that becomes the record's key.")
+@click.option("--key-field", default="review_id", help="Field that becomes the record's key.")
 @json_output("Print the summary as JSON.")
 @with_settings("client", *CONNECTION)
 def produce(settings: Settings, *, skip_invalid: bool, **options: Any) -> None:

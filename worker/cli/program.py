@@ -9,6 +9,7 @@ import click
 from worker.errors import Fatal
 
 ADDED: Final = "sentiment_worker.commands"  # the entry points' group: name = "module:command"
+HELP: Final[dict[str, Any]] = {"max_content_width": 110, "show_default": True}
 INPUT_FAILED: Final = 1
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 

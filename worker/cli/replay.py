@@ -9,6 +9,7 @@ from worker.cli.options import CONNECTION, json_output, with_settings
 from worker.settings.schema import Settings
 from worker.wire.reasons import Reason
 
+REASON: Final = click.Choice([reason.value for reason in Reason])
 TIME: Final = click.DateTime(("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"))
 
 
@@ -18,11 +19,7 @@ def _utc(_: click.Context, __: click.Parameter, time: datetime | None) -> dateti
 
 @click.command()
 @click.option(
-    "--reason",
-    "reasons",
-    multiple=True,
-    type=click.Choice([reason.value for reason in Reason]),
-    help="Only dead letters with this reason; may be repeated.",
+    "--reason", "reasons", multiple=True, type=REASON, help="Only dead letters with this reason; may be repeated."
 )
 @click.option("--since", type=TIME, callback=_utc, help="Only what failed at this time (UTC) or later.")
 @click.option("--until", type=TIME, callback=_utc, help="Only what failed before this time (UTC).")
@@ -30,7 +27,6 @@ def _utc(_: click.Context, __: click.Parameter, time: datetime | None) -> dateti
     "--max-replays",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
     help="Skip dead letters that were already replayed this many times.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count: send nothing, commit nothing.")

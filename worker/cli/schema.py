@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-NAMES: Final = ("review", "scored", "status", "asyncapi")  # the keys of DOCUMENTS, which is slow to import
+NAMES: Final = ("review", "scored", "status", "asyncapi")  # of the documents, which are slow to import
 
 
 @click.command()
@@ -21,11 +21,11 @@ def schema(*, name: str | None, directory: Path | None) -> None:
     Example:
       sentiment-worker schema scored
     """
-    from worker.commands.schema import DOCUMENTS, to_text, write_all
+    from worker.commands.schema import text_of, write_all
 
     if (name is None) == (directory is None):
         raise click.UsageError("Give either a name or --all DIRECTORY.")
     if directory is not None:
         write_all(directory)
     elif name is not None:
-        click.echo(to_text(DOCUMENTS[name]()), nl=False)
+        click.echo(text_of(name), nl=False)

@@ -10,14 +10,9 @@ from worker.settings.schema import Settings
 
 @click.command()
 @file_input
-@click.option("--output", default="-", show_default=True, help="File for the results, JSON lines; - is stdout.")
+@click.option("--output", default="-", help="File for the results, JSON lines; - is stdout.")
 @click.option(
-    "--batch",
-    "chunk_reviews",
-    type=click.IntRange(1, 100_000),
-    default=256,
-    show_default=True,
-    help="Reviews scored at a time.",
+    "--batch", "chunk_reviews", type=click.IntRange(1, 100_000), default=256, help="Reviews scored at a time."
 )
 @json_output("Print the summary as JSON: on stdout, or on stderr if stdout has the results.")
 @with_settings(*ENGINE)

@@ -7,9 +7,7 @@ from worker.settings.schema import Settings
 
 
 @click.command()
-@click.option(
-    "--partitions", type=click.IntRange(1, 10_000), default=4, show_default=True, help="Partitions of each new topic."
-)
+@click.option("--partitions", type=click.IntRange(1, 10_000), default=4, help="Partitions of each new topic.")
 @json_output("Print names and partition counts as JSON.")
 @with_settings("input_topic", "output_topic", "dlq_topic", *CONNECTION)
 def topics(settings: Settings, *, partitions: int, as_json: bool) -> None:

@@ -1,14 +1,14 @@
 """How far a group is behind, and when it will have caught up: the `lag` command."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 
 import click
 
 from worker.broker.cluster.admin import require_topics
-from worker.broker.cluster.survey import Group, Member, Survey, open_survey
+from worker.broker.cluster.survey import Group, open_survey
 from worker.broker.contract import TopicPartition
 from worker.commands.terminal import echo_json, printable
 from worker.settings.connecting import connect_with
@@ -46,12 +46,14 @@ def print_lag(settings: Settings, *, every_s: float | None, as_json: bool) -> No
     Raises BrokerUnreachable, TopicMissing, AccessDenied, BrokerRefused, SettingsRejected.
     """
     connection = connect_with(settings)
-    partitions = require_topics(connection, [settings.input_topic])[settings.input_topic]
+    topic, group = settings.input_topic, settings.group_id
+    partitions = require_topics(connection, [topic])[topic]
     show = _print_json if as_json else _print_table
     with suppress(KeyboardInterrupt), open_survey(connection) as survey:
         before: Lag | None = None
         while True:
-            now = _measure(settings, survey, partitions)
+            committed, bounds = survey.committed(group, topic), survey.bounds(topic, partitions)
+            now = lag_of(topic, survey.group(group), committed, bounds, time.monotonic())
             show(settings, before, now)
             if every_s is None:
                 return
@@ -59,36 +61,21 @@ def print_lag(settings: Settings, *, every_s: float | None, as_json: bool) -> No
             time.sleep(every_s)
 
 
-def _measure(settings: Settings, survey: Survey, partitions: int) -> Lag:
-    topic, group = settings.input_topic, settings.group_id
-    return lag_of(
-        topic, survey.group(group), survey.committed(group, topic), survey.bounds(topic, partitions), time.monotonic()
-    )
-
-
 def lag_of(
     topic: str, group: Group, committed: Mapping[int, int], bounds: Mapping[int, tuple[int, int]], at_s: float
 ) -> Lag:
     """Compute the lag. `bounds` has each partition's oldest offset and the offset of its next record."""
-    owners = {place: _name(member) for member in group.members for place in member.partitions}
-    return Lag(
-        at_s,
-        len(group.members),
-        tuple(
-            PartitionLag(
-                partition,
-                committed.get(partition),
-                end,
-                max(0, end - max(first, committed.get(partition, first))),  # without records that retention deleted
-                owners.get(TopicPartition(topic, partition)),
-            )
-            for partition, (first, end) in sorted(bounds.items())
-        ),
-    )
-
-
-def _name(member: Member) -> str:
-    return f"{member.instance_id or member.client_id}@{member.host}"
+    owners = {
+        place: f"{member.instance_id or member.client_id}@{member.host}"
+        for member in group.members
+        for place in member.partitions
+    }
+    partitions = []
+    for number, (first, end) in sorted(bounds.items()):
+        start = max(first, committed.get(number, first))  # retention may have deleted what comes next
+        owner = owners.get(TopicPartition(topic, number))
+        partitions.append(PartitionLag(number, committed.get(number), end, max(0, end - start), owner))
+    return Lag(at_s, len(group.members), tuple(partitions))
 
 
 def seconds_left(before: Lag | None, now: Lag) -> float | None:
@@ -119,16 +106,9 @@ def _when(left_s: float | None) -> str:
     return "caught up" if left_s == 0 else f"caught up in about {left_s:.0f} s"
 
 
-def table(partitions: Iterable[PartitionLag]) -> str:
-    """Return one aligned line for each partition."""
-    rows = [("partition", "committed", "end", "lag", "member")]
-    for each in partitions:
-        committed = "-" if each.committed is None else str(each.committed)
-        rows.append((str(each.partition), committed, str(each.end), str(each.lag), printable(each.member or "-")))
+def table(partitions: Collection[PartitionLag]) -> str:
+    """Return one aligned line for each partition, below the names of the fields."""
+    rows = [[field.name for field in fields(PartitionLag)]]
+    rows += [["-" if cell is None else printable(str(cell)) for cell in astuple(each)] for each in partitions]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_line(row, widths) for row in rows)
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    *numbers, member = row
-    return "  ".join([*(f"{cell:>{width}}" for cell, width in zip(numbers, widths, strict=False)), member])
+    return "\n".join("  ".join([*map(str.rjust, row[:-1], widths), row[-1]]) for row in rows)

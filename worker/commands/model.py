@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,13 +13,12 @@ import numpy as np
 from model.artifact import Artifact, load_artifact
 from model.artifact_parts import config_to_json
 from model.comparison import Floats, compare, mcnemar, only_one_right
-from model.errors import ModelError
 from model.predictor import Predictor, score_texts
 from model.self_test import self_test
 from worker.commands.review_files import FileFormat, Progress, ReviewRow, readable
 from worker.commands.terminal import echo_json, open_reviews, printable
 from worker.errors import ModelUnusable
-from worker.scoring.opening import open_predictor
+from worker.scoring.opening import model_unusable, open_predictor
 from worker.settings.schema import Settings
 
 CHUNK_REVIEWS: Final = 256
@@ -30,7 +28,7 @@ _LABELS: Final = {"1": 1, "positive": 1, "pos": 1, "0": 0, "negative": 0, "neg":
 
 def inspect(directory: Path, *, as_json: bool) -> None:
     """Print an artifact's digest, configuration and the head of its card. Raises ModelUnusable."""
-    with _model_unusable():
+    with model_unusable():
         artifact = load_artifact(directory)
     _print_artifact(artifact, as_json=as_json)
 
@@ -40,8 +38,8 @@ def verify(settings: Settings, directory: Path, *, as_json: bool) -> None:
 
     Raises ModelUnusable if a file or a score is wrong.
     """
-    predictor = _open(settings, directory)
-    with _model_unusable():
+    predictor = open_predictor(settings, directory)
+    with model_unusable():
         difference = self_test(predictor)
     info = predictor.info
     if as_json:
@@ -60,22 +58,9 @@ def import_notebook(
     except ModuleNotFoundError as exc:
         raise ModelUnusable(f"{exc.name} is not installed: `pip install 'sentiment-worker[torch]'`") from exc
 
-    with _model_unusable():
+    with model_unusable():
         artifact = notebook.import_notebook(state_dict, vocab, out, name=name, version=version, max_tokens=max_tokens)
     _print_artifact(artifact, as_json=as_json)
-
-
-def _open(settings: Settings, directory: Path) -> Predictor:
-    return open_predictor(settings.model_copy(update={"model": directory}))
-
-
-@contextmanager
-def _model_unusable() -> Iterator[None]:
-    """Raise a ModelError as ModelUnusable, which has an exit status."""
-    try:
-        yield
-    except ModelError as exc:
-        raise ModelUnusable(str(exc)) from exc
 
 
 def _print_artifact(artifact: Artifact, *, as_json: bool) -> None:
@@ -123,7 +108,7 @@ def diff(settings: Settings, first: Path, second: Path, source: str, file_format
 
     Returns how many rows failed. Raises ModelUnusable, SettingsRejected.
     """
-    models = _open(settings, first), _open(settings, second)
+    models = open_predictor(settings, first), open_predictor(settings, second)
     with open_reviews(source, file_format, "Scoring") as (rows, progress):
         found = compare_rows(readable(rows, progress), models, progress)
     if as_json:
@@ -139,34 +124,28 @@ def compare_rows(rows: Iterator[ReviewRow], models: tuple[Predictor, Predictor],
     Raises ModelUnusable if one of them cannot score.
     """
     ids: list[str] = []
-    labels: list[float] = []
+    labels: list[float] = []  # 0 or 1, or NaN if the row has no label or an unknown one
     scores: list[Floats] = [np.empty((2, 0))]  # (2, B): P(positive) by each model
     while chunk := list(islice(rows, CHUNK_REVIEWS)):
         ids += [row.review.review_id or f"line-{row.line}" for row in chunk]
-        labels += map(_label, chunk)
+        labels += [_LABELS.get(str(json.loads(row.value).get("label")).lower(), np.nan) for row in chunk]
         texts = [row.review.text for row in chunk]
-        with _model_unusable():
+        with model_unusable():
             scores.append(np.stack([score_texts(model, texts).probabilities.astype(np.float64) for model in models]))
         progress.advance(len(chunk))
     first, second = np.concatenate(scores, axis=1)
-    return _difference(ids, np.array(labels), first, second)
-
-
-def _label(row: ReviewRow) -> float:
-    """Return 0 or 1, or NaN if the row has no label or an unknown one."""
-    label = json.loads(row.value).get("label")
-    return _LABELS.get(str(label).lower(), np.nan)
-
-
-def _difference(ids: list[str], labels: Floats, first: Floats, second: Floats) -> Difference:
     found = compare(first, second)
     flips = tuple(Flip(ids[row], float(first[row]), float(second[row])) for row in found.flips)
-    known = ~np.isnan(labels)
-    judgement = None
-    if known.any():
-        wins = only_one_right(first[known], second[known], labels[known])
-        judgement = Judgement(int(known.sum()), *wins, p=mcnemar(*wins))
+    judgement = _judgement(np.array(labels), first, second)
     return Difference(found.count, found.agreement, found.mean_difference, found.max_difference, flips, judgement)
+
+
+def _judgement(labels: Floats, first: Floats, second: Floats) -> Judgement | None:
+    known = ~np.isnan(labels)
+    if not known.any():
+        return None
+    wins = only_one_right(first[known], second[known], labels[known])
+    return Judgement(int(known.sum()), *wins, p=mcnemar(*wins))
 
 
 def _print_difference(found: Difference) -> None:

@@ -12,7 +12,7 @@ from worker.broker.clients import client_named
 from worker.broker.cluster.admin import require_topics
 from worker.broker.contract import Outgoing, Receipt, Sink
 from worker.commands.review_files import FileFormat, Progress, ReviewRow, UnreadableRow, readable
-from worker.commands.terminal import FileProgress, echo_json, open_reviews
+from worker.commands.terminal import echo_json, open_reviews
 from worker.errors import AccessDenied, BrokerUnavailable, BrokerUnreachable, DeliveryFailed
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
@@ -51,15 +51,12 @@ def publish_file(
             publish(readable(islice(rows, limit), progress), producer, rate_per_s=rate_per_s)
         finally:
             producer.close()
-            _print_summary(producer.stored, topic, time.monotonic() - started_s, progress, as_json=as_json)
+            stored, took_s = producer.stored, time.monotonic() - started_s
+            if as_json:
+                echo_json({"published": stored, "failed": progress.failed, "topic": topic, "seconds": round(took_s, 3)})
+            else:
+                progress.print(f"published {stored} reviews to {topic} in {took_s:.1f} s, {stored / took_s:.0f}/s")
     return progress.failed
-
-
-def _print_summary(stored: int, topic: str, took_s: float, progress: FileProgress, *, as_json: bool) -> None:
-    if as_json:
-        echo_json({"published": stored, "failed": progress.failed, "topic": topic, "seconds": round(took_s, 3)})
-    else:
-        progress.print(f"published {stored} reviews to {topic} in {took_s:.1f} s, {stored / took_s:.0f}/s")
 
 
 class ReviewProducer:

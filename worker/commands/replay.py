@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from worker.broker.cluster.admin import require_topics
-from worker.broker.contract import Outgoing, Polled, Record, Sink, Source, TopicPartition
+from worker.broker.contract import Outgoing, Record, Sink, Source, TopicPartition
 from worker.broker.kafka_python.sink import KafkaSink
 from worker.broker.kafka_python.source import KafkaSource
 from worker.commands.terminal import countdown_bar, echo_json
@@ -26,6 +26,7 @@ POLL_S: Final = 0.5
 POLL_RECORDS: Final = 500
 CLOSE_TIMEOUT_S: Final = 5.0
 AGAIN: Final = "The next replay reads again what was not sent"
+RERUN: Final = "The committed position is right: run this again when the other one has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,9 @@ class ReplayFilter:
             time = datetime.fromisoformat((failed_at or b"").decode())
         except ValueError:  # not written by this worker
             return False
-        return (
-            time.tzinfo is not None
-            and (self.since is None or time >= self.since)
-            and (self.until is None or time < self.until)
-        )
+        if time.tzinfo is None:
+            return False
+        return (self.since is None or self.since <= time) and (self.until is None or time < self.until)
 
 
 def reason_of(record: Record) -> str:
@@ -100,7 +99,7 @@ def replay_dead_letters(settings: Settings, wanted: ReplayFilter, *, dry_run: bo
 def _print_counts(replay: "Replay", *, dry_run: bool, as_json: bool) -> None:
     sent, skipped = replay.sent.total(), replay.skipped.total()
     if as_json:
-        counts = {"sent": dict(replay.sent), "left": dict(replay.skipped), "dry_run": dry_run}
+        counts = {"sent": replay.sent, "left": replay.skipped, "dry_run": dry_run}
         echo_json(counts | {"sent_total": sent, "left_total": skipped})
         return
     for what, by_why in (("would send" if dry_run else "sent", replay.sent), ("left", replay.skipped)):
@@ -125,16 +124,18 @@ class Replay:
         self._topic = topic
         self._wanted = wanted
         self._timeout_s = timeout_s
-        self._owned: set[TopicPartition] = set()
 
     def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Read to the end of the topic. `on_progress` gets how many were read since its last call, and how many remain.
 
         Raises BrokerUnreachable, and the error of any receipt that failed.
         """
+        owned: set[TopicPartition] = set()
         while True:
             polled = self._source.poll(timeout_s=POLL_S, max_records=POLL_RECORDS)
-            self._own(polled)
+            if polled.lost or polled.revoked:
+                raise BrokerRefused(f"another replay in the same group took partitions away. {RERUN}")
+            owned |= polled.assigned
             why_not = [self._wanted.why_not(record) for record in polled.records]
             sent = [record for record, why in zip(polled.records, why_not, strict=True) if why is None]
             if self._sink is not None and polled.records:
@@ -144,16 +145,8 @@ class Replay:
             self.skipped.update(filter(None, why_not))
             lag = self._source.lag()
             on_progress(len(polled.records), sum(lag.values()))
-            if self._owned and not polled.records and all(lag.get(partition) == 0 for partition in self._owned):
+            if owned and not polled.records and all(lag.get(partition) == 0 for partition in owned):
                 return
-
-    def _own(self, polled: Polled) -> None:
-        if polled.lost or polled.revoked:
-            raise BrokerRefused(
-                "another replay in the same group took partitions away. The committed position is right: "
-                "run this again when the other one has ended"
-            )
-        self._owned |= polled.assigned
 
     def _send(self, sink: Sink, records: Iterable[Record]) -> None:
         receipts = [sink.send(message_of(record, self._topic)) for record in records]

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Final, Literal, Protocol, TypeVar, cast
+from typing import Final, Literal, Protocol, cast
 
 from worker.errors import SettingsRejected, UnreadableReview
 from worker.wire.review import Review, decode_review
@@ -19,7 +20,6 @@ from worker.wire.review import Review, decode_review
 FileFormat = Literal["auto", "jsonl", "csv", "text"]
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024  # of a line or a CSV cell; longer ones are not reviews
-Raw = TypeVar("Raw")
 _BOM: Final = b"\xef\xbb\xbf"
 _EXTENSIONS: Final[dict[str, FileFormat]] = {
     ".jsonl": "jsonl",
@@ -55,11 +55,9 @@ class Progress(Protocol):
 
     def advance(self, reviews: int) -> None:
         """Add this many reviews to those that are done."""
-        ...
 
     def fail(self, row: UnreadableRow) -> None:
         """Count a row that failed, and report its line number and why."""
-        ...
 
 
 def readable(rows: Iterable[FileRow], progress: Progress) -> Iterator[ReviewRow]:
@@ -99,23 +97,16 @@ def _recognized(stream: io.BufferedReader) -> FileFormat:
 
 
 def _read_lines(stream: io.BufferedReader, to_value: Callable[[bytes], bytes]) -> Iterator[FileRow]:
-    for number, line in _lines(stream):
-        if line is None:
-            yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
-        elif line.strip():
-            yield _row(number, line, to_value)
-
-
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes | None]]:
-    """Yield number and content of each line; the content of one that is too long is skipped, and None."""
     number = 0
     while line := stream.readline(MAX_ROW_BYTES):
         number += 1
-        too_long = False
-        while len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
-            too_long = True
-            line = stream.readline(MAX_ROW_BYTES)
-        yield number, None if too_long else line.removeprefix(_BOM if number == 1 else b"")
+        content: bytes | None = line.removeprefix(_BOM if number == 1 else b"")
+        while len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):  # skip the rest of a line that is too long
+            content, line = None, stream.readline(MAX_ROW_BYTES)
+        if content is None:
+            yield UnreadableRow(number, f"longer than {MAX_ROW_BYTES} bytes")
+        elif content.strip():
+            yield _row(number, partial(to_value, content))
 
 
 def _value_of_text(line: bytes) -> bytes:
@@ -146,7 +137,7 @@ def _read_csv(stream: io.BufferedReader, name: str) -> Iterator[FileRow]:
         if cells is None:
             return
         if cells:
-            yield _row(number, cells, value_of)
+            yield _row(number, partial(value_of, cells))
 
 
 def _decoded(stream: io.BufferedReader) -> Iterator[str]:
@@ -168,9 +159,9 @@ def _to_json(fields: dict[str, str]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode("utf-8")
 
 
-def _row(line: int, raw: Raw, to_value: Callable[[Raw], bytes]) -> FileRow:
+def _row(line: int, to_value: Callable[[], bytes]) -> FileRow:
     try:
-        value = to_value(raw)
+        value = to_value()
         return ReviewRow(line, value, decode_review(value))
     except UnreadableReview as exc:
         return UnreadableRow(line, f"{exc.reason}: {exc}")

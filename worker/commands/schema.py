@@ -1,42 +1,39 @@
 """The `schema` command: JSON Schemas of the messages and of `/status.json`, and an AsyncAPI document of the topics."""
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 import worker
 from worker.monitoring.status.document import StatusDocument
-from worker.settings.schema import Settings
+from worker.settings.schema import Settings, meaning
 from worker.wire.headers import Header, On
 from worker.wire.review import Review
 from worker.wire.scored import ScoredReview
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+MODELS: Final[dict[str, tuple[type[BaseModel], JsonSchemaMode]]] = {
+    "review": (Review, "validation"),  # a value of the input topic
+    "scored": (ScoredReview, "serialization"),  # a value of the output topic; later versions may add fields
+    "status": (StatusDocument, "serialization"),  # `/status.json`; later versions may add fields
+}
 
 
-def review_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a value of the input topic."""
-    return {"$schema": DIALECT, **Review.model_json_schema()}
-
-
-def scored_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a value of the output topic. Later versions may add fields."""
-    return {"$schema": DIALECT, **ScoredReview.model_json_schema(mode="serialization")}
-
-
-def status_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `/status.json`. Later versions may add fields."""
-    return {"$schema": DIALECT, **StatusDocument.model_json_schema(mode="serialization")}
+def document_of(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of one of MODELS, or for `asyncapi` that document."""
+    if name == "asyncapi":
+        return asyncapi()
+    model, mode = MODELS[name]
+    return {"$schema": DIALECT, **model.model_json_schema(mode=mode)}
 
 
 def asyncapi() -> dict[str, Any]:
     """Return an AsyncAPI 3.0 document of the three topics, with their default names."""
-    _, definitions = models_json_schema(
-        [(Review, "validation"), (ScoredReview, "serialization")], ref_template="#/components/schemas/{model}"
-    )
+    messages = MODELS["review"], MODELS["scored"]
+    _, definitions = models_json_schema(messages, ref_template="#/components/schemas/{model}")
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Sentiment worker", "version": worker.__version__, "description": worker.__doc__},
@@ -56,10 +53,9 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _channel(setting: str, *messages: str) -> dict[str, Any]:
-    field = Settings.model_fields[setting]
     return {
-        "address": field.default,
-        "description": f"{field.description} Named by the setting `{setting}`.",
+        "address": Settings.model_fields[setting].default,
+        "description": f"{meaning(setting)} Named by the setting `{setting}`.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
     }
 
@@ -110,21 +106,13 @@ def _headers(description: str, *always: On) -> dict[str, Any]:
     }
 
 
-DOCUMENTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
-    "review": review_schema,
-    "scored": scored_schema,
-    "status": status_schema,
-    "asyncapi": asyncapi,
-}
-
-
-def to_text(document: dict[str, Any]) -> str:
+def text_of(name: str) -> str:
     """Return the text of a document's file."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document_of(name), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_all(directory: Path) -> None:
     """Write every document to `<name>.json` in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, document in DOCUMENTS.items():
-        (directory / f"{name}.json").write_text(to_text(document()), "utf-8")
+    for name in (*MODELS, "asyncapi"):
+        (directory / f"{name}.json").write_text(text_of(name), "utf-8")

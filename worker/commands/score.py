@@ -11,13 +11,12 @@ from typing import BinaryIO, Final
 
 import click
 
-from model.errors import EngineBroken
 from model.predictor import Predictor
 from worker.commands.review_files import FileFormat, FileRow, Progress, ReviewRow, UnreadableRow
 from worker.commands.terminal import echo_json, open_reviews
-from worker.errors import ModelUnusable, SettingsRejected
+from worker.errors import SettingsRejected
 from worker.scoring.isolation import Poison, score_or_isolate
-from worker.scoring.opening import open_predictor
+from worker.scoring.opening import model_unusable, open_predictor
 from worker.settings.schema import Settings
 from worker.wire.scored import Model, ScoredReview, encode_scored
 
@@ -37,8 +36,7 @@ def score_file(
         scored = score_rows(rows, predictor, sink, progress, chunk_reviews=chunk_reviews)
     took_s = time.monotonic() - started_s
     if as_json:
-        summary = {"scored": scored, "failed": progress.failed, "seconds": round(took_s, 6)}
-        echo_json(summary, err=output == "-")
+        echo_json({"scored": scored, "failed": progress.failed, "seconds": round(took_s, 6)}, err=output == "-")
     else:
         click.echo(f"scored {scored} reviews in {took_s:.1f} s, {scored / took_s:.0f}/s", err=True)
     return progress.failed
@@ -80,26 +78,18 @@ def _chunks(rows: Iterable[FileRow], reviews: int) -> Iterator[list[FileRow]]:
 def _score(chunk: list[FileRow], predictor: Predictor) -> Iterator[ScoredReview | UnreadableRow]:
     """Yield one result for each row, in order."""
     tokenized = predictor.tokenize([row.review.text for row in chunk if isinstance(row, ReviewRow)])
-    try:
+    with model_unusable():
         outcomes = iter(score_or_isolate(predictor.predict, tokenized))
-    except EngineBroken as exc:
-        raise ModelUnusable(str(exc)) from exc
     model = Model.of(predictor.info)
     scored_at = datetime.now(UTC)
     for row in chunk:
         if isinstance(row, UnreadableRow):
             yield row
-            continue
-        outcome = next(outcomes)
-        if isinstance(outcome, Poison):
+        elif isinstance(outcome := next(outcomes), Poison):
             yield UnreadableRow(row.line, f"cannot be scored: {outcome.error}")
-            continue
-        yield ScoredReview.of(
-            review_id=f"line-{row.line}" if row.review.review_id is None else row.review.review_id,
-            score=outcome,
-            model=model,
-            scored_at=scored_at,
-        )
+        else:
+            review_id = f"line-{row.line}" if row.review.review_id is None else row.review.review_id
+            yield ScoredReview.of(review_id=review_id, score=outcome, model=model, scored_at=scored_at)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ class FileProgress:
         self._stream = stream
         self._name = name
         self._reviews = 0
-        self._size_bytes = _size_bytes(stream)
+        status = os.fstat(stream.fileno())
+        self._size_bytes = status.st_size if stat.S_ISREG(status.st_mode) else None  # that of a pipe is unknown
         self._task = progress.add_task(doing, total=self._size_bytes, reviews=0)
 
     def advance(self, reviews: int) -> None:
@@ -49,10 +50,8 @@ def open_reviews(source: str, file_format: FileFormat, doing: str) -> Iterator[t
     Raises SettingsRejected if a CSV has no column `text`.
     """
     counted = bars.TextColumn("{task.fields[reviews]:,} reviews")
-    with (
-        open_input(source) as stream,
-        _progress(counted, bars.TimeElapsedColumn(), bars.TimeRemainingColumn()) as progress,
-    ):
+    columns = counted, bars.TimeElapsedColumn(), bars.TimeRemainingColumn()
+    with open_input(source) as stream, _progress(*columns) as progress:
         shown = FileProgress(progress, stream, "stdin" if source == "-" else source, doing)
         yield read_reviews(stream, file_format, source), shown
 
@@ -62,12 +61,10 @@ def countdown_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
     """Show how many are done of how many there are, if stderr is a terminal; yields a function of (done, left)."""
     with _progress(bars.MofNCompleteColumn(), bars.TimeElapsedColumn()) as progress:
         task = progress.add_task(doing, total=None)
-        done_so_far = 0
 
         def advance(done: int, left: int) -> None:
-            nonlocal done_so_far
-            done_so_far += done
-            progress.update(task, completed=done_so_far, total=done_so_far + left)
+            progress.advance(task, done)
+            progress.update(task, total=progress.tasks[task].completed + left)
 
         yield advance
 
@@ -76,12 +73,6 @@ def _progress(*columns: bars.ProgressColumn) -> bars.Progress:
     console = Console(stderr=True)
     described = bars.TextColumn("{task.description}"), bars.BarColumn()
     return bars.Progress(*described, *columns, console=console, disable=not console.is_terminal)
-
-
-def _size_bytes(stream: io.BufferedReader) -> int | None:
-    """Return the size of a regular file; that of a pipe is unknown."""
-    status = os.fstat(stream.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def echo_json(document: object, *, err: bool = False) -> None:

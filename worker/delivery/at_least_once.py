@@ -10,7 +10,7 @@ from worker.broker.contract import Receipt, Sink, Source
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
-from worker.delivery.refusals import error_to_raise, worst_failure
+from worker.delivery.refusals import error_to_raise
 from worker.errors import AssignmentLost, BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class AtLeastOnce(Delivery):
             if receipt.error is not None:
                 if self._stored:
                     return
-                raise error_to_raise(*worst_failure(self._in_flight))
+                raise error_to_raise(self._in_flight)
             self._in_flight.popleft()
             self._offsets.finished(outcome.record.partition, outcome.generation, outcome.record.offset)
             self._stored.append(outcome)

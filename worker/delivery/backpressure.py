@@ -4,25 +4,17 @@ A record is held from when it is read until the broker has stored its result. Pa
 on, because a consumer that does not poll loses its membership.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 RESUME_BELOW: Final = 0.75  # at 0.5 the batcher had fewer reviews to choose from, and the worker was 3 % slower
 
 
-@dataclass(frozen=True, slots=True)
-class HoldLimits:
-    """How many records, and bytes of them, the worker may hold."""
-
-    records: int
-    size_bytes: int
-
-
 class Backpressure:
     """Counts what is held. Fetching pauses when it is full, and resumes when it is less than three quarters full."""
 
-    def __init__(self, limits: HoldLimits) -> None:
-        self._limits = limits
+    def __init__(self, *, max_records: int, max_bytes: int) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
         self.records = 0
         self.size_bytes = 0
         self.paused = False
@@ -30,7 +22,7 @@ class Backpressure:
     @property
     def room_records(self) -> int:
         """How many more records may be read."""
-        return max(0, self._limits.records - self.records)
+        return max(0, self._max_records - self.records)
 
     def hold(self, records: int, size_bytes: int) -> None:
         """Count more records."""
@@ -44,6 +36,6 @@ class Backpressure:
 
     def changed(self) -> bool:
         """Update `paused`; return whether it changed."""
-        fill = max(self.records / self._limits.records, self.size_bytes / self._limits.size_bytes)
+        fill = max(self.records / self._max_records, self.size_bytes / self._max_bytes)
         was, self.paused = self.paused, fill >= (RESUME_BELOW if self.paused else 1.0)
         return was != self.paused

@@ -10,7 +10,7 @@ from worker.broker.contract import Receipt, Source, TransactionalSink
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
-from worker.delivery.refusals import error_to_raise, worst_failure
+from worker.delivery.refusals import error_to_raise
 from worker.errors import AssignmentLost, BrokerRefused, BrokerUnavailable, DeliveryFailed, Fenced
 
 ADVICE_FENCED: Final = "Give each worker a transactional_id of its own"
@@ -160,10 +160,10 @@ class ExactlyOnce(Delivery):
         """Return whether every message of the transaction is stored. Raises if one failed: it needs them all."""
         while self._acknowledged < len(self._transaction) and self._transaction[self._acknowledged][1].done:
             if self._transaction[self._acknowledged][1].error is not None:
-                outcome, error = worst_failure(self._transaction)
+                error = error_to_raise(self._transaction)
                 if isinstance(error, DeliveryFailed):
                     self._send_less()
-                raise error_to_raise(outcome, error)
+                raise error
             self._acknowledged += 1
         return self._acknowledged == len(self._transaction)
 

@@ -7,17 +7,14 @@ from worker.delivery.outcomes import Outcome
 from worker.errors import AccessDenied, BrokerRefused, DeadLetterRefused, DeliveryFailed, WorkerError
 
 
-def worst_failure(in_flight: Iterable[tuple[Outcome, Receipt]]) -> tuple[Outcome, WorkerError]:
-    """Return a refused outcome if there is one, else any failed one.
+def error_to_raise(in_flight: Iterable[tuple[Outcome, Receipt]]) -> WorkerError:
+    """Return the error of a message, at least one of which failed. A refusal names its record.
 
     When the broker refuses a message, messages sent with it fail too, as not delivered. Only the refusal has the cause.
+    A refused dead letter is DeadLetterRefused.
     """
     failures = [(outcome, receipt.error) for outcome, receipt in in_flight if receipt.error is not None]
-    return min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
-
-
-def error_to_raise(outcome: Outcome, error: WorkerError) -> WorkerError:
-    """Return the error of a message with the name of its record. A refused dead letter becomes DeadLetterRefused."""
+    outcome, error = min(failures, key=lambda failure: isinstance(failure[1], DeliveryFailed))
     if not isinstance(error, BrokerRefused | AccessDenied):
         return error
     topic, partition = outcome.record.partition

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from worker.monitoring.observer import Moment, Observer, Standing, W
+from worker.monitoring.observer import Moment, Observer, Standing
 from worker.scoring.batcher import Batch
 from worker.scoring.inference import ScoredBatch
+from worker.scoring.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ class Health(Observer):
         if not working:
             self._progressed_s = now_s
 
-    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:  # noqa: ARG002
+    def dispatched(self, batch: Batch, *, waited_s: float) -> None:  # noqa: ARG002
         """See Observer."""
         self._computing[id(batch)] = None
 
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+    def computed(self, scored: ScoredBatch, *, is_current: Callable[[Work], bool], at: Moment) -> None:  # noqa: ARG002
         """See Observer. Only the oldest batch counts as progress, because one of two may hang."""
         if id(scored.batch) == next(iter(self._computing)):
             self._progressed_s = at.now_s

@@ -49,11 +49,9 @@ class HealthView(Protocol):
 
     def live(self, now_s: float) -> tuple[bool, str]:
         """Return whether the worker is live, and the reason. `now_s` is `time.monotonic()`."""
-        ...
 
     def ready(self, now_s: float) -> tuple[bool, str]:
         """Return whether the worker scores reviews, and the reason."""
-        ...
 
 
 @contextmanager

@@ -19,9 +19,10 @@ from model.predictor import ModelInfo
 from worker.broker.contract import TopicPartition
 from worker.delivery.outcomes import Outcome, latencies_s
 from worker.monitoring.health import Health
-from worker.monitoring.observer import Moment, Observer, Standing, W
+from worker.monitoring.observer import Moment, Observer, Standing
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
+from worker.scoring.work import Work
 from worker.wire.reasons import Reason
 from worker.wire.scored import Score
 
@@ -224,7 +225,7 @@ class Metrics(Observer):
         self.cache_joined.inc(joined)
         self.cache_misses.inc(misses)
 
-    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
+    def dispatched(self, batch: Batch, *, waited_s: float) -> None:
         """See Observer."""
         self.batches[batch.trigger].inc()
         self.batch_size.observe(len(batch.rows))
@@ -232,7 +233,7 @@ class Metrics(Observer):
         if (padding := batch.padding_ratio) is not None:
             self.padding.observe(padding)
 
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:  # noqa: ARG002
+    def computed(self, scored: ScoredBatch, *, is_current: Callable[[Work], bool], at: Moment) -> None:  # noqa: ARG002
         """See Observer."""
         self.inference_s.observe(scored.inference_s)
         self.engine_s.inc(scored.engine_s)

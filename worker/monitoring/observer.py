@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from model.predictor import ModelInfo
-from worker.broker.contract import Record, TopicPartition
+from worker.broker.contract import TopicPartition
 from worker.delivery.outcomes import Outcome
 from worker.scoring.batcher import Batch
-from worker.scoring.inference import Scorable, ScoredBatch
+from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget
+from worker.scoring.work import Work
 from worker.wire.scored import Score
 
 
@@ -33,23 +34,6 @@ class Standing:
     broker_silence_s: float  # since the last answer of any broker
 
 
-class Observed(Scorable, Protocol):
-    """What an observer needs to know about a review in a batch."""
-
-    @property
-    def record(self) -> Record:
-        """The record that has the review."""
-        ...
-
-    @property
-    def generation(self) -> int:
-        """The generation of the assignment of its partition. Its outcome has the same one."""
-        ...
-
-
-W = TypeVar("W", bound=Observed)
-
-
 class Observer:
     """Is called by the loop when something happens. This class ignores everything; subclasses override methods.
 
@@ -71,10 +55,10 @@ class Observer:
     def looked_up(self, *, hits: int, joined: int, misses: int) -> None:
         """The reviews of one poll were looked up in the result cache. See `Lookup`."""
 
-    def dispatched(self, batch: Batch[W], *, waited_s: float) -> None:
+    def dispatched(self, batch: Batch, *, waited_s: float) -> None:
         """A batch was submitted to the engine. Its oldest review waited for `waited_s`."""
 
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
+    def computed(self, scored: ScoredBatch, *, is_current: Callable[[Work], bool], at: Moment) -> None:
         """The engine finished a batch. Rows that are not current will be dropped."""
 
     def scored(self, scores: Sequence[Score], *, unknown: int) -> None:

@@ -28,9 +28,10 @@ import worker
 from model.predictor import ModelInfo
 from worker.broker.contract import Record, TopicPartition
 from worker.delivery.outcomes import Outcome
-from worker.monitoring.observer import Moment, Observer, W
+from worker.monitoring.observer import Moment, Observer
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.isolation import Poison
+from worker.scoring.work import Work
 from worker.wire.reasons import Reason
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class OtelTracer(Observer):
             "sentiment.engine": model.engine,
         }
 
-    def computed(self, scored: ScoredBatch[W], *, is_current: Callable[[W], bool], at: Moment) -> None:
+    def computed(self, scored: ScoredBatch, *, is_current: Callable[[Work], bool], at: Moment) -> None:
         """See Observer."""
         now_s, at_s = at
         began_s = at_s - scored.inference_s
@@ -138,7 +139,7 @@ class OtelTracer(Observer):
         if closing.is_alive():
             log.warning("the last traces could not be sent within %.3g s", timeout_s)
 
-    def _describe(self, span: Span, scored: ScoredBatch[W]) -> None:
+    def _describe(self, span: Span, scored: ScoredBatch) -> None:
         batch = scored.batch
         span.set_attributes(
             {
@@ -183,7 +184,7 @@ def _contexts(records: Iterable[Record]) -> Iterator[SpanContext]:
             yield context
 
 
-def _record_failures(scored: ScoredBatch[W], inference: Span, span: Span, at_s: float) -> None:
+def _record_failures(scored: ScoredBatch, inference: Span, span: Span, at_s: float) -> None:
     """Add an event for each review that cannot be scored, and mark the spans as failed."""
     failed = [
         (row.record, result.error)

@@ -12,24 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import count
 from math import inf
-from typing import Generic, Protocol, TypeVar
 
-
-class Waiting(Protocol):
-    """What the batcher needs to know about a review."""
-
-    @property
-    def tokens(self) -> int:
-        """Number of tokens that the network reads."""
-        ...
-
-    @property
-    def arrived_s(self) -> float:
-        """When it was read, in seconds, on the clock of `take`."""
-        ...
-
-
-W = TypeVar("W", bound=Waiting)
+from worker.scoring.work import Work
 
 
 class Trigger(StrEnum):
@@ -42,20 +26,11 @@ class Trigger(StrEnum):
     DRAIN = "drain"  # the worker is stopping
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """When a batch is full and how long a review may wait."""
-
-    max_reviews: int
-    linger_s: float  # an idle engine waits this long for reviews that join the oldest
-    max_wait_s: float  # a review that has waited this long comes before those that have not
-
-
 @dataclass(frozen=True)  # without slots, for cached_property
-class Batch(Generic[W]):
+class Batch:
     """Reviews to score together. The oldest comes first."""
 
-    rows: tuple[W, ...]
+    rows: tuple[Work, ...]
     trigger: Trigger
 
     @cached_property
@@ -74,24 +49,27 @@ class Batch(Generic[W]):
         return 1 - self.tokens / padded if (padded := self.padded_tokens) else None
 
 
-class Batcher(Generic[W]):
+class Batcher:
     """The waiting reviews.
 
     They are kept in the order of arrival and, for each length, in that order too. So forming a batch looks only at the
     overdue reviews and at those that leave.
     """
 
-    def __init__(self, limits: BatchLimits) -> None:
-        self._limits = limits
+    def __init__(self, *, max_reviews: int, linger_s: float, max_wait_s: float) -> None:
+        """A batch has at most `max_reviews`. An idle engine waits for `linger_s` for reviews that join the oldest."""
+        self._max_reviews = max_reviews
+        self._linger_s = linger_s
+        self._max_wait_s = max_wait_s
         self._numbers = count()
-        self._waiting: dict[int, W] = {}  # by number; oldest first
+        self._waiting: dict[int, Work] = {}  # by number; oldest first
         self._by_length: dict[int, deque[int]] = {}
         self.tokens = 0  # of all waiting reviews, without padding
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add_all(self, rows: Iterable[W]) -> None:
+    def add_all(self, rows: Iterable[Work]) -> None:
         """Add waiting reviews, in the order of `arrived_s`."""
         for row in rows:
             number = next(self._numbers)
@@ -104,10 +82,10 @@ class Batcher(Generic[W]):
                 same_length.append(number)
             self.tokens += length
 
-    def discard(self, unwanted: Callable[[W], bool]) -> list[W]:
+    def discard(self, unwanted: Callable[[Work], bool]) -> list[Work]:
         """Remove and return the rows for which `unwanted` returns True."""
-        kept: list[W] = []
-        discarded: list[W] = []
+        kept: list[Work] = []
+        discarded: list[Work] = []
         for row in self._waiting.values():
             (discarded if unwanted(row) else kept).append(row)
         self._waiting, self._by_length, self.tokens = {}, {}, 0
@@ -120,7 +98,7 @@ class Batcher(Generic[W]):
             return None
         return max(0.0, self._lingered_s - now_s)
 
-    def take(self, now_s: float, *, max_tokens: int, engine_idle: bool, draining: bool = False) -> Batch[W] | None:
+    def take(self, now_s: float, *, max_tokens: int, engine_idle: bool, draining: bool = False) -> Batch | None:
         """Remove and return the next batch, or None if it is better to wait.
 
         A batch has at most `max_tokens` padded tokens (reviews x the longest of them), except for a single longer
@@ -134,7 +112,7 @@ class Batcher(Generic[W]):
             return None
         return Batch(tuple(map(self._remove, numbers)), trigger)
 
-    def _remove(self, number: int) -> W:
+    def _remove(self, number: int) -> Work:
         """Remove and return a row, which is the first of its length."""
         row = self._waiting.pop(number)
         length = row.tokens
@@ -153,16 +131,16 @@ class Batcher(Generic[W]):
         return Trigger.DEADLINE if self._is_overdue(self._oldest, now_s) else Trigger.IDLE
 
     @property
-    def _oldest(self) -> W:
+    def _oldest(self) -> Work:
         return next(iter(self._waiting.values()))
 
     @property
     def _lingered_s(self) -> float:
         """When the oldest has waited for `linger_s`."""
-        return self._oldest.arrived_s + self._limits.linger_s
+        return self._oldest.arrived_s + self._linger_s
 
-    def _is_overdue(self, row: W, now_s: float) -> bool:
-        return now_s - row.arrived_s >= self._limits.max_wait_s
+    def _is_overdue(self, row: Work, now_s: float) -> bool:
+        return now_s - row.arrived_s >= self._max_wait_s
 
     def _choose(self, now_s: float, max_tokens: int) -> tuple[list[int], Trigger | None]:
         """Return the numbers of the rows to take, and what makes the batch full; None if it is not full."""
@@ -174,7 +152,7 @@ class Batcher(Generic[W]):
             if numbers and (len(numbers) + 1) * longest > max_tokens:
                 return numbers, Trigger.TOKENS
             numbers.append(number)
-            if len(numbers) == self._limits.max_reviews:
+            if len(numbers) == self._max_reviews:
                 return numbers, Trigger.SIZE
         return numbers, None
 

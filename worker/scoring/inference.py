@@ -8,10 +8,10 @@ import threading
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final
 
-from model.predictor import Predictor, TokenizedText
-from worker.scoring.batcher import Batch, Waiting
+from model.predictor import Predictor
+from worker.scoring.batcher import Batch
 from worker.scoring.isolation import Poison, score_or_isolate
 from worker.scoring.threads import PredictorThreads
 from worker.wire.scored import Score
@@ -19,23 +19,11 @@ from worker.wire.scored import Score
 CAPACITY: Final = 2  # batches between `submit` and `collect`
 
 
-class Scorable(Waiting, Protocol):
-    """What the engine needs to know about a review."""
-
-    @property
-    def text(self) -> TokenizedText:
-        """The tokenized review."""
-        ...
-
-
-W = TypeVar("W", bound=Scorable)
-
-
 @dataclass(frozen=True, slots=True)
-class ScoredBatch(Generic[W]):
+class ScoredBatch:
     """A batch and the result of each row."""
 
-    batch: Batch[W]
+    batch: Batch
     results: list[Score | Poison]
     inference_s: float  # from its start to its end
     engine_s: float  # the part of it after the previous batch ended: the sum over batches is the engine's busy time
@@ -46,60 +34,16 @@ class ScoredBatch(Generic[W]):
         return max(0.0, now_s - self.inference_s - self.batch.rows[0].arrived_s)
 
 
-class BackgroundEngine(Protocol[W]):
-    """Computes batches in the background. Only the loop's thread may call its methods."""
-
-    @property
-    def predictor(self) -> Predictor:
-        """The predictor that it runs. Use its `info`, and tokenize with it."""
-        ...
-
-    @property
-    def warm(self) -> bool:
-        """Whether it has warmed up and passed its test, and takes batches."""
-        ...
-
-    @property
-    def idle(self) -> bool:
-        """Whether it has no batch, neither to compute nor to collect."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether `submit` may be called."""
-        ...
-
-    def start(self) -> None:
-        """Start, unless it is started. It warms up first."""
-        ...
-
-    def submit(self, batch: Batch[W]) -> None:
-        """Add a batch; never blocks. Call it only while `has_room`."""
-        ...
-
-    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """Return the batch that finished first, or None if none does within `timeout_s`.
-
-        Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
-        or a bug); no later call can succeed.
-        """
-        ...
-
-    def close(self, *, timeout_s: float) -> None:
-        """Finish the submitted batches and end. Leave the threads behind if they hang longer than `timeout_s`."""
-        ...
-
-
-class InferenceThreads(BackgroundEngine[W]):
-    """Runs a predictor on its own threads. See BackgroundEngine."""
+class BackgroundEngine(PredictorThreads[Batch]):
+    """Computes batches on its own threads. Only the loop's thread may call its methods."""
 
     def __init__(self, predictor: Predictor, *, isolation_timeout_s: float) -> None:
         self._isolation_timeout_s = isolation_timeout_s
-        self._outbox: SimpleQueue[ScoredBatch[W] | Exception] = SimpleQueue()
+        self._outbox: SimpleQueue[ScoredBatch | Exception] = SimpleQueue()
         self._inside = 0  # batches submitted and not collected
         self._ending = threading.Lock()
         self._ended_s = 0.0  # when the last batch ended, by perf_counter
-        self._threads = PredictorThreads[Batch[W]](
+        super().__init__(
             "inference",
             predictor,
             count=min(CAPACITY, predictor.info.batches_at_once),
@@ -108,36 +52,26 @@ class InferenceThreads(BackgroundEngine[W]):
         )
 
     @property
-    def predictor(self) -> Predictor:
-        """See BackgroundEngine."""
-        return self._threads.predictor
-
-    @property
-    def warm(self) -> bool:
-        """See BackgroundEngine."""
-        return self._threads.warm
-
-    @property
     def idle(self) -> bool:
-        """See BackgroundEngine."""
+        """Whether it has no batch, neither to compute nor to collect."""
         return self._inside == 0
 
     @property
     def has_room(self) -> bool:
-        """See BackgroundEngine."""
+        """Whether `submit` may be called."""
         return self._inside < CAPACITY
 
-    def start(self) -> None:
-        """See BackgroundEngine."""
-        self._threads.start()
-
-    def submit(self, batch: Batch[W]) -> None:
-        """See BackgroundEngine."""
+    def submit(self, batch: Batch) -> None:
+        """Add a batch; never blocks. Call it only while `has_room`."""
         self._inside += 1
-        self._threads.put(batch)
+        self.put(batch)
 
-    def collect(self, *, timeout_s: float) -> ScoredBatch[W] | None:
-        """See BackgroundEngine."""
+    def collect(self, *, timeout_s: float) -> ScoredBatch | None:
+        """Return the batch that finished first, or None if none does within `timeout_s`.
+
+        Batches may finish in another order than that of `submit`. Raises the error that ended a thread (EngineBroken,
+        or a bug); no later call can succeed.
+        """
         try:
             outcome = self._outbox.get(timeout=timeout_s) if timeout_s > 0 else self._outbox.get_nowait()
         except Empty:
@@ -147,11 +81,7 @@ class InferenceThreads(BackgroundEngine[W]):
         self._inside -= 1
         return outcome
 
-    def close(self, *, timeout_s: float) -> None:
-        """See BackgroundEngine."""
-        self._threads.close(timeout_s=timeout_s)
-
-    def _compute(self, batch: Batch[W]) -> None:
+    def _compute(self, batch: Batch) -> None:
         began_s = time.perf_counter()
         search = _Search(self._isolation_timeout_s)
         results = score_or_isolate(

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final, Generic
+from typing import Final
 
 from model.errors import ModelError
 from worker.errors import ModelUnusable, ReloadFailed
-from worker.scoring.inference import BackgroundEngine, W
+from worker.scoring.inference import BackgroundEngine
 
 log = logging.getLogger(__name__)
 
 NICENESS: Final = 15  # of 19; the current model's threads have 0
 
 
-class Reloader(Generic[W]):
+class Reloader:
     """Opens an engine on request. `on_signal` may be a signal handler; call `take` from the loop's thread."""
 
-    def __init__(self, open_engine: Callable[[], BackgroundEngine[W]]) -> None:
+    def __init__(self, open_engine: Callable[[], BackgroundEngine]) -> None:
         """Call `open_engine` on a thread of low priority, once for each request; it may raise ModelUnusable.
 
         It must start no thread, because that thread would keep the low priority. `take` starts the engine.
@@ -30,14 +30,14 @@ class Reloader(Generic[W]):
         self._open_engine = open_engine
         self._requested = False
         self._opening = False
-        self._opened: SimpleQueue[BackgroundEngine[W] | Exception] = SimpleQueue()
-        self._engine: BackgroundEngine[W] | None = None  # opened, and maybe not warm yet
+        self._opened: SimpleQueue[BackgroundEngine | Exception] = SimpleQueue()
+        self._engine: BackgroundEngine | None = None  # opened, and maybe not warm yet
 
     def on_signal(self, _signum: int, _frame: FrameType | None = None) -> None:
         """Request a reload. If one is in progress, another follows, because the files may have changed meanwhile."""
         self._requested = True
 
-    def take(self) -> BackgroundEngine[W] | None:
+    def take(self) -> BackgroundEngine | None:
         """Return the new engine once it is warm, else None; never blocks. Raises ReloadFailed if there is none."""
         if self._engine is None:
             self._engine = self._next_opened()
@@ -53,7 +53,7 @@ class Reloader(Generic[W]):
         engine, self._engine = self._engine, None
         return engine
 
-    def _next_opened(self) -> BackgroundEngine[W] | None:
+    def _next_opened(self) -> BackgroundEngine | None:
         if self._requested and not self._opening:
             self._requested, self._opening = False, True
             # A daemon, so that loading a model does not delay the exit of the process.

@@ -23,16 +23,16 @@ class Scorer:
 
     def __init__(
         self,
-        engine: BackgroundEngine[Work],
+        engine: BackgroundEngine,
         *,
-        reloader: Reloader[Work],
-        batcher: Batcher[Work],
+        reloader: Reloader,
+        batcher: Batcher,
         pricing: Pricing,
-        cache: Cache[Work],
+        cache: Cache,
         shadow: Shadow,
     ) -> None:
         self._engine = engine
-        self._next_engine: BackgroundEngine[Work] | None = None  # replaces the current one when that is idle
+        self._next_engine: BackgroundEngine | None = None  # replaces the current one when that is idle
         self._reloader = reloader
         self._batcher = batcher
         self.pricing = pricing
@@ -68,7 +68,7 @@ class Scorer:
         """Tokenize texts for the current model."""
         return self._engine.predictor.tokenize(texts)
 
-    def add(self, works: Sequence[Work]) -> Lookup[Work]:
+    def add(self, works: Sequence[Work]) -> Lookup:
         """Queue reviews for the engine, except those whose results the cache knows: the lookup has these."""
         lookup = self._cache.ask(works)
         self._batcher.add_all(lookup.to_compute)
@@ -78,7 +78,7 @@ class Scorer:
         """Return the seconds until an idle engine gets a batch; None if nothing waits."""
         return self._batcher.lingers_for(now_s)
 
-    def dispatch(self, now_s: float, *, draining: bool = False) -> Iterator[Batch[Work]]:
+    def dispatch(self, now_s: float, *, draining: bool = False) -> Iterator[Batch]:
         """Submit and yield the batches that are due. The engine may hold two."""
         while self._next_engine is None and self._engine.has_room:
             batch = self._batcher.take(
@@ -92,7 +92,7 @@ class Scorer:
             yield batch
             self._engine.submit(batch)
 
-    def collect(self, *, timeout_s: float) -> Iterator[ScoredBatch[Work]]:
+    def collect(self, *, timeout_s: float) -> Iterator[ScoredBatch]:
         """Yield the finished batches. Wait up to `timeout_s` for the first.
 
         Raises EngineBroken, or the bug that ended a thread of the engine.
@@ -104,7 +104,7 @@ class Scorer:
             yield scored
             scored = self._engine.collect(timeout_s=0)
 
-    def answers(self, scored: ScoredBatch[Work]) -> Iterable[tuple[Work, Score | Poison]]:
+    def answers(self, scored: ScoredBatch) -> Iterable[tuple[Work, Score | Poison]]:
         """Return the result of each row, and of the reviews that joined it."""
         return self._cache.answer(zip(scored.batch.rows, scored.results, strict=True))
 

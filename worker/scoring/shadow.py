@@ -25,15 +25,12 @@ class Comparisons(Protocol):
 
     def compared(self, live: Sequence[float], shadow: Sequence[float]) -> None:
         """Count reviews that both models scored, given P(positive) by each model."""
-        ...
 
     def failed(self, reviews: int) -> None:
         """Count reviews that the shadow could not score."""
-        ...
 
     def skipped(self, reviews: int) -> None:
         """Count reviews that were not compared because the shadow is too slow or broken."""
-        ...
 
 
 class Shadow:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from worker.settings.schema import Settings, allowed_values, is_secret
+from worker.settings.schema import Settings, allowed_values, is_secret, meaning
 from worker.settings.sources import Effective
 
 PAGE: Final = """\
@@ -45,8 +45,7 @@ def settings_table() -> str:
 
 
 def _row(name: str) -> str:
-    field = Settings.model_fields[name]
-    return f"| `{name}` | {default_text(name)} | {allowed_values(name)} | {field.description} |"
+    return f"| `{name}` | {default_text(name)} | {allowed_values(name)} | {meaning(name)} |"
 
 
 def default_text(name: str) -> str:

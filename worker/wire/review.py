@@ -1,18 +1,16 @@
 """The input: a review, and how it is decoded."""
 
-from typing import ClassVar, Final
+from typing import Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from worker.broker.contract import Record
 from worker.errors import UnreadableReview
 from worker.wire.reasons import Reason
 
 
-class Review(BaseModel):
+class Review(BaseModel, frozen=True, extra="ignore", strict=True, title="Review"):
     """One value of the input topic. Unknown fields are ignored. A value of the wrong type is not converted."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="ignore", strict=True, title="Review")
 
     review_id: str | None = Field(
         None, description="Identifies the review in the result. The default is `topic-partition-offset` of the record."

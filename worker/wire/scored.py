@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from model.predictor import ModelInfo
 from worker.broker.contract import Record
@@ -44,10 +44,8 @@ class Verdict(NamedTuple):
         return cls("negative", score, (1_000_000 - millionths) / 1e6)
 
 
-class Model(BaseModel):
+class Model(BaseModel, frozen=True):
     """Which model scored a review."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     name: str = Field(description="Name of the model.")
     version: str = Field(description="Version of the model.")
@@ -59,10 +57,8 @@ class Model(BaseModel):
         return cls(name=info.name, version=info.version, sha256=info.sha256)
 
 
-class SourceRef(BaseModel):
+class SourceRef(BaseModel, frozen=True):
     """The input record of a review."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     topic: str = Field(description="Topic of the input record.")
     partition: Annotated[int, Field(ge=0, description="Its partition.")]
@@ -80,13 +76,11 @@ class SourceRef(BaseModel):
         )
 
 
-class ScoredReview(BaseModel):
+class ScoredReview(BaseModel, frozen=True, title="ScoredReview"):
     """One value of the output topic."""
 
     # To add a field: add it here, with a default for earlier results, to `of` and to ScoredEncoder.
     # If it comes from the model, add it to Score, with a default, and to `model.predictor.Predictions`.
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, title="ScoredReview")
 
     schema_version: Annotated[Literal[1], Field(description="Always 1, also after fields are added.")] = SCHEMA_VERSION
     review_id: str = Field(
@@ -113,12 +107,9 @@ class ScoredReview(BaseModel):
         cls, *, review_id: str, score: Score, model: Model, scored_at: datetime, source: SourceRef | None = None
     ) -> Self:
         """Return the result of a review."""
-        verdict = Verdict.of(score.probability)
         return cls(
             review_id=review_id,
-            sentiment=verdict.sentiment,
-            score=verdict.score,
-            confidence=verdict.confidence,
+            **Verdict.of(score.probability)._asdict(),
             model=model,
             tokens=score.tokens,
             truncated=score.truncated,

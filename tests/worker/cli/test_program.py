@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from worker.errors import Fatal
 from worker.settings.schema import Settings, flag_name
 
 COMMANDS = list(reference.commands_of(main))
-EVERY = list(reference.commands())
+EVERY = [words for words, _ in reference.commands(main)]
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
@@ -111,11 +112,25 @@ def install(directory: Path, monkeypatch: pytest.MonkeyPatch, entry_point: str) 
 # errors
 
 
-def test_a_fatal_error_is_one_line_and_its_exit_status() -> None:
-    result = invoke("config", "--linger-ms", "5000")
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr == "sentiment-worker: --linger-ms = '5000': must be 0 to 1000\n"
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (("config", "--linger-ms", "5000"), "--linger-ms = '5000': must be 0 to 1000"),
+        (("run", "--delivery", "exactly_twice"), "--delivery = 'exactly_twice': must be at_least_once or exactly_once"),
+    ],
+)
+def test_a_fatal_error_is_one_line_and_its_exit_status(command: tuple[str, ...], line: str) -> None:
+    result = invoke(*command)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"sentiment-worker: {line}\n")
+
+
+def test_run_reports_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = invoke("run", "--http-port", port, "--bootstrap-servers", "127.0.0.1:1", "--log-level", "ERROR")
+    assert result.exit_code == 7
+    assert result.stderr.startswith(f"sentiment-worker: cannot listen on 127.0.0.1:{port}: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,17 @@ from tests.worker.cli.runner import LIMIT_S, invoke, results_in, start
 CANARY = "canary-7f3a"
 
 
-def test_score_keeps_ids_and_order(tiny_artifact: Path, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def model_of_the_environment(tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_MODEL", str(tiny_artifact))
+
+
+def test_score_keeps_ids_and_order(tmp_path: Path) -> None:
     source, target = tmp_path / "reviews.jsonl", tmp_path / "scored.jsonl"
     reviews = [{"review_id": f"id-{number}", "text": "fine film " * (number % 7)} for number in range(100)]
     del reviews[41]["review_id"]
     source.write_text("".join(json.dumps(review) + "\n" for review in reviews))
-    result = invoke(
-        "score", "--input", str(source), "--output", str(target), "--model", str(tiny_artifact), "--batch", "8"
-    )
+    result = invoke("score", "--input", str(source), "--output", str(target), "--batch", "8")
     assert (result.exit_code, result.stdout) == (0, "")
     assert re.fullmatch(r"scored 100 reviews in \d+\.\d s, \d+/s\n", result.stderr)
     scored = results_in(target.read_bytes())
@@ -30,42 +33,27 @@ def test_score_keeps_ids_and_order(tiny_artifact: Path, tmp_path: Path) -> None:
     assert scored[0].score == 0.5, "no words, no evidence"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("r.jsonl", '{"text": "a fine film"}\n{"text": "dull"}\n'),
-        ("r.csv", 'stars,text\n5,"a fine film"\n1,dull\n'),
-        ("r.txt", "a fine film\ndull\n"),
-    ],
-)
-def test_score_gives_the_same_numbers_for_every_format(
-    tiny_artifact: Path, tmp_path: Path, name: str, content: str
-) -> None:
-    source = tmp_path / name
-    source.write_text(content)
-    by_name = invoke("score", "--input", str(source), "--model", str(tiny_artifact))
-    plain = tmp_path / "plain"
-    plain.write_text("a fine film\ndull\n")
-    as_text = invoke("score", "--input", str(plain), "--format", "text", "--model", str(tiny_artifact))
-    assert [each.score for each in results_in(by_name.stdout)] == [each.score for each in results_in(as_text.stdout)]
-
-
-def test_score_takes_the_model_from_the_environment(
-    tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "r.txt").write_text("fine\n")
-    monkeypatch.setenv("SENTIMENT_MODEL", str(tiny_artifact))
-    [scored] = results_in(invoke("score", "--input", str(tmp_path / "r.txt")).stdout)
-    assert scored.model.name == "tiny"
+def test_score_gives_the_same_numbers_for_every_format(tmp_path: Path) -> None:
+    files = {
+        "r.jsonl": ('{"text": "a fine film"}\n{"text": "dull"}\n', "auto"),
+        "r.csv": ('stars,text\n5,"a fine film"\n1,dull\n', "auto"),
+        "r.txt": ("a fine film\ndull\n", "auto"),
+        "plain": ("a fine film\ndull\n", "text"),
+    }
+    scores = set()
+    for name, (content, file_format) in files.items():
+        (tmp_path / name).write_text(content)
+        result = invoke("score", "--input", str(tmp_path / name), "--format", file_format)
+        scores.add(tuple(each.score for each in results_in(result.stdout)))
+    [[first, second]] = scores
+    assert first != second
 
 
 @pytest.mark.parametrize(("flags", "status"), [([], 1), (["--skip-invalid"], 0)])
-def test_score_reports_unreadable_rows_and_scores_the_others(
-    tiny_artifact: Path, tmp_path: Path, flags: list[str], status: int
-) -> None:
+def test_score_reports_unreadable_rows_and_scores_the_others(tmp_path: Path, flags: list[str], status: int) -> None:
     source = tmp_path / "r.jsonl"
     source.write_text('{"text": "a"}\n{"text": 5, "comment": "[red]' + CANARY + '"}\n{"text": "b"}\n')
-    result = invoke("score", "--input", str(source), "--model", str(tiny_artifact), *flags)
+    result = invoke("score", "--input", str(source), *flags)
     assert result.exit_code == status
     assert [each.review_id for each in results_in(result.stdout)] == ["line-1", "line-3"]
     reported, summary, failed = result.stderr.splitlines()
@@ -75,10 +63,10 @@ def test_score_reports_unreadable_rows_and_scores_the_others(
 
 
 @pytest.mark.parametrize("to_file", [True, False])
-def test_score_summarizes_as_json_beside_the_results(tiny_artifact: Path, tmp_path: Path, to_file: bool) -> None:
+def test_score_summarizes_as_json_beside_the_results(tmp_path: Path, to_file: bool) -> None:
     (tmp_path / "r.txt").write_text("fine\ndull\n")
     output = ["--output", str(tmp_path / "scored.jsonl")] if to_file else []
-    result = invoke("score", "--input", str(tmp_path / "r.txt"), "--model", str(tiny_artifact), "--json", *output)
+    result = invoke("score", "--input", str(tmp_path / "r.txt"), "--json", *output)
     assert result.exit_code == 0
     summary = json.loads(result.stdout if to_file else result.stderr)
     assert (summary["scored"], summary["failed"]) == (2, 0)
@@ -96,17 +84,17 @@ def test_score_without_an_artifact_fails_with_one_line(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_score_reads_stdin_and_writes_stdout(tiny_artifact: Path) -> None:
-    with start("score", "--model", str(tiny_artifact)) as process:
+def test_score_reads_stdin_and_writes_stdout() -> None:
+    with start("score") as process:
         stdout, stderr = process.communicate('{"review_id": "é", "text": "fine"}\nnot json\n'.encode(), LIMIT_S)
     assert process.returncode == 1
     assert [each.review_id for each in results_in(stdout)] == ["é"]
     assert stderr.splitlines()[0].startswith(b"stdin:2: invalid_json: ")
 
 
-def test_score_streams(tiny_artifact: Path) -> None:
+def test_score_streams() -> None:
     """A full chunk is written while the input is still open."""
-    with start("score", "--batch", "2", "--model", str(tiny_artifact)) as process:
+    with start("score", "--batch", "2") as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(b'{"text": "a"}\n{"text": "b"}\n')
@@ -117,10 +105,10 @@ def test_score_streams(tiny_artifact: Path) -> None:
         assert process.wait(LIMIT_S) == 0
 
 
-def test_a_closed_pipe_causes_no_traceback(tiny_artifact: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_causes_no_traceback(tmp_path: Path) -> None:
     source = tmp_path / "r.txt"
     source.write_text("fine\n" * 5000)
-    with start("score", "--input", str(source), "--batch", "1", "--model", str(tiny_artifact)) as process:
+    with start("score", "--input", str(source), "--batch", "1") as process:
         assert process.stdout
         assert process.stderr
         process.stdout.readline()
@@ -129,9 +117,9 @@ def test_a_closed_pipe_causes_no_traceback(tiny_artifact: Path, tmp_path: Path) 
         assert process.stderr.read() == b""
 
 
-def test_an_interrupted_score_prints_nothing_and_leaves_no_output(tiny_artifact: Path, tmp_path: Path) -> None:
+def test_an_interrupted_score_prints_nothing_and_leaves_no_output(tmp_path: Path) -> None:
     target = tmp_path / "scored.jsonl"
-    with start("score", "--batch", "1", "--output", str(target), "--model", str(tiny_artifact)) as process:
+    with start("score", "--batch", "1", "--output", str(target)) as process:
         assert process.stdin
         assert process.stderr
         process.stdin.write(b"fine\n")

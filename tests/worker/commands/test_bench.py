@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +9,6 @@ from tests.fakes.fake_predictor import FakePredictor
 from worker.cli import main
 from worker.commands.bench.engine import FIGURES, measure_engine
 from worker.commands.bench.figures import Spread, percentile, spreads
-from worker.commands.bench.machine import is_busy
 from worker.commands.bench.texts import LONGEST_WORDS, made_up_reviews
 
 VALUES = st.lists(st.floats(min_value=-1e6, max_value=1e6), min_size=1, max_size=200)
@@ -26,11 +24,6 @@ def test_a_percentile_is_the_smallest_value_that_enough_values_do_not_exceed(
     assert sum(value <= found for value in values) >= len(values) * percent / 100
     below = [value for value in values if value < found]
     assert len(below) < len(values) * percent / 100
-
-
-def test_percentiles_of_a_hundred_values_are_these_values() -> None:
-    values = [float(value) for value in range(1, 101)]
-    assert [percentile(values, percent) for percent in (1, 50, 99, 100)] == [1, 50, 99, 100]
 
 
 @given(VALUES)
@@ -81,8 +74,3 @@ def test_a_file_without_a_readable_review_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["bench", "--input", str(tmp_path / "reviews.jsonl")])
     assert done.exit_code == 2
     assert "holds no review that can be read" in done.stderr
-
-
-@pytest.mark.parametrize(("load", "busy"), [(0.4, False), (0.6, True)])
-def test_a_machine_is_busy_when_other_programs_use_a_quarter_of_its_cores(load: float, busy: bool) -> None:
-    assert is_busy(load, cores=2) is busy

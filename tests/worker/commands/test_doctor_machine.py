@@ -38,7 +38,5 @@ def test_memory_is_what_linux_reports() -> None:
     assert 0 < found.available <= found.limit
 
 
-def test_the_speed_is_measured_on_reviews_of_the_usual_length(tiny_artifact: Path) -> None:
-    speed = machine.measure_speed(load_predictor(tiny_artifact, device="cpu", threads=1))
-    assert speed.words == 230
-    assert speed.reviews_per_s > 0
+def test_the_speed_is_measured(tiny_artifact: Path) -> None:
+    assert machine.measure_speed(load_predictor(tiny_artifact, device="cpu", threads=1)) > 0

@@ -60,8 +60,10 @@ def test_reviews_are_stored_as_they_stand_under_their_ids(rig: Rig) -> None:
     assert (*rig.counts, sum(rig.progress)) == (3, 0, 3)
 
 
-def test_an_unreadable_row_is_reported_and_not_published(rig: Rig) -> None:
-    rig.publish(row(1), UnreadableRow(2, "not JSON"), row(3))
+@pytest.mark.parametrize("rate_per_s", [None, 1e6])
+def test_an_unreadable_row_is_reported_and_not_published(rig: Rig, rate_per_s: float | None) -> None:
+    """A rate changes nothing but the time."""
+    rig.publish(row(1), UnreadableRow(2, "not JSON"), row(3), rate_per_s=rate_per_s)
     assert rig.counts == (2, 1)
     assert rig.failures == [UnreadableRow(2, "not JSON")]
 
@@ -91,10 +93,7 @@ def test_a_review_that_failed_because_of_another_is_sent_again(rig: Rig) -> None
 def test_when_nothing_is_stored_any_more_each_review_is_reported_once(rig: Rig) -> None:
     rig.broker.refusals[TOPIC] = DeliveryFailed("lost")
     rig.publish(row(1), row(2))
-    assert [(failure.line, failure.why) for failure in rig.failures] == [
-        (1, "not stored: lost"),
-        (2, "not stored: lost"),
-    ]
+    assert rig.failures == [UnreadableRow(line, "not stored: lost") for line in (1, 2)]
     assert rig.counts == (0, 2)
 
 
@@ -138,24 +137,14 @@ def test_a_review_waits_until_the_rate_allows_it(sent: int, elapsed_s: float, wa
     assert due_in_s(sent, 4.0, elapsed_s) == wait_s
 
 
-def test_a_rate_changes_nothing_but_the_time(rig: Rig) -> None:
-    rig.publish(row(1), UnreadableRow(2, "not JSON"), row(3), rate_per_s=1e6)
-    assert rig.counts == (2, 1)
-
-
 def test_the_client_of_the_settings_publishes(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    opened = Client(FakeSource, lambda *_, **__: lambda: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
+    opened = Client(FakeSource, lambda *_, **__: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
     monkeypatch.setattr(produce, "client_named", {"confluent": opened}.__getitem__)
     monkeypatch.setattr(produce, "require_topics", lambda *_: {})
     (tmp_path / "r.txt").write_text("a\nb\n")
-    options: dict[str, Any] = {
-        "topic": None,
-        "key_field": "review_id",
-        "rate_per_s": None,
-        "limit": None,
-        "as_json": False,
-    }
-    assert publish_file(Settings(client="confluent"), str(tmp_path / "r.txt"), "auto", **options) == 0
+    options: dict[str, Any] = dict.fromkeys(("topic", "rate_per_s", "limit"))
+    settings, source = Settings(client="confluent"), str(tmp_path / "r.txt")
+    assert publish_file(settings, source, "auto", key_field="review_id", as_json=False, **options) == 0
     assert [record.value for record in rig.broker.stored(TOPIC)] == [b'{"text": "a"}', b'{"text": "b"}']
 
 

@@ -36,13 +36,8 @@ class Rig:
         partition: int = 0,
     ) -> None:
         record = Record(TopicPartition(RAW, 0), 7, None, key, value, headers)
-        letter = dead_letter_headers(
-            record,
-            reason=reason,
-            error="why",
-            failed_at=failed_at,
-            handled_by=handler_headers(worker_version="1", model=MODEL),
-        )
+        handled_by = handler_headers(worker_version="1", model=MODEL)
+        letter = dead_letter_headers(record, reason=reason, error="why", failed_at=failed_at, handled_by=handled_by)
         self.broker.append(TopicPartition(DLQ, partition), value, key=key, headers=letter)
 
     def source(self) -> FakeSource:
@@ -65,8 +60,12 @@ class Rig:
         return self.broker.stored(RAW)
 
 
-def test_a_dead_letter_is_sent_back_unchanged_with_the_count_of_its_replays() -> None:
-    rig = Rig()
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_a_dead_letter_is_sent_back_unchanged_with_the_count_of_its_replays(rig: Rig) -> None:
     rig.bury(b"{", key=b"film", headers=(("traceparent", b"00-aa"), ("tag", b"one"), ("tag", b"two")))
     rig.replay()
     (record,) = rig.sent_back
@@ -74,8 +73,7 @@ def test_a_dead_letter_is_sent_back_unchanged_with_the_count_of_its_replays() ->
     assert record.headers == (("traceparent", b"00-aa"), ("tag", b"one"), ("tag", b"two"), ("sentiment-replays", b"1"))
 
 
-def test_each_dead_letter_is_read_once() -> None:
-    rig = Rig()
+def test_each_dead_letter_is_read_once(rig: Rig) -> None:
     for number in range(1200):
         rig.bury(b"%d" % number, partition=number % 2)
     assert rig.replay().sent == {"invalid_json": 1200}
@@ -86,31 +84,27 @@ def test_each_dead_letter_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("count", [b"", b"many", b"-1", b"1.0", "²".encode(), b"9" * 5000])
-def test_an_invalid_count_of_replays_counts_as_zero(count: bytes) -> None:
-    rig = Rig()
+def test_an_invalid_count_of_replays_counts_as_zero(rig: Rig, count: bytes) -> None:
     rig.bury(headers=(("sentiment-replays", count),))
     rig.replay()
     (record,) = rig.sent_back
     assert record.headers == (("sentiment-replays", b"1"),)
 
 
-def test_a_dead_letter_that_failed_again_after_a_replay_is_skipped() -> None:
-    rig = Rig()
+def test_a_dead_letter_that_failed_again_after_a_replay_is_skipped(rig: Rig) -> None:
     rig.bury(headers=(("sentiment-replays", b"1"),))
     rig.bury(headers=(("sentiment-replays", b"no number"),))
     assert rig.replay().skipped == {"sent back before": 1}
     assert len(rig.sent_back) == 1
 
 
-def test_a_higher_limit_replays_again_and_counts() -> None:
-    rig = Rig()
+def test_a_higher_limit_replays_again_and_counts(rig: Rig) -> None:
     rig.bury(headers=(("sentiment-replays", b"1"),))
     rig.replay(ReplayFilter(max_replays=2))
     assert dict(rig.sent_back[0].headers)["sentiment-replays"] == b"2"
 
 
-def test_reason_and_time_select_and_the_end_of_the_time_is_excluded() -> None:
-    rig = Rig()
+def test_reason_and_time_select_and_the_end_of_the_time_is_excluded(rig: Rig) -> None:
     rig.bury(b"other reason", reason=Reason.INVALID_REVIEW)
     for hours in (-1, 0, 1, 2):
         rig.bury(b"%d" % hours, failed_at=NOON + timedelta(hours=hours))
@@ -119,24 +113,21 @@ def test_reason_and_time_select_and_the_end_of_the_time_is_excluded() -> None:
     assert run.skipped == {"of another reason": 1, "of another time": 2}
 
 
-def test_what_this_worker_did_not_bury_or_cannot_send_is_skipped() -> None:
-    rig = Rig()
+def test_what_this_worker_did_not_bury_or_cannot_send_is_skipped(rig: Rig) -> None:
     rig.broker.append(TopicPartition(DLQ, 0), b"v", key=b"k")
     rig.bury(b"", key=None, reason=Reason.KEYLESS_TOMBSTONE)
     assert rig.replay().skipped == {"not written by this worker": 1, "without key and value": 1}
     assert rig.sent_back == []
 
 
-def test_a_dry_run_sends_nothing_and_commits_nothing() -> None:
-    rig = Rig()
+def test_a_dry_run_sends_nothing_and_commits_nothing(rig: Rig) -> None:
     rig.bury()
     assert rig.replay(dry_run=True).sent == {"invalid_json": 1}
     assert rig.sent_back == []
     assert rig.replay().sent == {"invalid_json": 1}
 
 
-def test_a_rejected_dead_letter_is_an_error_and_is_read_again() -> None:
-    rig = Rig()
+def test_a_rejected_dead_letter_is_an_error_and_is_read_again(rig: Rig) -> None:
     rig.bury()
     rig.broker.refusals[RAW] = BrokerRefused("too large")
     with pytest.raises(BrokerRefused, match="too large"):
@@ -145,8 +136,7 @@ def test_a_rejected_dead_letter_is_an_error_and_is_read_again() -> None:
     assert rig.replay().sent == {"invalid_json": 1}
 
 
-def test_a_position_that_cannot_be_committed_is_an_error() -> None:
-    rig = Rig()
+def test_a_position_that_cannot_be_committed_is_an_error(rig: Rig) -> None:
     rig.bury()
     source = rig.source()
     source.commit_errors.append(BrokerUnavailable("no answer"))
@@ -154,8 +144,7 @@ def test_a_position_that_cannot_be_committed_is_an_error() -> None:
         rig.replay(source=source)
 
 
-def test_a_second_replay_in_the_same_group_stops_the_first() -> None:
-    rig = Rig()
+def test_a_second_replay_in_the_same_group_stops_the_first(rig: Rig) -> None:
     source = rig.source()
     source.poll(timeout_s=0, max_records=1)
     rig.source().poll(timeout_s=0, max_records=1)

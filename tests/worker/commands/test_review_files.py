@@ -43,13 +43,10 @@ def test_an_unreadable_json_line_is_reported_and_affects_no_other() -> None:
     assert "not json" not in str(failures(rows))
 
 
-def test_plain_text_is_a_review_a_line() -> None:
+def test_plain_text_is_a_review_a_line_and_a_line_that_is_not_utf_8_is_reported() -> None:
     rows = read('  Good, "really".\r\n\n  \nSchön 😀\x00\n'.encode(), "text")
     assert texts(rows) == ['  Good, "really".', "Schön 😀\x00"]
     assert [row.line for row in rows] == [1, 4]
-
-
-def test_text_that_is_not_utf_8_is_reported_by_its_line() -> None:
     assert failures(read(b"good\ncaf\xe9\n", "text")) == [(2, "not UTF-8")]
 
 

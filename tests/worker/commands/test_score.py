@@ -42,11 +42,8 @@ def test_results_keep_order_and_ids_over_chunks() -> None:
 
 
 def test_a_review_without_an_id_is_named_by_its_line() -> None:
-    assert [result.review_id for result in Run([row(1, "a"), row(4, "b"), row(5, "c", "")]).results] == [
-        "line-1",
-        "line-4",
-        "",
-    ]
+    results = Run([row(1, "a"), row(4, "b"), row(5, "c", "")]).results
+    assert [result.review_id for result in results] == ["line-1", "line-4", ""]
 
 
 def test_a_result_names_its_model_and_no_source() -> None:
@@ -69,14 +66,10 @@ def test_unreadable_and_unscorable_rows_are_reported_in_order_and_affect_no_othe
     assert run.scored == 2
 
 
-def test_a_chunk_may_have_only_unreadable_rows() -> None:
-    run = Run([UnreadableRow(1, "not JSON")])
-    assert (run.scored, len(run.failures)) == (0, 1)
-
-
-def test_no_rows_make_no_results() -> None:
-    run = Run([])
-    assert (run.scored, run.results, run.failures) == (0, [], [])
+@pytest.mark.parametrize("rows", [[UnreadableRow(1, "not JSON")], []])
+def test_a_chunk_may_have_only_unreadable_rows_or_none(rows: list[UnreadableRow]) -> None:
+    run = Run(rows)
+    assert (run.scored, run.results, run.failures) == (0, [], rows)
 
 
 def test_a_broken_engine_ends_the_run() -> None:

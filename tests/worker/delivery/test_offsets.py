@@ -23,23 +23,6 @@ def test_nothing_is_committable_before_a_record_was_read() -> None:
     assert owning(P0, P1).committable() == {}
 
 
-def test_the_first_unfinished_offset_is_the_committable_one() -> None:
-    offsets = owning(P0)
-    generations = [offsets.received(P0, offset) for offset in (5, 6, 7)]
-    offsets.finished(P0, generations[2], 7)
-    offsets.finished(P0, generations[1], 6)
-    assert offsets.committable() == {P0: 5}
-    offsets.finished(P0, generations[0], 5)
-    assert offsets.committable() == {P0: 8}
-
-
-def test_gaps_of_a_compacted_log_count_as_finished() -> None:
-    offsets = owning(P0)
-    for offset in (2, 9, 40):
-        offsets.finished(P0, offsets.received(P0, offset), offset)
-    assert offsets.committable() == {P0: 41}
-
-
 def test_a_committed_offset_is_not_committed_again() -> None:
     offsets = owning(P0, P1)
     offsets.finished(P0, offsets.received(P0, 0), 0)

@@ -1,5 +1,5 @@
 """Fixtures for tests of the monitoring."""
 
-from tests.worker.monitoring.http_rig import address, health, registry
+from tests.worker.monitoring.http_rig import address, health, registry, serve
 
-__all__ = ["address", "health", "registry"]
+__all__ = ["address", "health", "registry", "serve"]

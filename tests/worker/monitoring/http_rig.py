@@ -1,8 +1,9 @@
 """A served page, and clients that test it."""
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -12,6 +13,7 @@ from worker.monitoring import http
 
 LIMIT_S = 10.0  # far above the time of an answer, far below the timeout of a test
 Address = tuple[str, int]
+Serve = Callable[[str, int], AbstractContextManager[Address]]
 PAGES: http.Pages = {"/": lambda: ("text/html; charset=utf-8", b"<p>a page</p>")}
 
 
@@ -45,8 +47,13 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def address(health: SwitchedHealth, registry: CollectorRegistry) -> Iterator[Address]:
-    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
+def serve(health: SwitchedHealth, registry: CollectorRegistry) -> Serve:
+    return partial(http.serve, registry=registry, health=health, pages=PAGES)
+
+
+@pytest.fixture
+def address(serve: Serve) -> Iterator[Address]:
+    with serve("127.0.0.1", 0) as address:
         yield address
 
 
@@ -58,6 +65,11 @@ def request(address: Address, path: str, *, method: str = "GET", **headers: str)
         yield connection.getresponse()
     finally:
         connection.close()
+
+
+def status(address: Address, path: str, **headers: str) -> int:
+    with request(address, path, **headers) as response:
+        return response.status
 
 
 @contextmanager

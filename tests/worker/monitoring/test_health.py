@@ -1,18 +1,17 @@
 """When the worker is live and ready."""
 
-import numpy as np
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.predictor import TokenizedText
-from worker.broker.contract import Record, TopicPartition
+from tests.support.works import work
 from worker.monitoring.health import READY, Health, State
 from worker.monitoring.observer import Moment, Standing
 from worker.scoring.batcher import Batch, Trigger
 from worker.scoring.inference import ScoredBatch
 from worker.scoring.pricing import Budget, Why
-from worker.scoring.work import Work
 from worker.wire.scored import Score
 
 
@@ -37,13 +36,7 @@ def healthy() -> Health:
     return health
 
 
-def batch(number: int) -> Batch[Work]:
-    record = Record(TopicPartition("reviews.raw", 0), number, None, None, b"{}")
-    text = TokenizedText(np.array([1], dtype=np.int32), 0, False, 1.0)
-    return Batch((Work(record, 1, str(number), text, 1, 0.0),), Trigger.IDLE)
-
-
-def finish(health: Health, batch: Batch[Work], now_s: float) -> None:
+def finish(health: Health, batch: Batch, now_s: float) -> None:
     scored = ScoredBatch(batch, [Score(0.5, 1, False, False)], 0.1, 0.1)
     health.computed(scored, is_current=lambda _: True, at=Moment(now_s, 0.0))
 
@@ -52,32 +45,32 @@ def test_a_warm_worker_with_partitions_is_ready() -> None:
     assert healthy().ready(1.0) == (True, "progressing")
 
 
-def test_a_worker_whose_model_is_not_warm_is_live_and_not_ready() -> None:
-    health = Health(stall_timeout_s=60.0, now_s=0.0)
-    turn(health, warm=False)
+NO_BROKER = "no broker has answered for more than 10 s"
+
+
+@pytest.mark.parametrize(
+    ("reported", "reason"),
+    [
+        ({"warm": False}, "the model is not warm yet"),
+        ({"partitions": 0}, "no partition is assigned"),
+        ({"silence_s": 10.1}, NO_BROKER),
+        ({"silence_s": 10.1, "partitions": 0}, NO_BROKER),
+    ],
+)
+def test_a_worker_that_waits_is_live_and_not_ready(reported: dict[str, Any], reason: str) -> None:
+    health = healthy()
+    turn(health, **reported)
     assert health.live(1.0)[0]
-    assert health.ready(1.0) == (False, "the model is not warm yet")
+    assert health.ready(1.0) == (False, reason)
 
 
-def test_a_worker_without_partitions_is_live_and_not_ready() -> None:
+@pytest.mark.parametrize("reported", [{"silence_s": 10.0}, {"paused": True}])
+def test_a_worker_that_scores_is_ready_though_paused_or_though_brokers_are_silent_for_a_while(
+    reported: dict[str, Any],
+) -> None:
     health = healthy()
-    turn(health, partitions=0)
-    assert health.ready(1.0) == (False, "no partition is assigned")
-
-
-def test_a_worker_is_live_and_not_ready_if_no_broker_answers() -> None:
-    health = healthy()
-    turn(health, silence_s=10.0)
+    turn(health, **reported)
     assert health.ready(1.0)[0]
-    turn(health, silence_s=10.1)
-    assert health.live(1.0)[0]
-    assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
-
-
-def test_the_reason_is_the_broker_if_it_is_away_and_no_partition_is_left() -> None:
-    health = healthy()
-    turn(health, partitions=0, silence_s=10.1)
-    assert health.ready(1.0) == (False, "no broker has answered for more than 10 s")
 
 
 def test_a_stopping_worker_is_not_ready() -> None:
@@ -98,7 +91,7 @@ def test_a_worker_is_not_live_if_work_waits_without_progress() -> None:
     turn(health, 10.0)
     turn(health, 100.0, working=True)
     assert health.live(100.0) == (False, "work waits, and nothing was finished for 90 s")
-    only = batch(1)
+    only = Batch((work(),), Trigger.IDLE)
     health.dispatched(only, waited_s=0.0)
     finish(health, only, 100.0)
     assert health.live(100.0)[0]
@@ -106,7 +99,7 @@ def test_a_worker_is_not_live_if_work_waits_without_progress() -> None:
 
 def test_only_the_oldest_batch_counts_as_progress() -> None:
     health = healthy()
-    oldest, other = batch(1), batch(2)
+    oldest, other = (Batch((work(),), Trigger.IDLE) for _ in range(2))
     health.dispatched(oldest, waited_s=0.0)
     health.dispatched(other, waited_s=0.0)
     turn(health, 100.0, working=True)
@@ -146,16 +139,7 @@ def test_a_change_of_readiness_is_logged_once(caplog: pytest.LogCaptureFixture) 
     turn(health)
     turn(health, silence_s=11.0)
     turn(health, silence_s=12.0)
-    assert [record.getMessage() for record in caplog.records] == [
-        "ready",
-        "not ready: no broker has answered for more than 10 s",
-    ]
-
-
-def test_a_paused_worker_is_ready() -> None:
-    health = healthy()
-    turn(health, paused=True)
-    assert health.ready(1.0)[0]
+    assert caplog.messages == ["ready", f"not ready: {NO_BROKER}"]
 
 
 @given(

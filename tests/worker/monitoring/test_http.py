@@ -12,7 +12,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.worker.monitoring.http_rig import LIMIT_S, PAGES, Address, SwitchedHealth, answer_to, read_all, request
+from tests.worker.monitoring.http_rig import (
+    LIMIT_S,
+    PAGES,
+    Address,
+    Serve,
+    SwitchedHealth,
+    answer_to,
+    read_all,
+    request,
+    status,
+)
 from worker.errors import PortInUse
 from worker.monitoring import http
 from worker.settings.schema import Settings
@@ -72,19 +82,13 @@ def test_every_answer_has_the_security_headers(address: Address) -> None:
             assert "unsafe" not in "".join(policy)
 
 
-def test_a_query_does_not_change_the_page(address: Address) -> None:
-    with request(address, "/livez?verbose=1") as response:
-        assert response.status == 200
+def test_an_unknown_page_is_404_and_a_query_does_not_change_a_page(address: Address) -> None:
+    assert (status(address, "/admin"), status(address, "/livez?verbose=1")) == (404, 200)
 
 
 def test_head_sends_the_headers_of_get_without_the_body(address: Address) -> None:
     with request(address, "/livez", method="HEAD") as response:
         assert (response.status, response.getheader("Content-Length"), response.read()) == (200, "12", b"")
-
-
-def test_an_unknown_page_is_404(address: Address) -> None:
-    with request(address, "/admin") as response:
-        assert response.status == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"])
@@ -113,8 +117,7 @@ def test_no_answer_has_a_version_or_text_of_the_request(address: Address) -> Non
 )
 def test_garbage_is_answered_with_an_error_or_closed(address: Address, garbage: bytes) -> None:
     assert b" 200 " not in answer_to(address, garbage)
-    with request(address, "/livez") as response:
-        assert response.status == 200
+    assert status(address, "/livez") == 200
 
 
 @pytest.mark.parametrize("line", [b"GET /livez", b"POST /livez", b"GET", b"GET / HTTP/9.9", b"GET / HTTP/a"])
@@ -154,8 +157,7 @@ def test_on_loopback_a_page_is_refused_for_a_foreign_host_name(address: Address,
 
 @pytest.mark.parametrize("host", OURS)
 def test_on_loopback_a_page_is_served_for_localhost_and_any_ip_address(address: Address, host: str) -> None:
-    with request(address, "/", Host=host) as response:
-        assert response.status == 200
+    assert status(address, "/", Host=host) == 200
 
 
 def test_a_request_without_a_host_gets_the_page(address: Address) -> None:
@@ -164,54 +166,36 @@ def test_a_request_without_a_host_gets_the_page(address: Address) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
 def test_metrics_and_probes_are_served_for_any_host_name(address: Address, path: str) -> None:
-    with request(address, path, Host="worker-0.sentiment.svc:8080") as response:
-        assert response.status == 200
+    assert status(address, path, Host="worker-0.sentiment.svc:8080") == 200
 
 
-def test_bound_to_all_addresses_a_page_is_served_for_any_host_name(
-    registry: CollectorRegistry, health: SwitchedHealth
-) -> None:
-    with (
-        http.serve("0.0.0.0", 0, registry=registry, health=health, pages=PAGES) as (_, port),  # noqa: S104 - meant
-        request(("127.0.0.1", port), "/", Host="worker-0.sentiment.svc") as response,
-    ):
-        assert response.status == 200
+def test_bound_to_all_addresses_a_page_is_served_for_any_host_name(serve: Serve) -> None:
+    with serve("0.0.0.0", 0) as (_, port):  # noqa: S104 - meant
+        assert status(("127.0.0.1", port), "/", Host="worker-0.sentiment.svc") == 200
 
 
-def test_the_error_of_a_port_in_use_names_the_setting_to_change(
-    address: Address, registry: CollectorRegistry, health: SwitchedHealth
-) -> None:
+def test_the_error_of_a_port_in_use_names_the_setting_to_change(address: Address, serve: Serve) -> None:
     host, port = address
-    with (
-        pytest.raises(PortInUse, match=rf"{host}:{port}: .*in use.*SENTIMENT_HTTP_PORT") as refused,
-        http.serve(host, port, registry=registry, health=health, pages=PAGES),
-    ):
+    with pytest.raises(PortInUse, match=rf"{host}:{port}: .*in use.*SENTIMENT_HTTP_PORT") as refused, serve(host, port):
         pass
     assert refused.value.exit_code == 7
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "a" * 70])
-def test_an_address_of_another_machine_is_refused(
-    registry: CollectorRegistry, health: SwitchedHealth, host: str
-) -> None:
-    with (
-        pytest.raises(PortInUse, match=f"{host}:8080.*SENTIMENT_HTTP_HOST"),
-        http.serve(host, 8080, registry=registry, health=health, pages=PAGES),
-    ):
+def test_an_address_of_another_machine_is_refused(serve: Serve, host: str) -> None:
+    with pytest.raises(PortInUse, match=f"{host}:8080.*SENTIMENT_HTTP_HOST"), serve(host, 8080):
         pass
 
 
-def test_the_default_address_is_loopback(registry: CollectorRegistry, health: SwitchedHealth) -> None:
-    with http.serve(Settings().http_host, 0, registry=registry, health=health, pages=PAGES) as (host, _):
+def test_the_default_address_is_loopback(serve: Serve) -> None:
+    with serve(Settings().http_host, 0) as (host, _):
         assert ip_address(host).is_loopback
 
 
-def test_after_the_end_the_port_is_free_and_no_connection_or_thread_is_left(
-    registry: CollectorRegistry, health: SwitchedHealth
-) -> None:
+def test_after_the_end_the_port_is_free_and_no_connection_or_thread_is_left(serve: Serve) -> None:
     """With a client still connected. A socket left to the garbage collector would warn, which fails the test."""
     before = set(threading.enumerate())
-    with http.serve("127.0.0.1", 0, registry=registry, health=health, pages=PAGES) as address:
+    with serve("127.0.0.1", 0) as address:
         hanging = socket.create_connection(address, timeout=LIMIT_S)
         with request(address, "/livez") as response:
             assert response.status == 200
@@ -224,7 +208,7 @@ def test_after_the_end_the_port_is_free_and_no_connection_or_thread_is_left(
         urllib.request.urlopen(f"http://{address[0]}:{address[1]}/livez", timeout=LIMIT_S),
     ):
         pass
-    with http.serve(*address, registry=registry, health=health, pages=PAGES):
+    with serve(*address):
         pass
 
 

@@ -14,7 +14,6 @@ from tests.support.status_example import (
     NOW_S,
     RAW,
     WALL_S,
-    WaitingReview,
     busy_recorder,
     compute,
     document,
@@ -22,8 +21,9 @@ from tests.support.status_example import (
     outcome,
     standing,
 )
+from tests.support.works import work
 from worker.broker.contract import TopicPartition
-from worker.commands.schema import status_schema
+from worker.commands.schema import document_of
 from worker.monitoring.health import Health, State
 from worker.monitoring.observer import Moment
 from worker.monitoring.status.history import SLOT_S, SLOTS
@@ -54,7 +54,7 @@ def test_a_worker_that_has_just_started_has_an_empty_document(recorder: Recorder
 
 @pytest.mark.parametrize("recorder_of", [lambda: Recorder(BEGAN_S, keeps_reviews=False), busy_recorder])
 def test_the_document_matches_its_schema(recorder_of: Callable[[], Recorder]) -> None:
-    Draft202012Validator(status_schema()).validate(json.loads(document(recorder_of()).model_dump_json()))
+    Draft202012Validator(document_of("status")).validate(json.loads(document(recorder_of()).model_dump_json()))
 
 
 def test_a_stuck_loop_is_shown_as_stalled_though_it_records_nothing(recorder: Recorder) -> None:
@@ -67,7 +67,7 @@ def test_a_stuck_loop_is_shown_as_stalled_though_it_records_nothing(recorder: Re
 
 
 def test_a_batch_has_its_sizes_times_and_trigger(recorder: Recorder) -> None:
-    rows = (WaitingReview(tokens=10, arrived_s=NOW_S - 2), WaitingReview(tokens=30, arrived_s=NOW_S - 1))
+    rows = (work(tokens=10, arrived_s=NOW_S - 2), work(tokens=30, arrived_s=NOW_S - 1))
     compute(recorder, ScoredBatch(Batch(rows, Trigger.IDLE), [], 0.5, 0.5), NOW_S)
     [batch] = document(recorder, now_s=NOW_S + 3).batches
     assert (batch.reviews, batch.tokens, batch.trigger) == (2, 40, Trigger.IDLE)
@@ -87,7 +87,7 @@ def test_a_dead_letter_has_its_coordinates_and_its_reason(recorder: Recorder) ->
 
 def test_lists_hold_the_newest_entries_the_newest_first(recorder: Recorder) -> None:
     for number in range(3 * LAST):
-        rows = (WaitingReview(tokens=number + 1, arrived_s=NOW_S),)
+        rows = (work(tokens=number + 1, arrived_s=NOW_S),)
         compute(recorder, ScoredBatch(Batch(rows, Trigger.SIZE), [], 0.0, 0.0), NOW_S)
     recorder.stored(
         [outcome(n, took_s=0.1, review_id=f"r-{n}") for n in range(3 * LAST)]
@@ -105,8 +105,8 @@ def test_long_ids_and_errors_are_cut_before_they_are_kept(recorder: Recorder) ->
     long_one = outcome(2, took_s=0.1, dead_because=Reason.UNSCORABLE)._replace(error="e" * 100_000)
     recorder.stored([outcome(1, took_s=0.1, review_id="r" * 100_000), long_one], at=Moment(NOW_S, WALL_S))
     seen = recorder.seen(NOW_S)
-    assert [len(review.review_id) for review in seen.reviews or []] == [MAX_ID]
-    assert [len(letter.error) for letter in seen.dead_letters] == [MAX_ERROR]
+    assert [len(str(review.fields["review_id"])) for review in seen.reviews or []] == [MAX_ID]
+    assert [len(str(letter.fields["error"])) for letter in seen.dead_letters] == [MAX_ERROR]
 
 
 def test_hidden_reviews_are_not_kept_either() -> None:
@@ -154,12 +154,7 @@ def test_the_document_names_the_model(recorder: Recorder) -> None:
     recorder.serving(MODEL)
     model = document(recorder).model
     assert model is not None
-    assert (model.name, model.version, model.sha256, model.engine) == (
-        MODEL.name,
-        MODEL.version,
-        MODEL.sha256,
-        MODEL.engine,
-    )
+    assert model.model_dump() == {name: getattr(MODEL, name) for name in ("name", "version", "sha256", "engine")}
 
 
 def test_settings_have_their_secrets_masked_and_their_changes_marked(recorder: Recorder) -> None:

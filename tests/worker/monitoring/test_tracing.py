@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind, StatusCode
 
-from model.predictor import TokenizedText
 from tests.support.collector import collector
-from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, turn_until
+from tests.support.works import work
+from tests.worker.rig import GROUP, RAW, SCORED, Rig, ids, review, started, turn_until, with_results_in_flight
 from worker.app import open_tracer
-from worker.broker.contract import Headers, Record, TopicPartition
+from worker.broker.contract import Headers, TopicPartition
 from worker.errors import DeliveryFailed, SettingsRejected
 from worker.monitoring.observer import Moment
 from worker.monitoring.otel import MAX_LINKS, OtelTracer, otlp_provider
@@ -54,6 +54,11 @@ class Traces:
         return len(self._memory.get_finished_spans())
 
 
+@pytest.fixture
+def traces() -> Traces:
+    return Traces()
+
+
 def tracer_to(provider: TracerProvider) -> OtelTracer:
     return OtelTracer(provider, input_topic=RAW, output_topic=SCORED, group_id=GROUP)
 
@@ -62,14 +67,7 @@ def parent(number: int) -> Headers:
     return (("traceparent", f"00-{number:032x}-{number:016x}-01".encode()), ("tracestate", b"shop=1"))
 
 
-def work(offset: int, *, arrived_s: float = 0.0, headers: Headers = ()) -> Work:
-    record = Record(P0, offset, None, None, b"{}", headers)
-    [text] = Rig().predictor.tokenize(["good film"])
-    assert isinstance(text, TokenizedText)
-    return Work(record, 1, str(offset), text, len(text), arrived_s)
-
-
-def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch[Work]:
+def scored(*works: Work, inference_s: float = 0.25) -> ScoredBatch:
     return ScoredBatch(Batch(works, Trigger.IDLE), [Score(0.5, 2, False, False)] * len(works), inference_s, 0.0)
 
 
@@ -85,8 +83,7 @@ def error_of(span: ReadableSpan) -> object:
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
-def test_a_batch_is_one_trace_with_its_attributes(exactly_once: bool) -> None:
-    traces = Traces()
+def test_a_batch_is_one_trace_with_its_attributes(traces: Traces, exactly_once: bool) -> None:
     rig = Rig(observer=traces.tracer, exactly_once=exactly_once)
     traces.tracer.serving(rig.predictor.info)
     rig.send(review("good"), review("good film"), review("so so"))
@@ -114,8 +111,7 @@ def test_a_batch_is_one_trace_with_its_attributes(exactly_once: bool) -> None:
     assert not any(error_of(span) for span in (process, *children))
 
 
-def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them() -> None:
-    traces = Traces()
+def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     for number in (1, 2):
         rig.broker.append(P0, review("good"), key=b"k", headers=parent(number))
@@ -129,8 +125,7 @@ def test_a_batch_is_linked_to_the_traces_of_its_reviews_and_results_keep_them() 
     ]  # fmt: skip
 
 
-def test_unscorable_reviews_are_events_of_the_inference_span() -> None:
-    traces = Traces()
+def test_unscorable_reviews_are_events_of_the_inference_span(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     rig.predictor.fail_on("poison")
     rig.send(review("good"), review("poison"))
@@ -143,14 +138,9 @@ def test_unscorable_reviews_are_events_of_the_inference_span() -> None:
     assert not error_of(traces.one(SEND))  # the dead letter was stored
 
 
-def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another() -> None:
-    traces = Traces()
+def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
-    rig.worker.start()
-    rig.sinks[0].hold = True
-    rig.send(review("x"), review("x"))
-    held = rig.sinks[0].held
-    turn_until(rig, lambda: len(held[TopicPartition(SCORED, 0)]) == 2, "two results are under way")
+    with_results_in_flight(started(rig), review("x"), review("x"))
     assert traces.named(PROCESS) == []
     rig.sinks[0].settle_oldest(TopicPartition(SCORED, 0), DeliveryFailed("expired"))
     turn_until(rig, lambda: rig.committed() == 2, "all is committed")
@@ -158,20 +148,14 @@ def test_a_batch_that_was_not_stored_is_a_failed_trace_and_its_replay_is_another
     assert [error_of(span) for span in traces.named(SEND)] == ["not_stored", False]
 
 
-def test_a_batch_left_behind_at_the_stop_is_a_failed_trace() -> None:
-    traces = Traces()
-    rig = Rig(observer=traces.tracer, drain_timeout_s=0.0)
-    rig.worker.start()
-    rig.sinks[0].hold = True
-    rig.send(review("x"))
-    turn_until(rig, lambda: bool(rig.sinks[0].held[TopicPartition(SCORED, 0)]), "one result is under way")
-    rig.stop.on_signal(15)
-    rig.worker.run(rig.stop)
+def test_a_batch_left_behind_at_the_stop_is_a_failed_trace(traces: Traces) -> None:
+    rig = Rig(observer=traces.tracer, drain_timeout_ms=0)
+    with_results_in_flight(started(rig), review("x"))
+    rig.stop_now()
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_new_model_is_named_from_its_first_batch_on() -> None:
-    traces = Traces()
+def test_a_new_model_is_named_from_its_first_batch_on(traces: Traces) -> None:
     rig = Rig(observer=traces.tracer)
     traces.tracer.serving(rig.predictor.info)
     rig.worker.start()
@@ -188,11 +172,10 @@ def test_a_new_model_is_named_from_its_first_batch_on() -> None:
 # The tracer alone
 
 
-def test_spans_have_the_times_of_their_steps() -> None:
-    traces = Traces()
-    rows = [work(0, arrived_s=0.25), work(1, arrived_s=0.5)]
+def test_spans_have_the_times_of_their_steps(traces: Traces) -> None:
+    rows = [work(arrived_s=0.25), work(arrived_s=0.5, number=1)]
     compute(traces, *rows)
-    first, second = (Rig().worker._outcomes.tombstone(row.record, row.generation) for row in rows)
+    first, second = (Rig().worker.inflight._outcomes.tombstone(row.record, row.generation) for row in rows)
     traces.tracer.stored([first], at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
     traces.tracer.stored([second], at=Moment(0.0, 1002.0))
@@ -207,24 +190,21 @@ def test_spans_have_the_times_of_their_steps() -> None:
     }
 
 
-def test_a_lost_partition_ends_only_the_batches_that_wait_for_it() -> None:
-    traces = Traces()
-    compute(traces, work(0))
+def test_a_lost_partition_ends_only_the_batches_that_wait_for_it(traces: Traces) -> None:
+    compute(traces, work())
     traces.tracer.forgotten(P1, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS) == []
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_batch_of_only_a_lost_partition_ends_at_once() -> None:
-    traces = Traces()
-    traces.tracer.computed(scored(work(0)), is_current=lambda _: False, at=Moment(1.0, 1000.0))
+def test_a_batch_of_only_a_lost_partition_ends_at_once(traces: Traces) -> None:
+    traces.tracer.computed(scored(work()), is_current=lambda _: False, at=Moment(1.0, 1000.0))
     assert error_of(traces.one(PROCESS)) == "not_stored"
 
 
-def test_a_batch_has_at_most_max_links() -> None:
-    traces = Traces()
-    compute(traces, *[work(number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
+def test_a_batch_has_at_most_max_links(traces: Traces) -> None:
+    compute(traces, *[work(number=number, headers=parent(number + 1)) for number in range(MAX_LINKS + 5)])
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert [link.context.trace_id for link in traces.one(PROCESS).links] == list(range(1, MAX_LINKS + 1))
 
@@ -240,9 +220,8 @@ def test_a_batch_has_at_most_max_links() -> None:
         b"ff-" + b"1" * 32 + b"-" + b"1" * 16 + b"-01",
     ],
 )
-def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
-    traces = Traces()
-    compute(traces, work(0, headers=(("traceparent", value),)))
+def test_an_invalid_trace_context_is_ignored(traces: Traces, value: bytes | None) -> None:
+    compute(traces, work(headers=(("traceparent", value),)))
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert list(traces.one(PROCESS).links) == []
 
@@ -250,7 +229,7 @@ def test_an_invalid_trace_context_is_ignored(value: bytes | None) -> None:
 @given(st.binary(max_size=80), st.binary(max_size=80))
 def test_a_batch_is_traced_whatever_its_headers_are(traceparent: bytes, tracestate: bytes) -> None:
     traces = Traces()
-    compute(traces, work(0, headers=(("traceparent", traceparent), ("tracestate", tracestate))))
+    compute(traces, work(headers=(("traceparent", traceparent), ("tracestate", tracestate))))
     traces.tracer.forgotten(P0, at=Moment(0.0, 1001.0))
     assert traces.named(PROCESS)
 
@@ -291,7 +270,7 @@ def test_without_a_collector_all_reviews_are_scored_and_a_warning_is_logged(capl
 def test_close_does_not_wait_for_a_collector_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         tracer = tracer_to(otlp_provider(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces", sample=1.0))
-        tracer.computed(scored(work(0)), is_current=lambda _: True, at=Moment(1.0, 1000.0))
+        tracer.computed(scored(work()), is_current=lambda _: True, at=Moment(1.0, 1000.0))
         with caplog.at_level(logging.WARNING, "worker"):
             tracer.close(at=Moment(0.0, 1000.0), timeout_s=0.1)
     assert "the last traces could not be sent within 0.1 s" in caplog.text

@@ -1,6 +1,6 @@
 """Repeated texts are computed once: their reviews get a kept result, or wait for the same one."""
 
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,44 +10,35 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from model.predictor import TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
+from tests.support.works import work
 from worker.scoring.cache import ENTRY_BYTES, ResultCache
 from worker.scoring.isolation import Poison, score_or_isolate
+from worker.scoring.work import Work
 from worker.wire.scored import Score
 
 predictor = FakePredictor()
 predictor.fail_on("poison")
 
 
-@dataclass(frozen=True)
-class CachedReview:
-    """A review; `number` distinguishes reviews of one text."""
-
-    text: TokenizedText
-    number: int = 0
-    arrived_s: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return len(self.text)
+@cache
+def row(text: str, number: int = 0) -> Work:
+    """Return a review; `number` distinguishes reviews of one text."""
+    return work(text=predictor.tokenize([text])[0], number=number)
 
 
-def row(text: str, number: int = 0) -> CachedReview:
-    return CachedReview(predictor.tokenize([text])[0], number)
-
-
-def computed(*rows: CachedReview) -> list[tuple[CachedReview, Score | Poison]]:
+def computed(*rows: Work) -> list[tuple[Work, Score | Poison]]:
     """Return each row with the result of the engine."""
     results = score_or_isolate(predictor.predict, [one.text for one in rows])
     return list(zip(rows, results, strict=True))
 
 
-def cache(max_bytes: int = 100_000) -> ResultCache[CachedReview]:
+def new_cache(max_bytes: int = 100_000) -> ResultCache:
     return ResultCache(max_bytes)
 
 
 def test_a_text_is_computed_once_and_each_of_its_reviews_gets_the_result() -> None:
     first, again, later = (row("good", number) for number in range(3))
-    kept = cache()
+    kept = new_cache()
     asked = kept.ask([first, again])
     assert (asked.to_compute, asked.known, asked.joined) == ([first], [], 1)
     [(_, score)] = computed(first)
@@ -57,7 +48,7 @@ def test_a_text_is_computed_once_and_each_of_its_reviews_gets_the_result() -> No
 
 def test_a_failure_is_shared_by_waiting_reviews_and_not_kept() -> None:
     first, again, later = (row("poison", number) for number in range(3))
-    kept = cache()
+    kept = new_cache()
     kept.ask([first, again])
     assert [(one, type(result)) for one, result in kept.answer(computed(first))] == [(first, Poison), (again, Poison)]
     assert kept.ask([later]).to_compute == [later]
@@ -73,11 +64,11 @@ def test_a_failure_is_shared_by_waiting_reviews_and_not_kept() -> None:
 )
 def test_texts_that_may_score_differently_do_not_share_a_result(other: TokenizedText) -> None:
     text = TokenizedText(np.array([1, 2], np.int32), unknown=0, truncated=False)
-    assert len(cache().ask([CachedReview(text), CachedReview(other)]).to_compute) == 2
+    assert len(new_cache().ask([work(text=text), work(text=other)]).to_compute) == 2
 
 
 def test_the_least_recently_used_result_is_forgotten_first() -> None:
-    kept = cache(max_bytes=2 * (ENTRY_BYTES + 4))
+    kept = new_cache(max_bytes=2 * (ENTRY_BYTES + 4))
     for one in (row("old"), row("used")):
         kept.answer(computed(*kept.ask([one]).to_compute))
     assert kept.ask([row("old")]).known
@@ -87,7 +78,7 @@ def test_the_least_recently_used_result_is_forgotten_first() -> None:
 
 def test_withdrawing_a_review_returns_those_that_joined_it_and_the_next_is_computed() -> None:
     first, again, later = (row("good", number) for number in range(3))
-    kept = cache()
+    kept = new_cache()
     kept.ask([first, again])
     assert kept.joined_to(first) == [again]
     assert kept.withdraw(first) == [again]
@@ -95,7 +86,7 @@ def test_withdrawing_a_review_returns_those_that_joined_it_and_the_next_is_compu
 
 
 def test_clearing_forgets_everything_and_returns_the_joined_reviews() -> None:
-    kept = cache()
+    kept = new_cache()
     kept.answer(computed(*kept.ask([row("old")]).to_compute))
     first, again = row("good"), row("good", 1)
     kept.ask([first, again])
@@ -106,7 +97,7 @@ def test_clearing_forgets_everything_and_returns_the_joined_reviews() -> None:
 
 @given(st.integers(0, 5000), st.lists(st.text("ab ", max_size=30), max_size=40))
 def test_the_cache_stays_within_max_bytes(max_bytes: int, texts: list[str]) -> None:
-    kept = cache(max_bytes)
+    kept = new_cache(max_bytes)
     for text in texts:
         kept.answer(computed(*kept.ask([row(text)]).to_compute))
         assert kept.size_bytes <= max_bytes
@@ -118,16 +109,16 @@ class Asking(RuleBasedStateMachine):
 
     @initialize(max_bytes=st.integers(0, 3000))
     def begin(self, max_bytes: int) -> None:
-        self.kept = cache(max_bytes)
+        self.kept = new_cache(max_bytes)
         self.came = 0
-        self.to_compute: list[CachedReview] = []
+        self.to_compute: list[Work] = []
         self.waiting: set[int] = set()
 
     @rule(texts=st.lists(st.sampled_from(["", "good", "bad film", "good film", "poison"]), max_size=6))
     def some_come(self, texts: list[str]) -> None:
         rows = [row(text, self.came + number) for number, text in enumerate(texts)]
         self.came += len(rows)
-        self.waiting |= {one.number for one in rows}
+        self.waiting |= {one.record.offset for one in rows}
         asked = self.kept.ask(rows)
         assert len(asked.known) + len(asked.to_compute) + asked.joined == len(rows)
         self.answered(asked.known)
@@ -144,15 +135,15 @@ class Asking(RuleBasedStateMachine):
         if self.to_compute:
             one = data.draw(st.sampled_from(self.to_compute))
             self.leave([one])
-            self.waiting -= {one.number, *(joined.number for joined in self.kept.withdraw(one))}
+            self.waiting -= {one.record.offset, *(joined.record.offset for joined in self.kept.withdraw(one))}
 
-    def leave(self, rows: list[CachedReview]) -> None:
-        leaving = {one.number for one in rows}
-        self.to_compute = [one for one in self.to_compute if one.number not in leaving]
+    def leave(self, rows: list[Work]) -> None:
+        leaving = {one.record.offset for one in rows}
+        self.to_compute = [one for one in self.to_compute if one.record.offset not in leaving]
 
-    def answered(self, answers: list[tuple[CachedReview, Score]] | list[tuple[CachedReview, Score | Poison]]) -> None:
+    def answered(self, answers: list[tuple[Work, Score]] | list[tuple[Work, Score | Poison]]) -> None:
         for one, result in answers:
-            self.waiting.remove(one.number)
+            self.waiting.remove(one.record.offset)
             [(_, alone)] = computed(one)
             assert result == alone
 
@@ -160,7 +151,7 @@ class Asking(RuleBasedStateMachine):
     def every_waiting_review_gets_an_answer_later(self) -> None:
         if hasattr(self, "kept"):
             waits_for = [*self.to_compute, *(one for leader in self.to_compute for one in self.kept.joined_to(leader))]
-            assert self.waiting == {one.number for one in waits_for}
+            assert self.waiting == {one.record.offset for one in waits_for}
 
 
 TestAsking = Asking.TestCase

@@ -4,28 +4,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from model.errors import EngineBroken
-from model.predictor import Predictions, TokenizedText
+from model.predictor import Predictions, Predictor, TokenizedText
 from tests.fakes.fake_predictor import FakePredictor
 from tests.support.until import let_pass, until
+from tests.support.works import work
 from worker.scoring.batcher import Batch, Trigger
-from worker.scoring.inference import InferenceThreads, ScoredBatch
+from worker.scoring.inference import BackgroundEngine, ScoredBatch
 
 LIMIT_S = 30.0
 HELD_S = 0.2
-
-
-@dataclass(frozen=True)
-class OneWordReview:
-    """A review of one word."""
-
-    text: TokenizedText
-    arrived_s: float = 0.0
-    tokens: int = 1
 
 
 class CountingPredictor(FakePredictor):
@@ -49,8 +41,8 @@ class CountingPredictor(FakePredictor):
 
 
 @contextmanager
-def running(predictor: FakePredictor) -> Iterator[InferenceThreads[OneWordReview]]:
-    engine = InferenceThreads[OneWordReview](predictor, isolation_timeout_s=LIMIT_S)
+def running(predictor: FakePredictor) -> Iterator[BackgroundEngine]:
+    engine = BackgroundEngine(predictor, isolation_timeout_s=LIMIT_S)
     engine.start()
     try:
         until(lambda: engine.warm, LIMIT_S, "the engine is warm")
@@ -66,11 +58,16 @@ def counting_threads() -> Callable[[], int]:
     return lambda: sum(thread.name.startswith("inference-") for thread in set(threading.enumerate()) - before)
 
 
-def batch_of(predictor: FakePredictor, text: str, *, arrived_s: float = 0.0) -> Batch[OneWordReview]:
-    return Batch(tuple(OneWordReview(row, arrived_s) for row in predictor.tokenize([text])), Trigger.IDLE)
+def batch_of(predictor: Predictor, text: str, *, arrived_s: float = 0.0) -> Batch:
+    return Batch(tuple(work(arrived_s=arrived_s, text=row) for row in predictor.tokenize([text])), Trigger.IDLE)
 
 
-def collected(engine: InferenceThreads[OneWordReview]) -> ScoredBatch[OneWordReview]:
+def submit_two(engine: BackgroundEngine, *, arrived_s: float = 0.0) -> None:
+    for text in ("one", "two"):
+        engine.submit(batch_of(engine.predictor, text, arrived_s=arrived_s))
+
+
+def collected(engine: BackgroundEngine) -> ScoredBatch:
     scored = engine.collect(timeout_s=LIMIT_S)
     assert scored is not None
     return scored
@@ -80,8 +77,7 @@ def test_two_batches_are_computed_at_once_if_the_predictor_can() -> None:
     predictor = CountingPredictor(batches_at_once=2)
     with running(predictor) as engine:
         predictor.gate.clear()
-        for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text))
+        submit_two(engine)
         assert not engine.has_room
         until(lambda: predictor.computing == 2, LIMIT_S, "both are computed")
         predictor.gate.set()
@@ -98,8 +94,7 @@ def test_a_predictor_of_one_batch_at_once_gets_the_second_after_the_first() -> N
     with running(predictor) as engine:
         assert threads() == 1
         predictor.gate.clear()
-        for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text))
+        submit_two(engine)
         until(lambda: predictor.computing == 1, LIMIT_S, "the first is computed")
         predictor.gate.set()
         for _ in range(2):
@@ -111,8 +106,7 @@ def test_two_batches_at_once_share_the_engine_time_between_them() -> None:
     with running(predictor) as engine:
         predictor.gate.clear()
         began_s = time.monotonic()
-        for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text, arrived_s=began_s))
+        submit_two(engine, arrived_s=began_s)
         until(lambda: predictor.computing == 2, LIMIT_S, "both are computed")
         let_pass(HELD_S)
         predictor.gate.set()
@@ -128,8 +122,7 @@ def test_collect_raises_the_error_that_broke_the_engine(batches_at_once: int) ->
     predictor = CountingPredictor(batches_at_once)
     with running(predictor) as engine:
         predictor.break_with(EngineBroken("the fake is broken"))
-        for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text))
+        submit_two(engine)
         with pytest.raises(EngineBroken, match="the fake is broken"):
             engine.collect(timeout_s=LIMIT_S)
 
@@ -156,7 +149,7 @@ def test_collect_raises_if_the_system_refuses_a_thread(monkeypatch: pytest.Monke
 
     start_thread = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    engine = InferenceThreads[OneWordReview](CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
+    engine = BackgroundEngine(CountingPredictor(batches_at_once=2), isolation_timeout_s=LIMIT_S)
     engine.start()
     with pytest.raises(RuntimeError, match="new thread"):
         engine.collect(timeout_s=LIMIT_S)
@@ -168,6 +161,5 @@ def test_close_waits_for_both_threads() -> None:
     threads = counting_threads()
     with running(predictor) as engine:
         assert threads() == 2
-        for text in ("one", "two"):
-            engine.submit(batch_of(predictor, text))
+        submit_two(engine)
     assert threads() == 0

@@ -46,10 +46,6 @@ def pricing(target_s: float | None, *, learnt: Prices | None = PRICES) -> Pricin
 # The prices
 
 
-def test_there_are_no_prices_before_the_first_batch() -> None:
-    assert PriceFit().prices is None
-
-
 def test_both_prices_are_found_if_batches_differ_in_size() -> None:
     found = prices_of(fit(*computed(PRICES, 200)))
     assert found.batch_s == pytest.approx(PRICES.batch_s, rel=0.05)

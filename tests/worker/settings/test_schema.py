@@ -154,18 +154,16 @@ def test_an_endpoint_with_a_secret_is_refused_and_the_secret_is_not_shown(endpoi
     assert "canary" not in message
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["/", "host:4318", "ftp://host", "http://", "http://a b", "http://host:x/", "http://[::1"]
-)
-def test_an_endpoint_that_is_not_a_url_is_refused(endpoint: str) -> None:
-    assert "must be an http or https URL" in rejection({"traces_endpoint": endpoint})
+NO_URLS = ("/", "host:4318", "ftp://host", "http://", "http://a b", "http://host:x/", "http://[::1")
+NO_SERVERS = ("a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1 b:2", "a:x", "a..b:1", f"{'a' * 64}:1")
 
 
 @pytest.mark.parametrize(
-    "servers", ["a", "a:", ":1", "a:0", "a:65536", "a:1,", "a:1 b:2", "a:x", "a..b:1", f"{'a' * 64}:1"]
+    ("name", "value"),
+    [*(("traces_endpoint", url) for url in NO_URLS), *(("bootstrap_servers", servers) for servers in NO_SERVERS)],
 )
-def test_a_broker_without_a_host_or_a_port_is_refused(servers: str) -> None:
-    assert "must be host:port" in rejection({"bootstrap_servers": servers})
+def test_an_endpoint_that_is_not_a_url_and_a_broker_without_a_host_or_a_port_are_refused(name: str, value: str) -> None:
+    assert f"must be {allowed_values(name)}" in rejection({name: value})
 
 
 @pytest.mark.parametrize(

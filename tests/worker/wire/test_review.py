@@ -7,13 +7,13 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]  # it has no types
 
 from worker.broker.contract import Record, TopicPartition
-from worker.commands.schema import review_schema
+from worker.commands.schema import document_of
 from worker.errors import UnreadableReview
 from worker.wire.reasons import Reason
 from worker.wire.review import decode_review, review_id_of
 
 VERSION_1 = (Path(__file__).parent / "golden" / "review_v1.jsonl").read_bytes().splitlines()
-SCHEMA = Draft202012Validator(review_schema())
+SCHEMA = Draft202012Validator(document_of("review"))
 
 
 @pytest.mark.parametrize("value", VERSION_1)

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 
 from model.predictor import Predictions
 from worker.broker.contract import Record, TopicPartition
-from worker.commands.schema import scored_schema
+from worker.commands.schema import document_of
 from worker.wire.scored import Model, Score, ScoredEncoder, ScoredReview, SourceRef, Verdict, encode_scored
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,15 +36,15 @@ def test_a_result_of_version_1_stays_readable_and_valid(value: bytes) -> None:
     added = {name: ScoredReview.model_fields[name].default for name in ADDED_SINCE}
     known = {name: written.get(name, added.get(name)) for name in read if name not in {"model", "source"}}
     assert known.items() <= read.items()
-    Draft202012Validator(scored_schema()).validate(written)
+    Draft202012Validator(document_of("scored")).validate(written)
 
 
 def test_a_reader_need_not_know_fields_that_were_added() -> None:
-    assert scored_schema()["required"] == EARLIER_SCHEMA["required"]
+    assert document_of("scored")["required"] == EARLIER_SCHEMA["required"]
 
 
 @pytest.mark.parametrize("out_of_domain", [False, True])
-@pytest.mark.parametrize("schema", [scored_schema(), EARLIER_SCHEMA], ids=["of today", "of version 1"])
+@pytest.mark.parametrize("schema", [document_of("scored"), EARLIER_SCHEMA], ids=["of today", "of version 1"])
 def test_a_result_is_valid_today_and_for_readers_of_earlier_schemas(
     schema: dict[str, Any], out_of_domain: bool
 ) -> None:

@@ -34,7 +34,8 @@ def measure_engine(predictor: Predictor, texts: Sequence[str], *, window: int) -
         return len(texts) / _seconds(work)
 
     tokenized = predictor.tokenize(texts)
-    waits_ms = sorted(_times_ms(predictor, islice(cycle(texts), SINGLES)))
+    singles = islice(cycle(texts), SINGLES)
+    waits_ms = [1000 * _seconds(partial(score_texts, predictor, [text])) for text in singles]
     return {
         "tokenizer_reviews_per_s": rate(lambda: predictor.tokenize(texts)),
         "engine_tokenized_reviews_per_s": rate(lambda: [predictor.predict(rows) for rows in _parts(tokenized, window)]),
@@ -48,10 +49,6 @@ def measure_engine(predictor: Predictor, texts: Sequence[str], *, window: int) -
 def _score_all(predictor: Predictor, texts: Sequence[str], at_a_time: int) -> None:
     for some in _parts(texts, at_a_time):
         score_texts(predictor, some)
-
-
-def _times_ms(predictor: Predictor, texts: Iterator[str]) -> list[float]:
-    return [1000 * _seconds(partial(score_texts, predictor, [text])) for text in texts]
 
 
 def _seconds(work: Callable[[], object]) -> float:

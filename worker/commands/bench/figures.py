@@ -33,8 +33,5 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     """Return each figure over the rounds that have it."""
-    taken: dict[str, list[float]] = {}
-    for figures in rounds:
-        for name, value in figures.items():
-            taken.setdefault(name, []).append(value)
-    return {name: Spread.of(values) for name, values in taken.items()}
+    names = dict.fromkeys(name for figures in rounds for name in figures)
+    return {name: Spread.of([figures[name] for figures in rounds if name in figures]) for name in names}

@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from model.predictor import ModelInfo
 from worker.commands.bench.engine import FIGURES, measure_engine
-from worker.commands.bench.figures import Spread, spreads
+from worker.commands.bench.figures import spreads
 from worker.commands.bench.machine import machine_facts
 from worker.commands.bench.texts import made_up_reviews
 from worker.commands.review_files import ReviewRow, open_input, read_reviews
@@ -33,8 +32,15 @@ def measure(settings: Settings, source: str | None, *, reviews: int, rounds: int
         measured.append(measure_engine(predictor, texts, window=settings.max_inflight_records))
         rate = measured[-1]["engine_text_reviews_per_s"]
         click.echo(f"round {number} of {rounds}: engine on text, {rate:,.0f} reviews/s", err=True)
-    show = _print_json if as_json else _print_table
-    show(predictor.info, len(texts), spreads(measured))
+    info, figures = predictor.info, spreads(measured)
+    if as_json:
+        document = {"machine": machine_facts(), "model": info, "reviews": len(texts), "figures": figures}
+        click.echo(json.dumps(document, indent=1, default=asdict))
+        return
+    table = Table(f"{len(texts):,} reviews", "median (least to greatest)", title=f"{info.name}@{info.version}")
+    for name, spread in figures.items():
+        table.add_row(FIGURES[name], str(spread))
+    Console().print(table, f"engine: {info.engine}", highlight=False)
 
 
 def _read(source: str, limit: int) -> Sequence[str]:
@@ -44,20 +50,3 @@ def _read(source: str, limit: int) -> Sequence[str]:
     if not texts:
         raise SettingsRejected(f"{source} holds no review that can be read. Give another --input, or leave it out")
     return texts
-
-
-def _print_json(info: ModelInfo, reviews: int, figures: dict[str, Spread]) -> None:
-    document = {
-        "machine": machine_facts(),
-        "model": asdict(info),
-        "reviews": reviews,
-        "figures": {name: asdict(spread) for name, spread in figures.items()},
-    }
-    click.echo(json.dumps(document, indent=1))
-
-
-def _print_table(info: ModelInfo, reviews: int, figures: dict[str, Spread]) -> None:
-    table = Table(f"{reviews:,} reviews", "median (least to greatest)", title=f"{info.name}@{info.version}")
-    for name, spread in figures.items():
-        table.add_row(FIGURES[name], str(spread))
-    Console().print(table, f"engine: {info.engine}", highlight=False)

@@ -9,7 +9,7 @@ MEDIAN_WORDS: Final = 173
 LOG_DEVIATION: Final = 0.63
 LONGEST_WORDS: Final = 1000
 SENTENCES: Final = (
-    "I did not expect much of it and was surprised by how well the story is told.",
+    "I did not expect much of it and was surprised by how good the story is.",
     "The acting is wooden, the plot has been seen a hundred times, and the ending makes no sense at all.",
     "She gives the best performance of her career!",
     "It drags on for more than two hours, which is at least one too many.",

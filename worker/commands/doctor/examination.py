@@ -5,8 +5,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Final
 
-from model.errors import ModelError
-from model.predictor import Predictor
 from model.self_test import self_test
 from worker.broker.clients import client_named
 from worker.broker.cluster.admin import require_topics
@@ -17,13 +15,12 @@ from worker.broker.connection import Connection
 from worker.broker.contract import Record
 from worker.commands.doctor import machine, machine_checks
 from worker.commands.doctor.clock_checks import check_clock, check_stamps
-from worker.commands.doctor.findings import Finding, Severity
+from worker.commands.doctor.findings import Finding, Verdict, failure_from, ok, skipped
 from worker.commands.doctor.group_checks import check_group, check_records
-from worker.commands.doctor.reach_checks import Attempt, check_address, check_advertised, check_cluster, fits, soften
+from worker.commands.doctor.reach_checks import check_address, check_advertised, check_cluster, fits, soften
 from worker.commands.doctor.topic_checks import WorkerTopics, check_topics
-from worker.delivery.naming import transactional_id
 from worker.errors import ModelUnusable, WorkerError
-from worker.scoring.opening import open_predictor
+from worker.scoring.opening import model_unusable, open_predictor
 from worker.settings.connecting import connect_with
 from worker.settings.schema import Settings
 
@@ -49,16 +46,15 @@ def _or_failure(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except WorkerError as exc:
-        yield Finding.from_error(check, exc)
+        yield failure_from(check, exc)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:
     connection = connect_with(settings)
     addresses = list(soften([_address(connection, each) for each in settings.bootstrap_servers.split(",")]))
     yield from addresses
-    if all(finding.severity is Severity.FAILURE for finding in addresses):
-        why = "no connection to a broker: version, topics, permissions and group are not checked"
-        yield Finding.skipped("cluster", why)
+    if all(finding.verdict is Verdict.FAILURE for finding in addresses):
+        yield skipped("cluster", "no connection to a broker: version, topics, permissions and group are not checked")
     else:
         yield from _or_failure("cluster", _cluster(settings, connection))
 
@@ -71,7 +67,7 @@ def _address(connection: Connection, address: str) -> Finding:
             require_topics(replace(connection, bootstrap_servers=address), [], timeout_s=LOGIN_S)
         except WorkerError as exc:
             error = exc
-    return check_address(Attempt(found, error), connection.security_protocol)
+    return check_address(found, connection.security_protocol, error)
 
 
 def _cluster(settings: Settings, connection: Connection) -> Iterator[Finding]:
@@ -92,20 +88,19 @@ def _cluster(settings: Settings, connection: Connection) -> Iterator[Finding]:
 def _group(settings: Settings, survey: Survey, topics: WorkerTopics) -> Iterator[Finding]:
     group = settings.group_id
     survey.check_may_join(group)
-    yield Finding.ok("permission", f"Read on group {group}")
+    yield ok("permission", f"Read on group {group}")
     yield check_group(survey.group(group), topics.input.partitions, settings.group_instance_id)
 
 
 def _transactions(settings: Settings, connection: Connection, survey: Survey) -> Iterator[Finding]:
     """Begin a transaction only under a random name. Under any other, that would fence a running worker."""
     if settings.delivery != "exactly_once":
-        yield Finding.skipped("transactions", "delivery is at_least_once")
+        yield skipped("transactions", "delivery is at_least_once")
         return
-    name = transactional_id(settings)
+    name = settings.effective_transactional_id()
     survey.check_may_transact(name)
     if settings.group_instance_id or settings.transactional_id:
-        seen = f"Write on transactional id {name}; not tried, because a worker may use it"
-        yield Finding.ok("transactions", seen)
+        yield ok("transactions", f"Write on transactional id {name}; not tried, because a worker may use it")
         return
     open_sink = client_named("kafka-python").transactional_sink_opener(
         connection, transactional_id=name, transaction_timeout_ms=settings.transaction_timeout_ms
@@ -115,15 +110,13 @@ def _transactions(settings: Settings, connection: Connection, survey: Survey) ->
         sink.begin()
     finally:
         sink.close(timeout_s=0)
-    yield Finding.ok("transactions", f"one was begun as {name}, and aborted")
+    yield ok("transactions", f"one was begun as {name}, and aborted")
 
 
 def _records(connection: Connection, topics: WorkerTopics) -> Iterator[Finding]:
-    readable = [
-        topic for topic in topics.all if topic.visibility == "there" and "READ" in (topic.operations or ("READ",))
-    ]
+    readable = [topic for topic in topics if topic.visibility == "there" and "READ" in (topic.operations or ("READ",))]
     if topics.input not in readable:
-        yield Finding.skipped("records", "the input topic cannot be read")
+        yield skipped("records", "the input topic cannot be read")
         return
     records: list[Record] = []
     for topic in readable:
@@ -134,37 +127,25 @@ def _records(connection: Connection, topics: WorkerTopics) -> Iterator[Finding]:
     yield check_stamps(records, time.time())
 
 
-def _model(settings: Settings) -> Generator[Finding, None, machine_checks.Speed | None]:
-    """Yield findings about the model. Return how fast it is here, or None if it cannot be used."""
+def _model(settings: Settings) -> Generator[Finding, None, float | None]:
+    """Yield findings about the model. Return how many reviews a second it scores, or None if it cannot be used."""
     try:
         predictor = open_predictor(settings)
-        yield from _self_test(predictor)
-    except WorkerError as exc:
-        yield Finding.from_error("model", exc)
+        with model_unusable():
+            difference = self_test(predictor)
+    except ModelUnusable as exc:
+        yield failure_from("model", exc)
         return None
-    speed = machine.measure_speed(predictor)
-    yield machine_checks.check_engine(predictor.info, speed)
-    yield machine_checks.check_gpu(predictor.info, settings.device, machine.gpus())
-    return speed
-
-
-def _self_test(predictor: Predictor) -> Iterator[Finding]:
-    try:
-        difference = self_test(predictor)
-    except ModelError as exc:
-        raise ModelUnusable(str(exc)) from exc
     info = predictor.info
-    yield Finding.ok(
-        "model",
-        f"{info.name} {info.version}: every file matches its sha256 ({info.sha256[:12]}); "
-        f"the golden reviews are off by {difference:.1g} at most",
-    )
+    files = f"{info.name} {info.version}: every file matches its sha256 ({info.sha256[:12]})"
+    yield ok("model", f"{files}; the golden reviews are off by {difference:.1g} at most")
+    speed = machine.measure_speed(predictor)
+    yield machine_checks.check_engine(info, speed)
+    yield machine_checks.check_gpu(info, settings.device, machine.gpus())
+    return speed
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     memory = machine.memory()
-    if memory is None:
-        yield Finding.skipped("memory", "known only on Linux")
-    else:
-        yield machine_checks.check_memory(memory, settings)
+    yield machine_checks.check_memory(memory, settings) if memory else skipped("memory", "known only on Linux")
     yield machine_checks.check_port(settings, machine.probe_port(settings.http_host, settings.http_port))

@@ -1,14 +1,15 @@
 """What a check finds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from functools import partial
+from typing import Final
 
 from worker.errors import WorkerError
 
 
-class Severity(StrEnum):
-    """How bad a finding is. The report calls it `verdict`."""
+class Verdict(StrEnum):
+    """How bad a finding is."""
 
     OK = "ok"
     WARNING = "warning"  # works, but will cause trouble
@@ -18,35 +19,21 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check, with the fields of `--json`."""
 
     check: str  # its name for scripts, always the same
-    severity: Severity
+    verdict: Verdict = field(kw_only=True)
     seen: str
-    advice: str = ""  # what to do; empty if there is nothing to do
+    advice: str | None = None  # what to do, if there is something to do
 
-    @classmethod
-    def ok(cls, check: str, seen: str) -> Self:
-        """All is well."""
-        return cls(check, Severity.OK, seen)
 
-    @classmethod
-    def warning(cls, check: str, seen: str, advice: str) -> Self:
-        """It works, but should be changed."""
-        return cls(check, Severity.WARNING, seen, advice)
+ok: Final = partial(Finding, verdict=Verdict.OK)
+warning: Final = partial(Finding, verdict=Verdict.WARNING)
+failure: Final = partial(Finding, verdict=Verdict.FAILURE)
+skipped: Final = partial(Finding, verdict=Verdict.SKIPPED)
 
-    @classmethod
-    def failure(cls, check: str, seen: str, advice: str) -> Self:
-        """It cannot work."""
-        return cls(check, Severity.FAILURE, seen, advice)
 
-    @classmethod
-    def skipped(cls, check: str, why: str, advice: str = "") -> Self:
-        """It could not be checked, or there is nothing to check."""
-        return cls(check, Severity.SKIPPED, why, advice)
-
-    @classmethod
-    def from_error(cls, check: str, error: WorkerError) -> Self:
-        """A failure with the text of the error, whose last sentence is the advice."""
-        happened, _, advice = str(error).rpartition(". ")
-        return cls.failure(check, happened or advice, advice if happened else "")
+def failure_from(check: str, error: WorkerError) -> Finding:
+    """Return a failure with the text of the error, whose last sentence is the advice."""
+    happened, _, advice = str(error).rpartition(". ")
+    return failure(check, happened, advice) if happened else failure(check, advice)

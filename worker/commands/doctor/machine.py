@@ -1,16 +1,15 @@
 """Facts about this machine: speed of the engine, memory, GPUs, the HTTP port."""
 
+import re
 import socket
 import time
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from model.predictor import Predictor
-from worker.commands.doctor.machine_checks import Memory, Port, Speed
+from worker.commands.doctor.machine_checks import WORDS, Memory, Port
 
-WORDS: Final = 230  # the mean of film reviews
 _SENTENCE: Final = "it was a fine film with great actors and a rather bad ending that nobody will remember for long "
 _BATCH: Final = 64
 _MEASURE_S: Final = 1.0
@@ -19,8 +18,8 @@ _LARGEST_PAGE: Final = 1_000_000
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def measure_speed(predictor: Predictor) -> Speed:
-    """Warm up, then score made-up reviews for about a second."""
+def measure_speed(predictor: Predictor) -> float:
+    """Warm up, then score reviews of WORDS words for about a second. Return how many it scored in one."""
     words = (_SENTENCE * WORDS).split()[:WORDS]
     rows = predictor.tokenize([" ".join(words)] * _BATCH)
     predictor.predict(rows)
@@ -28,14 +27,13 @@ def measure_speed(predictor: Predictor) -> Speed:
     while (took_s := time.perf_counter() - begun_s) < _MEASURE_S:
         predictor.predict(rows)
         scored += _BATCH
-    return Speed(scored / took_s, WORDS)
+    return scored / took_s
 
 
 def memory() -> Memory | None:
     """Return the memory as Linux reports it, or None on another system."""
     try:
-        meminfo = _kilobytes(Path("/proc/meminfo").read_text().splitlines())
-        status = _kilobytes(Path("/proc/self/status").read_text().splitlines())
+        meminfo, status = _sizes("/proc/meminfo"), _sizes("/proc/self/status")
     except OSError:
         return None
     total, available = meminfo["MemTotal"], meminfo["MemAvailable"]
@@ -73,10 +71,10 @@ def _is_worker(host: str, port: int) -> bool:
         return False
 
 
-def _kilobytes(lines: Sequence[str]) -> dict[str, int]:
+def _sizes(path: str) -> dict[str, int]:
     """Read lines like "Name:   123 kB", in bytes; skip the others."""
-    parts = (line.replace(":", " ").split() for line in lines)
-    return {part[0]: int(part[1]) * 1024 for part in parts if len(part) == 3 and part[2] == "kB"}
+    lines = re.findall(r"^(\w+):\s+(\d+) kB$", Path(path).read_text(), re.MULTILINE)
+    return {name: int(size_kib) * 1024 for name, size_kib in lines}
 
 
 def _cgroup_bytes(name: str) -> int | None:

@@ -1,24 +1,16 @@
 """Is there a Kafka at the addresses, and does it accept our connection? Pure."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from worker.broker.cluster.reaching import Reach
 from worker.broker.cluster.survey import Cluster
-from worker.commands.doctor.findings import Finding
+from worker.commands.doctor.findings import Finding, Verdict, failure, failure_from, ok, warning
 from worker.errors import BrokerUnreachable, WorkerError
 
 CHECK: Final = "broker"
 OLDEST_TESTED: Final = (4, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The result of connecting to one bootstrap address."""
-
-    reach: Reach
-    login_error: WorkerError | None = None  # of a client with the settings in force; it is tried only if it `fits`
 
 
 def fits(reach: Reach, security_protocol: str) -> bool:
@@ -26,48 +18,45 @@ def fits(reach: Reach, security_protocol: str) -> bool:
     return reach.spoken == ("tls" if security_protocol.endswith("SSL") else "plaintext")
 
 
-def check_address(attempt: Attempt, security_protocol: str) -> Finding:
-    """Report the first layer that fails: name, port, TLS or plaintext, login."""
-    address, reach = attempt.reach.address, attempt.reach
+def check_address(reach: Reach, security_protocol: str, login_error: WorkerError | None = None) -> Finding:
+    """Report the first layer that fails: name, port, TLS or plaintext, login.
+
+    `login_error` is that of a client with the settings in force. It is tried only if the listener `fits`.
+    """
+    address, spoken = reach.address, reach.spoken
     if reach.name_error is not None:
         advice = "Correct the name in SENTIMENT_BOOTSTRAP_SERVERS, or add it to the DNS of this machine"
-        return Finding.failure(CHECK, f"{address}: the name is not known here ({reach.name_error})", advice)
+        return failure(CHECK, f"{address}: the name is not known here ({reach.name_error})", advice)
     if reach.port_error is not None:
         advice = "Check the port, that the broker runs, and that no firewall blocks the way"
-        return Finding.failure(CHECK, f"{address}: the port does not answer ({reach.port_error})", advice)
-    if fits(reach, security_protocol) and attempt.login_error is None:
-        return Finding.ok(CHECK, f"{address}: connected ({security_protocol})")
-    return _not_connected(attempt, security_protocol)
-
-
-def _not_connected(attempt: Attempt, security_protocol: str) -> Finding:
-    address, spoken = attempt.reach.address, attempt.reach.spoken
+        return failure(CHECK, f"{address}: the port does not answer ({reach.port_error})", advice)
     tls_wanted, login = security_protocol.endswith("SSL"), security_protocol.startswith("SASL")
     if spoken == "plaintext" and tls_wanted:
         other = "SASL_PLAINTEXT" if login else "PLAINTEXT"
         advice = f"Give the port of the TLS listener, or set SENTIMENT_SECURITY_PROTOCOL={other}"
         seen = f"{address}: speaks plaintext, and the settings speak TLS ({security_protocol})"
-        return Finding.failure(CHECK, seen, advice)
+        return failure(CHECK, seen, advice)
     if spoken == "tls" and not tls_wanted:
         other = "SASL_SSL" if login else "SSL (or SASL_SSL)"
         advice = f"Set SENTIMENT_SECURITY_PROTOCOL={other}, or give the port of a plaintext listener"
         seen = f"{address}: speaks TLS, and the settings speak plaintext ({security_protocol})"
-        return Finding.failure(CHECK, seen, advice)
-    if attempt.login_error is None:
+        return failure(CHECK, seen, advice)
+    if not fits(reach, security_protocol):
         said = "says nothing" if spoken == "silence" else "is not Kafka"
         advice = "Check host and port: another service, a proxy or a frozen broker is there"
-        return Finding.failure(CHECK, f"{address}: what listens there {said}", advice)
-    if not login and isinstance(attempt.login_error, BrokerUnreachable):
+        return failure(CHECK, f"{address}: what listens there {said}", advice)
+    if login_error is None:
+        return ok(CHECK, f"{address}: connected ({security_protocol})")
+    if not login and isinstance(login_error, BrokerUnreachable):
         advice = f"It may want a login: try SENTIMENT_SECURITY_PROTOCOL=SASL_{'SSL' if tls_wanted else 'PLAINTEXT'}"
-        return Finding.failure(CHECK, f"{address}: Kafka answers, but rejects us ({security_protocol})", advice)
-    return Finding.from_error(CHECK, attempt.login_error)
+        return failure(CHECK, f"{address}: Kafka answers, but rejects us ({security_protocol})", advice)
+    return failure_from(CHECK, login_error)
 
 
 def soften(findings: Collection[Finding]) -> Iterator[Finding]:
     """Turn failures into warnings if another address works, because clients then use that one."""
-    works = any(not finding.advice for finding in findings)
-    for finding in findings:
-        yield Finding.warning(CHECK, finding.seen, finding.advice) if works and finding.advice else finding
+    works = any(finding.verdict is Verdict.OK for finding in findings)
+    return (replace(finding, verdict=Verdict.WARNING) if works and finding.advice else finding for finding in findings)
 
 
 def check_cluster(cluster: Cluster) -> Finding:
@@ -76,8 +65,8 @@ def check_cluster(cluster: Cluster) -> Finding:
     seen = f"Kafka {_dotted(cluster.version)} or later, {count} {'broker' if count == 1 else 'brokers'}"
     if cluster.version < OLDEST_TESTED:
         advice = f"The worker is tested with {_dotted(OLDEST_TESTED)} and later: upgrade, or try it"
-        return Finding.warning("broker version", seen, advice)
-    return Finding.ok("broker version", seen)
+        return warning("broker version", seen, advice)
+    return ok("broker version", seen)
 
 
 def check_advertised(reaches: Collection[Reach]) -> Finding:
@@ -86,8 +75,8 @@ def check_advertised(reaches: Collection[Reach]) -> Finding:
     if lost:
         advice = "Correct the brokers' advertised.listeners, or make those addresses reachable from here"
         seen = f"brokers advertise {', '.join(lost)}, which cannot be reached from here"
-        return Finding.failure("advertised addresses", seen, advice)
-    return Finding.ok("advertised addresses", ", ".join(reach.address for reach in reaches))
+        return failure("advertised addresses", seen, advice)
+    return ok("advertised addresses", ", ".join(reach.address for reach in reaches))
 
 
 def _dotted(version: tuple[int, ...]) -> str:

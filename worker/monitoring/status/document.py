@@ -4,7 +4,7 @@ Its JSON Schema in `docs/schemas/` is generated from this file. Fields may be ad
 or given another meaning needs a new `status_version`.
 """
 
-from dataclasses import asdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Literal, TypeVar
 
@@ -14,7 +14,7 @@ import worker
 from worker.monitoring.health import Health, State
 from worker.monitoring.observer import Standing
 from worker.monitoring.status.history import SLOT_S, Period, merged
-from worker.monitoring.status.recorder import Seen, SeenBatch, SeenDeadLetter, SeenReview
+from worker.monitoring.status.recorder import Entry, Seen
 from worker.scoring.batcher import Trigger
 from worker.scoring.pricing import Budget, Why
 from worker.settings.schema import Settings
@@ -22,6 +22,9 @@ from worker.wire.reasons import Reason
 
 STATUS_VERSION: Final = 1
 SLOTS_OF_A_MINUTE: Final = round(60 / SLOT_S)
+
+
+When = Callable[[float], datetime]  # the date of a monotonic time
 
 
 class _Part(BaseModel):
@@ -129,10 +132,8 @@ class SettingStatus(_Part):
     changed: bool = Field(description="Whether it differs from the default.")
 
 
-class StatusDocument(_Part):
+class StatusDocument(_Part, title="Status"):
     """What a worker is and does at one moment. Lists begin with the newest entry, `slots` with the oldest."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, title="Status")
 
     status_version: Literal[1] = STATUS_VERSION
     at: datetime
@@ -159,7 +160,10 @@ class StatusDocument(_Part):
 
 def status_document(seen: Seen, health: Health, settings: Settings, *, now_s: float, at: datetime) -> StatusDocument:
     """Describe the worker, and judge its state, at `now_s`, monotonic seconds; `at` is the date of that moment."""
-    when = _Calendar(now_s, at)
+
+    def when(at_s: float) -> datetime:
+        return at.astimezone(UTC) - timedelta(seconds=now_s - at_s)
+
     state, reason = health.state(now_s)
     return StatusDocument(
         at=at,
@@ -183,18 +187,7 @@ def status_document(seen: Seen, health: Health, settings: Settings, *, now_s: fl
     )
 
 
-class _Calendar:
-    """Converts monotonic times to dates."""
-
-    def __init__(self, now_s: float, at: datetime) -> None:
-        self._now_s = now_s
-        self._at = at.astimezone(UTC)
-
-    def __call__(self, at_s: float) -> datetime:
-        return self._at - timedelta(seconds=self._now_s - at_s)
-
-
-def _assignment(standing: Standing, when: _Calendar) -> AssignmentStatus:
+def _assignment(standing: Standing, when: When) -> AssignmentStatus:
     return AssignmentStatus(
         at=when(standing.at_s),
         partitions=[
@@ -206,7 +199,7 @@ def _assignment(standing: Standing, when: _Calendar) -> AssignmentStatus:
     )
 
 
-def _stored(period: Period, when: _Calendar) -> StoredStatus:
+def _stored(period: Period, when: When) -> StoredStatus:
     return StoredStatus(
         began_at=when(period.began_s),
         ended_at=when(period.ended_s),
@@ -229,9 +222,9 @@ def _batching(budget: Budget) -> BatchingStatus:
     )
 
 
-def _dated(part: type[P], seen: SeenBatch | SeenDeadLetter | SeenReview, when: _Calendar) -> P:
-    """Return `part` with the fields of `seen`, at its date."""
-    return part.model_validate(asdict(seen) | {"at": when(seen.at_s)})
+def _dated(part: type[P], entry: Entry, when: When) -> P:
+    """Return `part` with the fields of `entry`, at its date."""
+    return part.model_validate({**entry.fields, "at": when(entry.at_s)})
 
 
 def _settings(settings: Settings) -> dict[str, SettingStatus]:
