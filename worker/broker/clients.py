@@ -1,9 +1,9 @@
 """Which client library reads and writes Kafka: one of two packages with the same classes."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
+from worker.broker.connection import Connection
 from worker.broker.contract import Sink, Source, TransactionalSink
 from worker.broker.sending import opener
 from worker.errors import SettingsRejected
@@ -13,11 +13,19 @@ CLIENTS: Final[tuple[ClientName, ...]] = get_args(ClientName)
 
 
 class Client(NamedTuple):
-    """What opens the sources and sinks of one library; the arguments are the same in both."""
+    """The classes of one library; their arguments are the same in both."""
 
     source: Callable[..., Source]
-    sink_opener: Callable[..., Callable[[], Sink]]
-    transactional_sink_opener: Callable[..., Callable[[], TransactionalSink]]
+    sink: Callable[..., Sink]
+    transactional_sink: Callable[..., TransactionalSink]
+
+    def sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], Sink]:
+        """Return what opens sinks. See `worker.broker.sending.opener`."""
+        return opener(self.sink, connection, **settings)
+
+    def transactional_sink_opener(self, connection: Connection, **settings: Any) -> Callable[[], TransactionalSink]:
+        """Return what opens transactional sinks. See `worker.broker.sending.opener`."""
+        return opener(self.transactional_sink, connection, **settings)
 
 
 def client_named(name: ClientName) -> Client:
@@ -28,7 +36,7 @@ def client_named(name: ClientName) -> Client:
         from worker.broker.kafka_python.source import KafkaSource
         from worker.broker.kafka_python.transactions import KafkaTransactionalSink
 
-        return Client(KafkaSource, partial(opener, KafkaSink), partial(opener, KafkaTransactionalSink))
+        return Client(KafkaSource, KafkaSink, KafkaTransactionalSink)
     try:
         from worker.broker.confluent.sink import ConfluentSink
         from worker.broker.confluent.source import ConfluentSource
@@ -37,4 +45,4 @@ def client_named(name: ClientName) -> Client:
         raise SettingsRejected(
             f"client = {name} needs confluent-kafka ({exc}): pip install 'sentiment-worker[confluent]', or leave it out"
         ) from exc
-    return Client(ConfluentSource, partial(opener, ConfluentSink), partial(opener, ConfluentTransactionalSink))
+    return Client(ConfluentSource, ConfluentSink, ConfluentTransactionalSink)
