@@ -96,8 +96,8 @@ class Rig:
             self.settings,
             client=Client(
                 source=lambda *_, **__: self.source,
-                sink_opener=lambda *_, **__: self._open_sink,
-                transactional_sink_opener=lambda *_, **__: self._open_transactional_sink,
+                sink=lambda *_, **__: self._open_sink(),
+                transactional_sink=lambda *_, **__: self._open_transactional_sink(),
             ),
             engine=self.engine if threadless else open_engine(self.settings, self.predictor),
             reloader=self.reloader,

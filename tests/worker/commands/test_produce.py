@@ -138,7 +138,7 @@ def test_a_review_waits_until_the_rate_allows_it(sent: int, elapsed_s: float, wa
 
 
 def test_the_client_of_the_settings_publishes(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    opened = Client(FakeSource, lambda *_, **__: lambda: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
+    opened = Client(FakeSource, lambda *_, **__: rig.sink, lambda *_, **__: pytest.fail("no transactions"))
     monkeypatch.setattr(produce, "client_named", {"confluent": opened}.__getitem__)
     monkeypatch.setattr(produce, "require_topics", lambda *_: {})
     (tmp_path / "r.txt").write_text("a\nb\n")
