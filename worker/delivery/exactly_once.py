@@ -78,9 +78,9 @@ class ExactlyOnce(Delivery):
         self._due = self._due or full or now_s - self._begun_s >= self._checkpoint_interval_s
         try:
             all_stored = self._check_receipts()
-            # While the group rebalances, the broker refuses offsets.
-            if self._due and all_stored and self._source.membership is not None:
-                self._checkpoint(min(timeout_s, self._commit_timeout_s))
+            # While the group rebalances, there is no membership and the broker refuses offsets.
+            if self._due and all_stored and (membership := self._source.membership) is not None:
+                self._checkpoint(membership, min(timeout_s, self._commit_timeout_s))
         except Fenced as exc:
             age_s = self._clock() - self._begun_s  # the process may have been suspended since `now_s`
             if age_s < self._transaction_timeout_s:
@@ -96,7 +96,9 @@ class ExactlyOnce(Delivery):
                 self._send(self._clock())
                 self._sink.flush(timeout_s=deadline_s - time.monotonic(), hurried=hurried)
                 self._check_receipts()
-                self._checkpoint(min(deadline_s - time.monotonic(), self._commit_timeout_s))
+                if (membership := self._source.membership) is None:
+                    raise AssignmentLost("the group rebalances")
+                self._checkpoint(membership, min(deadline_s - time.monotonic(), self._commit_timeout_s))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
         return self._take_stored()
@@ -135,11 +137,8 @@ class ExactlyOnce(Delivery):
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
 
-    def _checkpoint(self, timeout_s: float) -> None:
-        """Commit the transaction; all its messages must be stored. Raises AssignmentLost while the group rebalances."""
-        membership = self._source.membership
-        if membership is None:
-            raise AssignmentLost("the group rebalances")
+    def _checkpoint(self, membership: object, timeout_s: float) -> None:
+        """Commit the transaction, as this member of the group. All its messages must be stored."""
         for outcome, _ in self._transaction:
             partition = outcome.record.partition
             if not self._offsets.finished(partition, outcome.generation, outcome.record.offset):

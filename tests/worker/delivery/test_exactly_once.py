@@ -111,6 +111,16 @@ def test_no_checkpoint_is_made_while_the_group_rebalances(rig: ExactlyOnceRig, m
     assert rig.delivery.settle(INTERVAL_S) == outcomes
 
 
+def test_a_rebalance_that_begins_during_a_checkpoint_raises_nothing(
+    rig: ExactlyOnceRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint uses the membership that it saw. If that is over, the broker refuses the offsets."""
+    rig.publish(0)
+    seen = iter([rig.source, None])
+    monkeypatch.setattr(FakeSource, "membership", property(lambda _: next(seen)))
+    assert len(rig.delivery.settle(INTERVAL_S)) == 1
+
+
 def test_draining_makes_a_checkpoint_at_once(rig: ExactlyOnceRig) -> None:
     outcomes = rig.publish(0)
     assert rig.delivery.drain(timeout_s=1.0) == outcomes
