@@ -15,8 +15,8 @@ SECTIONS = (page.SECTION, hops.SECTION, reload.SECTION, table.SECTION, report.SE
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
 def test_the_page_has_one_place_for_what_a_command_writes(section: Section) -> None:
     before = section.page.read_text()
-    once = section.replaced(before, "again\n")
-    assert once.count("again\n") == 1
+    once = section.replaced(before, "a new table\n")
+    assert once.count("a new table\n") == 1
     assert section.replaced(once, section.read()) == before
 
 
