@@ -108,7 +108,7 @@ def test_no_secret_of_the_build_is_in_any_layer_or_in_the_history(image: Image) 
     history = docker("history", "--no-trunc", image.tag) + json.dumps(config_of(image))
     assert image.canary not in history
     assert files_with(image, image.canary) == []
-    assert files_with(image, "Scores reviews from Kafka") != [], "it does not find what is there"
+    assert files_with(image, "Scores the reviews in a Kafka topic") != [], "it does not find what is there"
 
 
 def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:

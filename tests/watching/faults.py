@@ -221,14 +221,14 @@ class OnlyPraise(Case):
     """reviews drift: all that come are positive"""
 
     told_by = frozenset({"SentimentScoreDrift"})
-    hurry = 4 * HURRY
+    hurry = 2 * HURRY  # the alert needs 1,000 results in its hour, here half a minute
 
     def model(self) -> Path:
         return DEFAULT_ARTIFACT
 
     def go_on(self) -> None:
         praise = Message(review("An honest, moving film with two great performances."), key=b"film", partition=0)
-        self.send(iter([praise] * 100), 100)
+        self.send(iter([praise] * 150), 150)
 
 
 WELL: Final[type[Case]] = Case
