@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from model.errors import EngineBroken, ModelError
 from worker.broker.contract import Polled, Record, Source, TopicPartition
+from worker.broker.deadline import Deadline
 from worker.errors import (
     AssignmentLost,
     BrokerUnavailable,
@@ -165,16 +166,13 @@ class Worker:
 
     def _close(self, stop: Stop) -> None:
         """Close everything within CLOSE_TIMEOUT_S: first what others wait for, last what may hang."""
-        deadline_s = self._clocks.monotonic() + CLOSE_TIMEOUT_S
-
-        def left_s() -> float:
-            return max(0.0, deadline_s - self._clocks.monotonic())
+        deadline = Deadline(CLOSE_TIMEOUT_S, self._clocks.monotonic)
 
         def left_unless_forced_s() -> float:
-            return 0 if stop.forced else left_s()
+            return 0 if stop.forced else deadline.left_s
 
         self.inflight.delivery.close()
-        self._source.close(timeout_s=left_s())
+        self._source.close(timeout_s=deadline.left_s)
         self._observer.close(at=self._clocks.now(), timeout_s=left_unless_forced_s())
         self.scorer.close(left_unless_forced_s)
 

@@ -1,12 +1,12 @@
 """At least once: publish, wait, commit."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 
 from worker.broker.contract import Receipt, Sink, Source
+from worker.broker.deadline import Deadline
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
@@ -58,13 +58,13 @@ class AtLeastOnce(Delivery):
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         try:
             if self._in_flight:  # else the sink may be closed: see `restart`
                 self._sink.flush(timeout_s=timeout_s, hurried=hurried)
         finally:
             self._collect()
-            left_s = 0.0 if hurried() else deadline_s - time.monotonic()
+            left_s = 0.0 if hurried() else deadline.left_s
             self._commit(timeout_s=max(LEAST_COMMIT_S, min(left_s, self._commit_timeout_s)))
         return self._take_stored()
 

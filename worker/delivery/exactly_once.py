@@ -7,6 +7,7 @@ from math import inf
 from typing import Final
 
 from worker.broker.contract import Receipt, Source, TransactionalSink
+from worker.broker.deadline import Deadline
 from worker.delivery.contract import LEAST_COMMIT_S, Delivery
 from worker.delivery.offsets import Offsets
 from worker.delivery.outcomes import Outcome
@@ -90,15 +91,15 @@ class ExactlyOnce(Delivery):
 
     def drain(self, *, timeout_s: float, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         """See Delivery."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         try:
             while self.unfinished:
                 self._send(self._clock())
-                self._sink.flush(timeout_s=deadline_s - time.monotonic(), hurried=hurried)
+                self._sink.flush(timeout_s=deadline.left_s, hurried=hurried)
                 self._check_receipts()
                 if (membership := self._source.membership) is None:
                     raise AssignmentLost("the group rebalances")
-                self._checkpoint(membership, min(deadline_s - time.monotonic(), self._commit_timeout_s))
+                self._checkpoint(membership, min(deadline.left_s, self._commit_timeout_s))
         except Fenced as exc:
             raise DeliveryFailed(str(exc)) from exc
         return self._take_stored()

@@ -1,13 +1,13 @@
 """A predictor on its own threads, which take work from an inbox. The engine and the shadow use it."""
 
 import threading
-import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from model.predictor import Predictor
 from model.self_test import self_test
+from worker.broker.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -61,12 +61,12 @@ class PredictorThreads(Generic[T]):
 
     def close(self, *, timeout_s: float) -> None:
         """Finish the items in the inbox and end. Leave threads behind that hang longer than `timeout_s`."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         for _ in self._threads:
             self._inbox.put(None)
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, deadline_s - time.monotonic()))
+                thread.join(deadline.left_s)
 
     def _warm_up_and_run(self) -> None:
         try:
